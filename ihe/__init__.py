@@ -1,0 +1,1 @@
+"""Protocols and values of IHE transactions; knows no patients and no documents."""
