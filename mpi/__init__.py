@@ -1,0 +1,1 @@
+"""Master patient index: who is this patient?"""

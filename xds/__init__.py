@@ -1,0 +1,1 @@
+"""Document and imaging registry and repository: what exists, and where can it be fetched?"""

@@ -1,0 +1,1 @@
+"""Pure rules of the index: no wire, no database, no clock, no I/O."""
