@@ -1,0 +1,69 @@
+"""One database transaction: what is read, decided, saved, announced and audited together.
+
+A service gets a :class:`UnitOfWork`, never a connection of its own making. Domain events appended here stand in the
+outbox of the same commit; nothing is announced that was not saved, and nothing saved stays unannounced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, text
+
+from ihe.caller import Caller
+
+
+class UnitOfWork:
+    """An open transaction with its caller and its moment.
+
+    Attributes:
+        connection: SQLAlchemy connection, for the store layers only.
+        caller: on whose behalf.
+        now: the moment of the request (UTC), one for the whole unit.
+    """
+
+    def __init__(self, connection: Connection, caller: Caller, now: datetime) -> None:
+        self.connection = connection
+        self.caller = caller
+        self.now = now
+
+    def publish(self, kind: str, subject: str, payload: Mapping[str, Any]) -> None:
+        """Append a domain event to the outbox, delivered after the commit, in order per subject.
+
+        Args:
+            kind: what happened (``person.linked``, ``document.registered``…).
+            subject: the ordering key, for example the person or record concerned.
+            payload: JSON-serialisable facts.
+        """
+        from ihe.store.outbox import append_event  # noqa: PLC0415 - the store imports this module's types
+
+        append_event(self.connection, self.now, kind, subject, payload)
+
+
+class Database:
+    """Opens units of work on one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @contextmanager
+    def unit(self, caller: Caller, *, isolation: str | None = None) -> Iterator[UnitOfWork]:
+        """A transaction: committed when the block ends, rolled back when it raises.
+
+        Args:
+            caller: on whose behalf.
+            isolation: for example ``REPEATABLE READ`` for an export from one snapshot; default read committed.
+        """
+        with self.engine.connect() as connection:
+            if isolation:
+                connection = connection.execution_options(isolation_level=isolation)
+            with connection.begin():
+                yield UnitOfWork(connection, caller, datetime.now(UTC))
+
+    def is_ready(self) -> bool:
+        """Whether the database answers."""
+        with self.engine.connect() as connection:
+            return bool(connection.execute(text("SELECT 1")).scalar())

@@ -1,0 +1,37 @@
+"""What the registry needs of others, named here so that it imports none of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from ihe.unit_of_work import UnitOfWork
+    from ihe.values import PatientId
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One human as the index sees it at this moment.
+
+    Attributes:
+        regional_id: the person's current regional identifier.
+        identifiers: every identifier whose documents belong to the person now: regional ids (its own and those
+            it absorbed), local ids of its records (active and subsumed), its INS. Type codes are not set.
+    """
+
+    regional_id: PatientId
+    identifiers: frozenset[PatientId]
+
+
+class PatientDirectory(Protocol):
+    """Answers who a patient identifier designates, at the moment of the question, inside the unit of work."""
+
+    def resolve(self, uow: UnitOfWork, patient_id: PatientId) -> Person | None:
+        """The person that ``patient_id`` (regional, local of any site, INS) designates.
+
+        ``None`` when the identifier is unknown, or its record was withdrawn.
+        """
+
+    def knows_authority(self, patient_id: PatientId) -> bool:
+        """Whether the assigning authority is a domain of the region."""
