@@ -57,11 +57,9 @@ class Database:
             caller: on whose behalf.
             isolation: for example ``REPEATABLE READ`` for an export from one snapshot; default read committed.
         """
-        with self.engine.connect() as connection:
-            if isolation:
-                connection = connection.execution_options(isolation_level=isolation)
-            with connection.begin():
-                yield UnitOfWork(connection, caller, datetime.now(UTC))
+        engine = self.engine.execution_options(isolation_level=isolation) if isolation else self.engine
+        with engine.connect() as connection, connection.begin():
+            yield UnitOfWork(connection, caller, datetime.now(UTC))
 
     def is_ready(self) -> bool:
         """Whether the database answers."""

@@ -240,9 +240,7 @@ class PartialDate:
         return separator.join(parts)
 
 
-_DTM = re.compile(
-    r"^(\d{4})(\d{2})?(\d{2})?(\d{2})?(\d{2})?(\d{2})?(?:\.\d{1,6})?(Z|[+-]\d{4})?$"
-)
+_DTM = re.compile(r"^(\d{4})(\d{2})?(\d{2})?(\d{2})?(\d{2})?(\d{2})?(?:\.\d{1,6})?(Z|[+-]\d{4})?$")
 
 
 def parse_dtm(text: str) -> datetime:
@@ -260,7 +258,13 @@ def parse_dtm(text: str) -> datetime:
         raise ValueError("a date-time is written YYYY[MM[DD[hh[mm[ss]]]]]")
     year, month, day, hour, minute, second, zone = found.groups()
     moment = datetime(
-        int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0), tzinfo=UTC
+        int(year),
+        int(month or 1),
+        int(day or 1),
+        int(hour or 0),
+        int(minute or 0),
+        int(second or 0),
+        tzinfo=UTC,
     )
     if zone and zone != "Z":
         offset = int(zone[1:3]) * 60 + int(zone[3:5])

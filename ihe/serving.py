@@ -1,0 +1,233 @@
+"""The way of every request: authenticate → decode → serve → encode → audit → commit → answer.
+
+The answer is encoded before the commit, so that what is acknowledged and what is saved cannot differ; the audit
+event of a success stands in the same commit, that of a failure in one of its own. Errors become a wire's codes here and
+nowhere else. Anything unforeseen gets a generic refusal with a correlation id, a failure audit, and a traceback in
+the log that names types and places but no values.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from ihe.audit import AuditEvent, AuditTrail, Outcome
+from ihe.caller import Caller
+from ihe.errors import AccessDenied, IheError, NotAuthenticated, Unavailable
+from ihe.store import audit, messages
+from ihe.store.messages import MessageKey
+from ihe.transaction import Endpoint, Transaction
+from ihe.unit_of_work import Database, UnitOfWork
+
+log = logging.getLogger(__name__)
+
+ApplicationT = TypeVar("ApplicationT")
+Request = TypeVar("Request")
+Request_contra = TypeVar("Request_contra", contravariant=True)
+Reply = TypeVar("Reply")
+
+_ATTEMPTS = 4
+_RETRIED_SQLSTATES = frozenset({"40001", "40P01"})
+"""Serialisation failure and deadlock: the unit was rolled back whole and may be run again."""
+
+
+@dataclass(slots=True)
+class Context(Generic[ApplicationT]):
+    """What ``serve`` gets beside the question.
+
+    Attributes:
+        uow: the open transaction, with caller and moment.
+        application: the package's wired parts (settings, directories, models).
+        transaction: the record of the transaction being served.
+        trail: where ``serve`` notes the patients, documents and queries it touched.
+    """
+
+    uow: UnitOfWork
+    application: ApplicationT
+    transaction: Transaction
+    trail: AuditTrail = field(default_factory=AuditTrail)
+
+
+class Wire(Protocol[Request_contra, Reply]):
+    """What the pipeline needs to know of a wire."""
+
+    def refuse(self, request: Request_contra, error: IheError, correlation_id: str) -> Reply:
+        """The wire's own error form, from its one table of codes."""
+
+    def message_key(self, request: Request_contra) -> MessageKey | None:
+        """What makes a repetition recognisable, or ``None`` where the wire has no such thing."""
+
+    def reply_to_bytes(self, reply: Reply) -> bytes:
+        """The reply to remember for a repeated message."""
+
+    def reply_from_bytes(self, stored: bytes) -> Reply:
+        """The remembered reply."""
+
+
+class Observer(Protocol):
+    """Is told of every served transaction (metrics)."""
+
+    def __call__(self, transaction: str, outcome: str, seconds: float) -> None:
+        """``outcome`` is ``success``, ``repeated``, ``refused`` or ``failed``."""
+
+
+def _unobserved(transaction: str, outcome: str, seconds: float) -> None:
+    return None
+
+
+class UnforeseenFailure(IheError):
+    """Something unforeseen; the message carries the correlation id under which the log has the traceback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Runs transactions over one database.
+
+    Attributes:
+        database: opens the unit of work.
+        applications: each package's application by package name.
+        observe: told of every outcome.
+    """
+
+    database: Database
+    applications: Mapping[str, Any]
+    observe: Observer = _unobserved
+
+    def run(
+        self,
+        endpoint: Endpoint,
+        wire: Wire[Request, Reply],
+        request: Request,
+        authenticate: Callable[[], Caller],
+    ) -> Reply:
+        """Serve one request and return its reply; never raises."""
+        started = time.perf_counter()
+        exchange = _Exchange(endpoint, wire, request)
+        try:
+            exchange.caller = authenticate()
+            outcome, reply = self._serve(exchange)
+        except IheError as error:
+            outcome, reply = "refused", self._refuse(exchange, error)
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            exchange.log(error)
+            refusal = Unavailable(f"the database does not answer; reference {exchange.correlation_id}")
+            outcome, reply = "failed", self._refuse(exchange, refusal)
+        except Exception as error:
+            exchange.log(error)
+            failure = UnforeseenFailure(f"internal error; reference {exchange.correlation_id}")
+            outcome, reply = "failed", self._refuse(exchange, failure)
+        self.observe(endpoint.transaction.number, outcome, time.perf_counter() - started)
+        return reply
+
+    def _serve(self, exchange: _Exchange[Request, Reply]) -> tuple[str, Reply]:
+        endpoint, request = exchange.endpoint, exchange.request
+        question = endpoint.decode(request)
+        key = exchange.wire.message_key(request) if endpoint.transaction.writes else None
+        attempt = 1
+        while True:
+            exchange.trail.objects.clear()
+            try:
+                return self._serve_once(exchange, question, key)
+            except DBAPIError as error:
+                sqlstate = getattr(error.orig, "sqlstate", None)
+                if sqlstate not in _RETRIED_SQLSTATES or attempt == _ATTEMPTS:
+                    raise
+                time.sleep(0.01 * 2**attempt)
+                attempt += 1
+
+    def _serve_once(
+        self, exchange: _Exchange[Request, Reply], question: Any, key: MessageKey | None
+    ) -> tuple[str, Reply]:
+        endpoint, wire = exchange.endpoint, exchange.wire
+        application = self.applications[endpoint.module.partition(".")[0]]
+        with self.database.unit(exchange.caller) as uow:
+            if key is not None:
+                messages.lock(uow.connection, key)
+                stored = messages.stored_answer(uow.connection, key)
+                if stored is not None:
+                    return "repeated", wire.reply_from_bytes(stored)
+            result = endpoint.serve(question, Context(uow, application, endpoint.transaction, exchange.trail))
+            reply = endpoint.encode(result, exchange.request)
+            if key is not None:
+                messages.remember(uow.connection, key, wire.reply_to_bytes(reply), uow.now)
+            audit.append(uow.connection, exchange.event(uow.now, Outcome.SUCCESS, None))
+        return "success", reply
+
+    def _refuse(self, exchange: _Exchange[Request, Reply], error: IheError) -> Reply:
+        if isinstance(error, (AccessDenied, NotAuthenticated)):
+            outcome = Outcome.SERIOUS_FAILURE
+        elif isinstance(error, (UnforeseenFailure, Unavailable)):
+            outcome = Outcome.MAJOR_FAILURE
+        else:
+            outcome = Outcome.MINOR_FAILURE
+        try:
+            with self.database.unit(exchange.caller) as uow:
+                audit.append(uow.connection, exchange.event(uow.now, outcome, type(error).__name__))
+        except Exception as failure:
+            exchange.log(failure)
+        if exchange.endpoint.refuse is not None:
+            refusal: Reply = exchange.endpoint.refuse(error, exchange.request)
+            return refusal
+        return exchange.wire.refuse(exchange.request, error, exchange.correlation_id)
+
+
+@dataclass(slots=True)
+class _Exchange(Generic[Request, Reply]):
+    """One request on its way."""
+
+    endpoint: Endpoint
+    wire: Wire[Request, Reply]
+    request: Request
+    caller: Caller = field(default_factory=lambda: Caller(node="unknown"))
+    trail: AuditTrail = field(default_factory=AuditTrail)
+    correlation_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def event(self, at: datetime, outcome: Outcome, reason: str | None) -> AuditEvent:
+        """The audit event of this exchange."""
+        transaction, caller = self.endpoint.transaction, self.caller
+        return AuditEvent(
+            at=at,
+            transaction=transaction.number,
+            event_code=transaction.event_code,
+            event_action=transaction.event_action,
+            outcome=outcome,
+            node=caller.node,
+            site=caller.site,
+            user=caller.user,
+            purpose=caller.purpose,
+            correlation_id=self.correlation_id,
+            objects=tuple(self.trail.objects),
+            reason=reason,
+        )
+
+    def log(self, error: BaseException) -> None:
+        """Log an unforeseen failure of this exchange."""
+        log_unforeseen(error, self.endpoint.transaction.number, self.correlation_id)
+
+
+def log_unforeseen(error: BaseException, where: str, correlation_id: str) -> None:
+    """Log an unforeseen failure: exception types and code places, no values (they may be a patient's)."""
+    places = [
+        f"{frame.filename.rsplit('/', 2)[-2]}/{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "/" in frame.filename
+    ]
+    log.error(
+        "unforeseen failure",
+        extra={
+            "transaction": where,
+            "correlation_id": correlation_id,
+            "error_type": type(error).__name__,
+            "sqlstate": getattr(getattr(error, "orig", None), "sqlstate", None),
+            "places": places,
+        },
+    )
