@@ -1,0 +1,66 @@
+"""Traits as JSON, the form in which the store keeps them: empty traits are left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ihe.values import PartialDate
+from mpi.domain.identity import IdentityStatus, Sex, Traits
+
+_TEXTS = (
+    "birth_family_name",
+    "first_birth_given_name",
+    "used_family_name",
+    "used_given_name",
+    "birth_place_code",
+    "address",
+    "postal_code",
+    "city",
+    "phone",
+    "email",
+    "ins",
+    "ins_oid",
+    "mother_family_name",
+)
+
+
+def to_json(traits: Traits) -> dict[str, Any]:
+    """The traits that are present, JSON-serialisable."""
+    found: dict[str, Any] = {name: value for name in _TEXTS if (value := getattr(traits, name))}
+    if traits.birth_given_names:
+        found["birth_given_names"] = list(traits.birth_given_names)
+    if traits.sex is not None:
+        found["sex"] = str(traits.sex)
+    for name in ("birth_date", "death_date"):
+        if (moment := getattr(traits, name)) is not None:
+            found[name] = moment.iso
+    if traits.birth_date_interpreted:
+        found["birth_date_interpreted"] = True
+    if traits.identity_status is not IdentityStatus.VIDE:
+        found["identity_status"] = str(traits.identity_status)
+    if traits.identity_attributes:
+        found["identity_attributes"] = sorted(traits.identity_attributes)
+    for name in ("multiple_birth", "birth_order"):
+        if (value := getattr(traits, name)) is not None:
+            found[name] = value
+    return found
+
+
+def from_json(found: dict[str, Any]) -> Traits:
+    """Read back what :func:`to_json` wrote.
+
+    Raises:
+        ValueError: a value is not of its kind.
+    """
+    return Traits(
+        birth_given_names=tuple(found.get("birth_given_names", ())),
+        sex=Sex(found["sex"]) if "sex" in found else None,
+        birth_date=PartialDate.parse(found["birth_date"]) if "birth_date" in found else None,
+        birth_date_interpreted=bool(found.get("birth_date_interpreted", False)),
+        identity_status=IdentityStatus(found.get("identity_status", "VIDE")),
+        identity_attributes=frozenset(found.get("identity_attributes", ())),
+        multiple_birth=found.get("multiple_birth"),
+        birth_order=found.get("birth_order"),
+        death_date=PartialDate.parse(found["death_date"]) if "death_date" in found else None,
+        **{name: found.get(name) for name in _TEXTS},
+    )
