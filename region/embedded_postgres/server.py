@@ -1,0 +1,362 @@
+"""Start, share and stop the embedded server.
+
+Every user of the server holds a shared lock for as long as it lives; whoever stops last stops the server. A process
+killed with -9 loses its lock with its life, so the server it left behind is adopted by the next one that starts over
+the same folder, and stopped when that one ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import URL
+
+from region.embedded_postgres.binaries import EmbeddedPostgresError, server_programs
+from region.embedded_postgres.place import Place, find_place
+
+_SUPERUSER = "postgres"
+_ROLE = "traitdunion"
+_PORT = 5432
+_LONGEST_SOCKET_PATH = 107
+_LOG_BYTES_KEPT = 10_000_000
+
+_CONFIGURATION = {
+    "listen_addresses": "",
+    "port": str(_PORT),
+    "unix_socket_permissions": "0700",
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "effective_cache_size": "1GB",
+    "work_mem": "16MB",
+    "maintenance_work_mem": "256MB",
+    "max_wal_size": "2GB",
+    "checkpoint_completion_target": "0.9",
+    "random_page_cost": "1.1",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    # Messages of failed statements carry values, so patient data: the service reports its errors itself.
+    "log_min_messages": "log",
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
+}
+_DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+_VOLATILE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """What is known of the server of a data folder.
+
+    Attributes:
+        ready: it answers.
+        pid: process id of the server, ``None`` when none runs.
+        folder: where the cluster lives.
+        socket_dir: folder of its socket, ``None`` when none runs.
+    """
+
+    ready: bool
+    pid: int | None
+    folder: Path
+    socket_dir: Path | None
+
+
+class EmbeddedPostgres:
+    """One use of the PostgreSQL server of a data folder; several processes share one server.
+
+    Args:
+        data_dir: folder of the server, created when absent; its rights are kept as they are.
+        volatile: trade durability for speed (tests only); counts for the process that starts the server.
+        timeout_seconds: how long starting, recovering or stopping may take.
+    """
+
+    def __init__(self, data_dir: Path, *, volatile: bool = False, timeout_seconds: float = 60.0) -> None:
+        self._data_dir = data_dir.absolute()
+        self._volatile = volatile
+        self._timeout_seconds = timeout_seconds
+        self._place: Place | None = None
+        self._use: int | None = None
+
+    def __enter__(self) -> EmbeddedPostgres:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Use the server: create the cluster on first use, start the server unless it runs, wait until it answers.
+
+        Raises:
+            EmbeddedPostgresError: with the end of the server's log.
+        """
+        if self._use is not None:
+            return
+        deadline = time.monotonic() + self._timeout_seconds
+        place = self._find_place(deadline)
+        with place.turn(deadline):
+            use = place.begin_use()
+            try:
+                self._ensure_running(place, deadline)
+            except BaseException:
+                os.close(use)
+                raise
+            self._use = use
+
+    def stop(self) -> None:
+        """End this use; the last one stops the server.
+
+        Raises:
+            EmbeddedPostgresError: the server did not stop.
+        """
+        if self._use is None or self._place is None:
+            return
+        with self._place.turn(time.monotonic() + self._timeout_seconds):
+            os.close(self._use)
+            self._use = None
+            if not self._place.is_used():
+                self._shut_down(self._place)
+
+    def destroy(self) -> None:
+        """End this use and remove the cluster with all its data.
+
+        Raises:
+            EmbeddedPostgresError: another process uses it.
+        """
+        self.stop()
+        deadline = time.monotonic() + self._timeout_seconds
+        place = self._find_place(deadline)
+        with place.turn(deadline):
+            if place.is_used():
+                raise EmbeddedPostgresError(f"the database in {place.folder} is in use")
+            self._shut_down(place)
+            shutil.rmtree(place.cluster, ignore_errors=True)
+            shutil.rmtree(place.run, ignore_errors=True)
+            if place.folder != self._data_dir.resolve():
+                (self._data_dir / "location").unlink(missing_ok=True)
+                shutil.rmtree(place.folder)
+        self._place = None
+
+    def status(self) -> ServerStatus:
+        """Whether a server runs over this data folder, started by whomever."""
+        place = self._find_place(time.monotonic() + self._timeout_seconds)
+        found = _postmaster(place)
+        if found is None:
+            return ServerStatus(False, None, place.folder, None)
+        pid, socket_dir = found
+        return ServerStatus(_answers(socket_dir), pid, place.folder, socket_dir)
+
+    def url(self, database: str) -> str:
+        """SQLAlchemy URL of a database, as the service's own role (no superuser, may create databases).
+
+        Raises:
+            EmbeddedPostgresError: the server does not run.
+        """
+        return _url(self._socket_dir(), _ROLE, database)
+
+    def superuser_url(self, database: str = "postgres") -> str:
+        """SQLAlchemy URL as superuser, for backup and measurement."""
+        return _url(self._socket_dir(), _SUPERUSER, database)
+
+    def ensure_database(self, name: str) -> str:
+        """Create the database unless it exists.
+
+        Returns:
+            its name.
+        """
+        with psycopg.connect(
+            host=str(self._socket_dir()), port=_PORT, user=_ROLE, dbname="postgres", autocommit=True
+        ) as connection:
+            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+            if known is None:
+                with contextlib.suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+                    connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return name
+
+    def _find_place(self, deadline: float) -> Place:
+        if self._place is None:
+            self._place = find_place(self._data_dir, deadline, volatile=self._volatile)
+        return self._place
+
+    def _socket_dir(self) -> Path:
+        found = _postmaster(self._place) if self._place is not None and self._use is not None else None
+        if found is None:
+            raise EmbeddedPostgresError("the embedded PostgreSQL is not started")
+        return found[1]
+
+    def _ensure_running(self, place: Place, deadline: float) -> None:
+        place.user.own(place.run)
+        if not place.cluster.exists():
+            self._create_cluster(place)
+        while True:
+            found = _postmaster(place)
+            if found is None:
+                self._launch(place, deadline)
+            elif _answers(found[1]):
+                return
+            elif time.monotonic() > deadline:
+                raise EmbeddedPostgresError(_with_log(place, f"PostgreSQL did not answer (process {found[0]})"))
+            else:
+                time.sleep(0.05)
+
+    def _create_cluster(self, place: Place) -> None:
+        unfinished = place.folder / "cluster.unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        place.user.own(unfinished)
+        # fmt: off
+        done = place.user.run([
+            server_programs(place.user) / "initdb", "--pgdata", unfinished, "--username", _SUPERUSER,
+            "--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
+            "--auth-local=trust", "--auth-host=reject", "--no-instructions",
+            *(["--no-sync"] if self._volatile else []),
+        ])
+        # fmt: on
+        if done.returncode != 0:
+            raise EmbeddedPostgresError(f"PostgreSQL could not create its cluster:\n{done.stdout.strip()}")
+        unfinished.rename(place.cluster)
+
+    def _launch(self, place: Place, deadline: float) -> None:
+        programs = server_programs(place.user)
+        _check_version(place, programs)
+        log = place.run / "server.log"
+        if log.exists() and log.stat().st_size > _LOG_BYTES_KEPT:
+            log.rename(log.with_suffix(".log.1"))
+        settings = {
+            **_CONFIGURATION,
+            **(_VOLATILE if self._volatile else _DURABLE),
+            "unix_socket_directories": str(_choose_socket_dir(place)),
+        }
+        options = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in settings.items())
+        seconds = max(1, int(deadline - time.monotonic()))
+        # fmt: off
+        done = place.user.run([
+            programs / "pg_ctl", "start", "--wait", "--silent", "--timeout", str(seconds),
+            "--pgdata", place.cluster, "--log", log, "--options", options,
+        ], seconds + 10)
+        # fmt: on
+        if done.returncode == 0:
+            _ensure_role(place)
+        elif time.monotonic() < deadline and "shared memory block" in _log_end(place):
+            time.sleep(0.2)  # the last processes of a killed server are still ending
+        else:
+            raise EmbeddedPostgresError(_with_log(place, f"PostgreSQL did not start: {done.stdout.strip()}"))
+
+    def _shut_down(self, place: Place) -> None:
+        found = _postmaster(place)
+        if found is None:
+            return
+        control = server_programs(place.user) / "pg_ctl"
+        seconds = max(1, int(self._timeout_seconds))
+        for mode in ("fast", "immediate"):
+            # fmt: off
+            done = place.user.run([
+                control, "stop", "--wait", "--silent", "--timeout", str(seconds), "--mode", mode,
+                "--pgdata", place.cluster,
+            ], seconds + 10)
+            # fmt: on
+            if done.returncode == 0 or _postmaster(place) is None:
+                break
+        else:
+            raise EmbeddedPostgresError(_with_log(place, f"PostgreSQL did not stop: {done.stdout.strip()}"))
+        if found[1] != place.run:
+            shutil.rmtree(found[1], ignore_errors=True)
+
+
+def _postmaster(place: Place) -> tuple[int, Path] | None:
+    """Process id and socket folder of the server that runs over the cluster; a left-over pid file is removed.
+
+    Source: PostgreSQL ``postmaster.pid``: line 1 process id, line 5 socket folder.
+    """
+    pid_file = place.cluster / "postmaster.pid"
+    try:
+        lines = pid_file.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return None
+    if len(lines) < 5 or not lines[0].isdigit():  # being written at this moment, or cut by a crash
+        return None
+    pid, socket_dir = int(lines[0]), Path(lines[4])
+    if _answers(socket_dir) or _runs_over(place.cluster, pid):
+        return pid, socket_dir
+    # PostgreSQL itself would refuse to start when another program has been given the same process id since.
+    pid_file.unlink(missing_ok=True)
+    return None
+
+
+def _runs_over(cluster: Path, pid: int) -> bool:
+    """Whether that process works inside the cluster folder, as every PostgreSQL process does."""
+    try:
+        return Path(f"/proc/{pid}/cwd").samefile(cluster)
+    except OSError:  # no such process, or one of another user
+        return False
+
+
+def _answers(socket_dir: Path) -> bool:
+    try:
+        psycopg.connect(host=str(socket_dir), port=_PORT, user=_SUPERUSER, dbname="postgres", connect_timeout=5).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _choose_socket_dir(place: Place) -> Path:
+    if len(os.fsencode(place.run)) + len(f"/.s.PGSQL.{_PORT}.lock") <= _LONGEST_SOCKET_PATH:
+        return place.run
+    folder = Path(tempfile.mkdtemp(prefix="traitdunion-socket-", dir="/tmp"))
+    if place.user.switch:
+        os.chown(folder, place.user.uid, place.user.gid)
+    return folder
+
+
+def _ensure_role(place: Place) -> None:
+    found = _postmaster(place)
+    if found is None:
+        raise EmbeddedPostgresError(_with_log(place, "PostgreSQL ended at once"))
+    with psycopg.connect(
+        host=str(found[1]), port=_PORT, user=_SUPERUSER, dbname="postgres", autocommit=True
+    ) as connection:
+        if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [_ROLE]).fetchone() is None:
+            role = sql.Identifier(_ROLE)
+            connection.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEDB").format(role))
+            connection.execute(sql.SQL("GRANT pg_monitor, pg_checkpoint TO {}").format(role))
+
+
+def _check_version(place: Place, programs: Path) -> None:
+    cluster = (place.cluster / "PG_VERSION").read_text(encoding="ascii").strip()
+    program = place.user.run([programs / "postgres", "--version"]).stdout.split()[-1]
+    if program.split(".")[0] != cluster:
+        raise EmbeddedPostgresError(
+            f"the database in {place.cluster} is of PostgreSQL {cluster}, the installed server is {program}: "
+            "dump it with the former version and load it with this one"
+        )
+
+
+def _url(socket_dir: Path, user: str, database: str) -> str:
+    return URL.create(
+        "postgresql+psycopg", username=user, database=database, query={"host": str(socket_dir), "port": str(_PORT)}
+    ).render_as_string()
+
+
+def _log_end(place: Place) -> str:
+    try:
+        with (place.run / "server.log").open("rb") as log:
+            log.seek(max(0, (place.run / "server.log").stat().st_size - 2000))
+            return log.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _with_log(place: Place, sentence: str) -> str:
+    return f"{sentence}\nend of {place.run / 'server.log'}:\n{_log_end(place)}"

@@ -1,0 +1,87 @@
+"""Real databases for tests: one volatile embedded server a run, a migrated template, a clone of it for each test."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from region.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+from region.migrations import migration_folders, upgrade
+
+_TEMPLATE_LOCK = 7_405_162
+
+
+@pytest.fixture(scope="session")
+def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """The server of this run, shared by all xdist workers; the last one that ends removes it."""
+    base = tmp_path_factory.getbasetemp()
+    run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    server = EmbeddedPostgres(run / "postgres", volatile=True)
+    server.start()
+    yield server
+    with contextlib.suppress(EmbeddedPostgresError):  # another worker still uses it
+        server.destroy()
+
+
+@pytest.fixture(scope="session")
+def template_database(embedded_server: EmbeddedPostgres) -> str:
+    """Name of a database with the present schema and no rows; to be cloned, never written to."""
+    revisions = sorted(file for folder in migration_folders() for file in folder.glob("*.py"))
+    name = "template_" + hashlib.sha256(b"".join(file.read_bytes() for file in revisions)).hexdigest()[:12]
+    with _administer(embedded_server) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [_TEMPLATE_LOCK])
+        if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
+            unfinished = embedded_server.ensure_database(f"{name}_unfinished")
+            upgrade(embedded_server.url(unfinished))
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(unfinished), sql.Identifier(name))
+            )
+    return name
+
+
+@pytest.fixture
+def database_url(embedded_server: EmbeddedPostgres, template_database: str) -> Iterator[str]:
+    """SQLAlchemy URL of a fresh, migrated, empty database of this test alone."""
+    with clone_database(embedded_server, template_database) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_database_url(embedded_server: EmbeddedPostgres, template_database: str) -> Iterator[str]:
+    """SQLAlchemy URL of a fresh, migrated database that the tests of one module share."""
+    with clone_database(embedded_server, template_database) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def clone_database(server: EmbeddedPostgres, template: str) -> Iterator[str]:
+    """A database of its own, dropped afterwards even when connections to it are still open."""
+    name = sql.Identifier(database := f"test_{uuid4().hex}")
+    with _administer(server) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(name, sql.Identifier(template))
+        )
+    yield server.url(database)
+    with _administer(server) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+def _administer(server: EmbeddedPostgres) -> psycopg.Connection:
+    return psycopg.connect(server.url("postgres").replace("+psycopg", ""), autocommit=True)
+
+
+@pytest.fixture(scope="session")
+def shared_folder() -> Path:
+    """Folder of independent test material beside the repository; a test that needs it is skipped without it."""
+    folder = Path(os.environ.get("TRAITDUNION_SHARED") or Path(__file__).resolve().parents[2] / "shared")
+    if not folder.is_dir():
+        pytest.skip(f"independent test material is not at {folder}")
+    return folder
