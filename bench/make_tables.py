@@ -51,9 +51,7 @@ def make_given_names(source: Path) -> None:
     with (DATA / "given_names.csv").open("w", encoding="utf-8", newline="") as file:
         out = csv.writer(file, lineterminator="\n")
         out.writerow(["name", "sex", *DECADES])
-        out.writerows(
-            [row["prenom"], row["sexe"], *(row[d] if row[d] != "0" else "" for d in DECADES)] for row in rows
-        )
+        out.writerows([row["prenom"], row["sexe"], *(row[d] if row[d] != "0" else "" for d in DECADES)] for row in rows)
 
 
 def make_communes(source: Path) -> None:
@@ -69,9 +67,7 @@ def make_communes(source: Path) -> None:
             town = row["type"] in "AM" and population >= TOWN_POPULATION_MINIMUM
             if near or town:
                 parent = row["commune_parente"] if row["type"] == "M" else ""
-                out.writerow(
-                    [row["code"], row["nom"], population, row["codes_postaux"], row["anciens_codes"], parent]
-                )
+                out.writerow([row["code"], row["nom"], population, row["codes_postaux"], row["anciens_codes"], parent])
 
 
 def make_countries(source: Path) -> None:

@@ -125,9 +125,7 @@ def lineages(rng: random.Random, profile: Profile) -> Iterator[list[Person]]:
             yield patients
 
 
-def _make_homonym(
-    rng: random.Random, profile: Profile, registry: Registry, person: Person, other: Person
-) -> None:
+def _make_homonym(rng: random.Random, profile: Profile, registry: Registry, person: Person, other: Person) -> None:
     """Give a person the name, sex and birth date of an unrelated one, rarely the birthplace too."""
     person.homonym_of = other.number
     person.surname, person.sex, person.birth = other.surname, other.sex, other.birth
@@ -183,9 +181,7 @@ class _Lineage:
         given = names[int(rng.random() ** 1.4 * len(names))]
         name = origin.surnames[int(rng.random() * len(origin.surnames))]
         place = origin.countries[int(rng.random() * len(origin.countries))]
-        default = rng.random() < self.profile.default_date * origin.defaults * (
-            1.6 if birth[0] < 1965 else 0.7
-        )
+        default = rng.random() < self.profile.default_date * origin.defaults * (1.6 if birth[0] < 1965 else 0.7)
         if default:
             birth = (birth[0], 12, 31) if rng.random() < 0.55 else (birth[0], 1, 1)
         person = self._person(sex, name, birth, place, home, given=(given,))
@@ -342,9 +338,7 @@ class _Lineage:
             person.addresses.append(dwelling)
             age = THIS_YEAR - person.birth[0]
             remembered = age < 88 or rng.random() < 0.97 ** ((age - 88) * 2)
-            if remembered and (
-                rng.random() < _patient_share(age) or (person.delivery and rng.random() < 0.8)
-            ):
+            if remembered and (rng.random() < _patient_share(age) or (person.delivery and rng.random() < 0.8)):
                 self.patients.append(person)
 
 

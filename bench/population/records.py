@@ -146,9 +146,7 @@ class Scribe:
             draft.kinds.append("newborn")
             mother = person.mother
             if mother is not None and rng.random() < 0.55:
-                draft.surname = (
-                    mother.surname if rng.random() < 0.6 else mother.used_surname or mother.surname
-                )
+                draft.surname = mother.surname if rng.random() < 0.6 else mother.used_surname or mother.surname
                 if draft.surname != person.surname:
                     draft.kinds.append("mother_name")
         return draft
@@ -170,9 +168,7 @@ class Scribe:
                 draft.ins = relatives[int(rng.random() * len(relatives))].nir
                 draft.kinds.append("wrong_ins")
         elif draft.status == "PROV" and rng.random() < 0.01:
-            insured = (
-                person.mother if person.mother is not None and draft.year - person.birth[0] < 16 else person
-            )
+            insured = person.mother if person.mother is not None and draft.year - person.birth[0] < 16 else person
             draft.ins = insured.nir
             if insured is not person:
                 draft.kinds.append("insured_number")

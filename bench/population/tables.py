@@ -84,9 +84,7 @@ def streets() -> list[str]:
 @cache
 def surnames() -> Weighted[str]:
     """Surnames by births in France 1891 to 2000; ``*`` stands for the mass of rare names."""
-    return Weighted(
-        (name, float(row["births"])) for row in _rows("surnames.csv") for name in row["names"].split("|")
-    )
+    return Weighted((name, float(row["births"])) for row in _rows("surnames.csv") for name in row["names"].split("|"))
 
 
 @cache
@@ -117,9 +115,7 @@ def surname(rng: random.Random) -> str:
 def _given_names() -> dict[tuple[str, int], Weighted[str]]:
     rows = list(_rows("given_names.csv"))
     return {
-        (sex, decade): Weighted(
-            (row["name"], float(row[f"{decade}s"] or 0)) for row in rows if row["sex"] == sex
-        )
+        (sex, decade): Weighted((row["name"], float(row[f"{decade}s"] or 0)) for row in rows if row["sex"] == sex)
         for sex in "MF"
         for decade in range(FIRST_DECADE, LAST_DECADE + 10, 10)
     }
