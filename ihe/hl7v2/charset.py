@@ -88,11 +88,14 @@ def decode(data: bytes, msh_18: str) -> tuple[str, Charset, bool]:
 
 
 def answer_charset(msh_18: str, used: Charset) -> Charset:
-    """The charset for an answer: what the question declared, else what the question was written in."""
+    """The charset for an answer: what the question declared, else the nearest to what it was written in.
+
+    MSH-18 has no name for windows-1252, so an undeclared one is answered in ISO 8859-1, its subset.
+    """
     declared = declared_charset(msh_18)
     if declared is not None and declared is not ASCII:
         return declared
-    return UTF_8 if used in (UTF_8, ASCII) else used
+    return UTF_8 if used in (UTF_8, ASCII) else LATIN_1
 
 
 _PLAIN = str.maketrans(

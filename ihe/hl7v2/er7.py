@@ -87,6 +87,11 @@ class Component:
         parts = self.raw.split(separator) if separator else [self.raw]
         return tuple(self._delimiters.unescaped(part, self._codec) for part in parts)
 
+    @property
+    def delimiters(self) -> Delimiters:
+        """The delimiters of its message."""
+        return self._delimiters
+
     def sub(self, number: int) -> str:
         """The unescaped value of the sub-component with this number, from 1; ``""`` when absent."""
         return _value(self.raw, number, self._delimiters, self._codec)
@@ -125,9 +130,7 @@ class Field:
     def repetition(self, number: int) -> Repetition:
         """The repetition with this number, from 1."""
         found = self.repetitions
-        return (
-            found[number - 1] if 0 < number <= len(found) else Repetition("", self._delimiters, self._codec)
-        )
+        return found[number - 1] if 0 < number <= len(found) else Repetition("", self._delimiters, self._codec)
 
     @property
     def is_null(self) -> bool:
@@ -260,9 +263,7 @@ class Message:
     def segments(self, name: str) -> tuple[Segment, ...]:
         """All segments with this identifier in order."""
         return tuple(
-            Segment(line, self.delimiters, self.charset.codec)
-            for line in self._lines
-            if line.startswith(name)
+            Segment(line, self.delimiters, self.charset.codec) for line in self._lines if line.startswith(name)
         )
 
     @property

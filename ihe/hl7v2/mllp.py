@@ -122,14 +122,18 @@ class FrameDecoder:
         """Tell that the sender has paused: a frame that lacks only its CR is taken."""
         return self.receive(b"\r") if self.awaits_final_cr else []
 
-    def end(self) -> list[Event]:
-        """Tell that the connection has ended; returns what was left open."""
+    def end(self, error: IheError | None = None) -> list[Event]:
+        """Tell that no more bytes are taken from the connection; returns what was left open.
+
+        Args:
+            error: why an open frame is refused, by default that the connection ended inside it.
+        """
         if self.awaits_final_cr:
             return self.pause()
         events: list[Event] = []
         self._drop(len(self._buffer))
         if self._state is not _State.GAP:
-            events.append(self._refused("the connection ended inside a frame"))
+            events.append(self._refused(error or MalformedRequest("the connection ended inside a frame")))
         elif self._head.lstrip(_BLANKS).startswith(b"MSH"):
             events.append(RefusedFrame(MalformedRequest("the message is not framed"), self._head))
         elif self._dropped:
@@ -156,7 +160,7 @@ class FrameDecoder:
             events.append(Frame(bytes(self._buffer[:length])))
         else:
             self._drop(length)
-            events.append(self._refused("a new frame started inside the frame"))
+            events.append(self._refused(MalformedRequest("a new frame started inside the frame")))
             after -= length
         del self._buffer[:after]
         self._enter(_State.GAP)
@@ -188,8 +192,7 @@ class FrameDecoder:
             del self._buffer[:length]
         self._searched = 0
 
-    def _refused(self, reason: str) -> RefusedFrame:
-        error: IheError = MalformedRequest(reason)
+    def _refused(self, error: IheError) -> RefusedFrame:
         if self._state is _State.OVERSIZE:
             error = TooLarge(f"the message is longer than {self._limit} bytes")
         return RefusedFrame(error, self._head)

@@ -182,9 +182,7 @@ def test_a_line_feed_that_no_segment_follows_belongs_to_the_value() -> None:
     assert second.text(5) == "next"
 
 
-_bytes = st.one_of(
-    st.binary(max_size=300), st.text("MSHPID|^~\\&#\r\n X1é\x0b\x1c", max_size=300).map(str.encode)
-)
+_bytes = st.one_of(st.binary(max_size=300), st.text("MSHPID|^~\\&#\r\n X1é\x0b\x1c", max_size=300).map(str.encode))
 
 
 @given(_bytes, st.booleans())

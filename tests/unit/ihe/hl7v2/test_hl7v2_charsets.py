@@ -54,12 +54,11 @@ def test_text_is_read_by_its_bytes_and_a_false_declaration_is_flagged(
         ("UNICODE UTF-8", b"\xc9", UTF_8),
         ("", b"A", UTF_8),
         ("ASCII", b"A", UTF_8),
-        ("", b"\xc9", WINDOWS_1252),
+        ("", b"\xc9", LATIN_1),
+        ("WINDOWS-1252", b"\xc9", WINDOWS_1252),
     ],
 )
-def test_an_answer_is_written_in_what_the_question_declared(
-    declared: str, body: bytes, expected: Charset
-) -> None:
+def test_an_answer_is_written_in_what_the_question_declared(declared: str, body: bytes, expected: Charset) -> None:
     assert message(declared, body).answer_charset == expected
 
 

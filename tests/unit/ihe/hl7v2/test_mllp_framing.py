@@ -40,9 +40,7 @@ def test_a_frame_comes_out_as_soon_as_it_ends() -> None:
     assert events_of(frame(A), end=False) == [Frame(A)]
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"\x0bx", b"a\x1cb", "é\x85".encode(), bytes(set(range(256)) - {11, 28})]
-)
+@pytest.mark.parametrize("data", [b"", b"\x0bx", b"a\x1cb", "é\x85".encode(), bytes(set(range(256)) - {11, 28})])
 def test_sending_refuses_frame_marks_in_the_data(data: bytes) -> None:
     if b"\x0b" in data or b"\x1c" in data:
         with pytest.raises(ValueError, match="frame mark"):
@@ -130,9 +128,7 @@ def test_an_oversized_frame_is_never_held() -> None:
 
 _piece = st.one_of(
     st.binary(max_size=40),
-    st.sampled_from(
-        [b"\x0b", b"\x1c", b"\r", b"\n", b"MSH", b"\x0bMSH", b"\x1c\r", frame(A), frame(B), b"x" * 60]
-    ),
+    st.sampled_from([b"\x0b", b"\x1c", b"\r", b"\n", b"MSH", b"\x0bMSH", b"\x1c\r", frame(A), frame(B), b"x" * 60]),
 )
 
 

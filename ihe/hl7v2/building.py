@@ -1,0 +1,119 @@
+"""HL7 v2 messages of our own: values in, escaped segments out.
+
+A field is given as its repetitions; a repetition as one value or as its components; a component as one
+value or as its sub-components. Plain text is always a value and is escaped; parts taken from a message that
+was read keep their spelling. Empty parts at the end are not written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ihe.hl7v2.charset import UTF_8, Charset, encode
+from ihe.hl7v2.delimiters import STANDARD, Delimiters
+from ihe.hl7v2.er7 import Component, Field, Message, Repetition, Segment
+
+ComponentValue = str | None | Component | Sequence[str | None]
+RepetitionValue = str | None | Component | Repetition | Sequence[ComponentValue]
+FieldValue = RepetitionValue | Field
+
+
+class SegmentBuilder:
+    """One segment in the making.
+
+    Args:
+        name: segment identifier.
+        fields: the first fields in order, one repetition each. In MSH they start at MSH-3; the delimiters are
+            written by :func:`build_message`.
+    """
+
+    def __init__(self, name: str, *fields: FieldValue) -> None:
+        self.name = name
+        self._fields: dict[int, list[FieldValue]] = {}
+        for number, value in enumerate(fields, 3 if name == "MSH" else 1):
+            self.set(number, value)
+
+    def set(self, number: int, *repetitions: FieldValue) -> SegmentBuilder:
+        """Set a field, from 1; without repetitions it becomes empty."""
+        self._fields[number] = list(repetitions)
+        return self
+
+    def add(self, number: int, repetition: FieldValue) -> SegmentBuilder:
+        """Add a repetition to a field."""
+        self._fields.setdefault(number, []).append(repetition)
+        return self
+
+    def has(self, number: int) -> bool:
+        """Whether the field was given."""
+        return any(self._fields.get(number, ()))
+
+    def render(self, delimiters: Delimiters) -> str:
+        """The segment as ER7 writes it, without terminator."""
+        texts = [""] * (max(self._fields, default=0) + 1)
+        texts[0] = self.name
+        for number, repetitions in self._fields.items():
+            texts[number] = delimiters.repetition.join(_repetition(each, delimiters) for each in repetitions)
+        if self.name == "MSH":
+            texts[1:3] = [delimiters.encoding_characters]
+        return delimiters.field.join(texts).rstrip(delimiters.field)
+
+
+def build_message(
+    segments: Iterable[SegmentBuilder | Segment],
+    *,
+    delimiters: Delimiters = STANDARD,
+    charset: Charset = UTF_8,
+) -> Message:
+    """Put a message together.
+
+    Args:
+        segments: MSH first. A segment that was read is written as it was.
+        delimiters: for an answer, those of the question; missing ones are completed.
+        charset: for an answer, ``question.answer_charset``. A character it lacks is written plainly. MSH-18 is
+            filled in when it was not set and the message holds more than ASCII.
+
+    Raises:
+        MalformedRequest: the first segment is no MSH.
+    """
+    delimiters = delimiters.completed()
+    parts = list(segments)
+    lines = [_line(segment, delimiters) for segment in parts]
+    header = parts[0] if parts else None
+    if isinstance(header, SegmentBuilder) and not header.has(18) and not all(map(str.isascii, lines)):
+        lines[0] = header.set(18, charset.name).render(delimiters)
+    text = "".join(f"{line}\r" for line in lines)
+    return Message(encode(text, charset).decode(charset.codec), charset)
+
+
+def _line(segment: SegmentBuilder | Segment, delimiters: Delimiters) -> str:
+    if isinstance(segment, SegmentBuilder):
+        return segment.render(delimiters)
+    if segment.delimiters.completed() == delimiters:
+        return segment.raw
+    copy = SegmentBuilder(segment.name)
+    for number in range(3 if segment.name == "MSH" else 1, segment.field_count + 1):
+        copy.set(number, segment.field(number))
+    return copy.render(delimiters)
+
+
+def _repetition(value: FieldValue, delimiters: Delimiters) -> str:
+    if isinstance(value, Field):
+        return delimiters.repetition.join(_repetition(each, delimiters) for each in value.repetitions)
+    if isinstance(value, Repetition):
+        value = value.components
+    if value is None or isinstance(value, (str, Component)):
+        return _component(value, delimiters)
+    texts = [_component(each, delimiters) for each in value]
+    return delimiters.component.join(texts).rstrip(delimiters.component)
+
+
+def _component(value: ComponentValue, delimiters: Delimiters) -> str:
+    if isinstance(value, str):
+        return delimiters.escaped(value)
+    if value is None:
+        return ""
+    if isinstance(value, Component):
+        if value.delimiters.completed() == delimiters:
+            return value.raw
+        value = value.subcomponents
+    texts = [delimiters.escaped(each) if each else "" for each in value]
+    return delimiters.subcomponent.join(texts).rstrip(delimiters.subcomponent)
