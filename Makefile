@@ -1,0 +1,79 @@
+# Needs only make and Python 3.11 or later; everything else goes into .venv, pinned by hash.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint bench soak fix lock clean install install-dev
+
+# The first Python that is recent enough; a version manager's shim may exist and still not run.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+# What is installed is named after what was asked for: a changed lock, project file or Python installs anew.
+SUM = $(shell { cat $(1) pyproject.toml; echo '$(PYTHON)'; } | cksum | cut -d' ' -f1)
+RUNTIME := $(VENV)/installed-$(call SUM,requirements.lock)
+DEV := $(VENV)/installed-dev-$(call SUM,requirements-dev.lock)
+ARGS ?=
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: $(RUNTIME) ## the region in one command: feeds, matching, one history; serves until Ctrl-C (ARGS=--exit: stops)
+	@$(BIN)/traitdunion demo $(ARGS)
+
+test: $(DEV) ## all tests
+	@$(BIN)/python -m pytest -n logical --maxprocesses 8 -m "not soak" $(ARGS)
+
+check: lint test ## style, types, walls between packages, then all tests
+
+lint: $(DEV) ## style, types and walls only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: $(DEV) ## benchmarks: a table, and bench/results/latest.json
+	@$(BIN)/python -m bench $(ARGS)
+
+soak: $(DEV) ## the long-running tests
+	@$(BIN)/python -m pytest -m soak --timeout 7200 $(ARGS)
+
+fix: $(DEV) ## repair style where that is mechanical
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+install: $(RUNTIME) ## .venv with what the service needs
+install-dev: $(DEV) ## .venv with what tests and checks need too
+
+$(RUNTIME): | $(BIN)/python
+	$(call install,requirements.lock)
+	@touch $@
+
+$(DEV): | $(BIN)/python
+	$(call install,requirements-dev.lock)
+	@touch $@ $(RUNTIME)
+
+define install
+	@echo "installing $(1) into $(VENV)"
+	@$(PIP) install --quiet --require-hashes -r $(1)
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@rm -f $(VENV)/installed-$(if $(findstring dev,$(1)),,[0-9])*
+endef
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed; name it with make PYTHON=/path/to/python3" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV)
+
+# The index that answers is the configured one; no host name enters the lock files.
+UV := build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml build/lock/build.in
+lock: ## renew requirements.lock and requirements-dev.lock from pyproject.toml (ARGS=--upgrade: newest versions)
+	@$(PYTHON) -m venv build/lock
+	@build/lock/bin/python -m pip --disable-pip-version-check install --quiet 'uv>=0.8,<1'
+	@echo 'setuptools>=77' > build/lock/build.in
+	@$(UV) --extra train --extra dev -o requirements-dev.lock $(ARGS)
+	@$(UV) -c requirements-dev.lock -o requirements.lock
+
+clean: ## remove what was built and cached; data (.traitdunion) stays
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
