@@ -1,0 +1,477 @@
+"""How far two records agree, field by field: a level for each field, nothing weighed yet.
+
+One definition serves the online scorer, the bulk linker and the trainer. Fields that depend on each other
+are judged together here: crossed family and given names, the used names, and the contact details, which say
+"same household" rather than "same person" once the given names differ.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from functools import lru_cache
+from typing import NamedTuple
+
+from rapidfuzz.distance import OSA, JaroWinkler
+
+from mpi.domain.cleaning import Cleaned
+from mpi.domain.facts import given_name_bits, is_epicene, name_sex, surname_surprisal
+from mpi.domain.names_fr import core, joined, parts, same_person_name
+from mpi.domain.phonetics_fr import sound
+from mpi.domain.places import department, is_country, is_renamed
+
+KNOWN_SURNAME_BITS = 16.5
+"""A surname commoner than this is taken as a name of its own, not as a misspelling of another."""
+KNOWN_GIVEN_BITS = 13.0
+
+
+class Family(IntEnum):
+    """Agreement of family names, over birth names and used names."""
+
+    MISSING = 0
+    SAME = 1
+    USED = 2
+    PART = 3
+    MISSPELT = 4
+    CLOSE = 5
+    NEAR = 6
+    CROSSED = 7
+    DIFFERENT_USED_POSSIBLE = 8
+    DIFFERENT = 9
+
+
+class Given(IntEnum):
+    """Agreement of given names, over the whole lists and the used name."""
+
+    MISSING = 0
+    LIST = 1
+    FIRST = 2
+    FIRST_ONLY = 3
+    PREFIX = 4
+    LISTED = 5
+    DIMINUTIVE = 6
+    MISSPELT = 7
+    CLOSE = 8
+    INITIAL = 9
+    CROSSED = 10
+    COMPOUND_CONFLICT = 11
+    SIMILAR = 12
+    DIFFERENT = 13
+
+
+GIVEN_DIFFERS = frozenset({Given.COMPOUND_CONFLICT, Given.SIMILAR, Given.DIFFERENT})
+"""Given names that speak of another person (a twin, a sibling, a parent)."""
+
+
+class Birth(IntEnum):
+    """Agreement of birth dates."""
+
+    MISSING = 0
+    SAME = 1
+    SAME_DEFAULT = 2
+    SAME_MONTH = 3
+    SAME_YEAR = 4
+    DEFAULT_YEAR = 5
+    SWAPPED = 6
+    ONE_DIGIT = 7
+    CENTURY = 8
+    TWO_PARTS = 9
+    DIFFERENT = 10
+
+
+class SexLevel(IntEnum):
+    """Agreement of sex; weak when the given name is borne by both."""
+
+    MISSING = 0
+    SAME = 1
+    DIFFERENT_EPICENE = 2
+    DIFFERENT = 3
+
+
+class Place(IntEnum):
+    """Agreement of birthplaces."""
+
+    MISSING = 0
+    SAME = 1
+    COUNTRY = 2
+    RENAMED = 3
+    DEPARTMENT = 4
+    DIFFERENT = 5
+
+
+class Ins(IntEnum):
+    """Agreement of matricules of one authority."""
+
+    MISSING = 0
+    SAME_QUALIFIED = 1
+    SAME_HALF_QUALIFIED = 2
+    SAME = 3
+    SAME_BORROWED = 4
+    DIFFERENT_QUALIFIED = 5
+    DIFFERENT = 6
+
+
+class Contact(IntEnum):
+    """Agreement of phone, e-mail and address, read in the light of the given names."""
+
+    MISSING = 0
+    PHONE_AND_ADDRESS = 1
+    PHONE = 2
+    ADDRESS = 3
+    AREA = 4
+    DIFFERENT = 5
+    HOUSEHOLD = 6
+    NOT_HOUSEHOLD = 7
+
+
+class Origin(IntEnum):
+    """Agreement of mother's name, rank of birth and date of death."""
+
+    MISSING = 0
+    SAME = 1
+    DIFFERENT = 2
+
+
+FIELDS: dict[str, type[IntEnum]] = {
+    "family": Family,
+    "given": Given,
+    "birth": Birth,
+    "sex": SexLevel,
+    "place": Place,
+    "ins": Ins,
+    "contact": Contact,
+    "mother": Origin,
+    "rank": Origin,
+    "death": Origin,
+}
+"""The fields in the order of :class:`Agreement`, with their levels."""
+
+
+class Agreement(NamedTuple):
+    """The level of each field, and the names that agreed (empty: none did)."""
+
+    family: int
+    given: int
+    birth: int
+    sex: int
+    place: int
+    ins: int
+    contact: int
+    mother: int
+    rank: int
+    death: int
+    family_name: str
+    given_name: str
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The levels alone, in the order of :data:`FIELDS`."""
+        return self[:10]
+
+
+def compare(a: Cleaned, b: Cleaned) -> Agreement:
+    """Compare two records; symmetric."""
+    family, family_name = compare_family(a.family, a.used_family, b.family, b.used_family)
+    given, given_name = compare_given(a.first, a.given, a.used_given, b.first, b.given, b.used_given)
+    if family >= Family.NEAR and given >= Given.INITIAL and is_crossed(a.family, a.first, b.family, b.first):
+        family, family_name, given, given_name = Family.CROSSED, "", Given.CROSSED, ""
+    return Agreement(
+        family,
+        given,
+        compare_birth(a, b),
+        compare_sex(a.sex, b.sex, a.first, b.first),
+        compare_place(a.place, b.place, max(a.year, b.year)),
+        compare_ins(a, b),
+        compare_contact(a, b, given in GIVEN_DIFFERS),
+        compare_mother(a.mother, b.mother),
+        compare_equal(a.birth_rank, b.birth_rank),
+        compare_equal(a.death, b.death),
+        family_name,
+        given_name,
+    )
+
+
+@lru_cache(maxsize=1 << 18)
+def compare_family(family_a: str, used_a: str, family_b: str, used_b: str) -> tuple[int, str]:
+    """Level of the family names, and the name they share."""
+    if family_a and family_a == family_b:
+        return Family.SAME, family_a
+    if not (family_a or used_a) or not (family_b or used_b):
+        return Family.MISSING, ""
+    if not family_a and not family_b:
+        level = relate_families(used_a, used_b)
+        return (Family.USED if level == Family.SAME else level), _commoner(used_a, used_b)
+    found: list[tuple[int, float, str]] = []
+    for one, other in ((family_a, family_b), (family_a, used_b), (used_a, family_b), (used_a, used_b)):
+        if one and other:
+            level = relate_families(one, other)
+            if level == Family.SAME and not (one is family_a and other is family_b):
+                level = Family.USED
+            shared = _commoner(one, other)
+            found.append((level, surname_surprisal().get(shared, 99.0), shared))
+    best, _, shared = min(found)
+    if best == Family.DIFFERENT:
+        return (best if used_a and used_b else Family.DIFFERENT_USED_POSSIBLE), ""
+    return best, shared
+
+
+@lru_cache(maxsize=1 << 18)
+def relate_families(one: str, other: str) -> int:
+    """Level of two family names alone: SAME, PART, MISSPELT, CLOSE, NEAR or DIFFERENT."""
+    whole_one, whole_other = joined(one), joined(other)
+    if whole_one == whole_other or (core(one) == core(other) and len(core(one)) > 2):
+        return Family.SAME
+    if " " in one or " " in other:
+        parts_one, parts_other = set(parts(one)), set(parts(other))
+        if parts_one & parts_other:
+            return Family.PART
+    shorter = min(len(whole_one), len(whole_other))
+    edits = OSA.distance(whole_one, whole_other, score_cutoff=2)
+    alike = sound(one) == sound(other)
+    if (edits == 1 and shorter >= 3) or (alike and shorter >= 4 and edits <= 2):
+        return Family.CLOSE if _known_surname(one) and _known_surname(other) else Family.MISSPELT
+    if alike and shorter >= 4:
+        return Family.CLOSE
+    if edits == 2 and shorter >= 6:
+        return Family.NEAR
+    if shorter >= 5 and (whole_one.startswith(whole_other) or whole_other.startswith(whole_one)):
+        return Family.NEAR
+    if shorter >= 5 and JaroWinkler.similarity(whole_one, whole_other) >= 0.92:
+        return Family.NEAR
+    return Family.DIFFERENT
+
+
+@lru_cache(maxsize=1 << 18)
+def compare_given(first_a: str, given_a: str, used_a: str, first_b: str, given_b: str, used_b: str) -> tuple[int, str]:
+    """Level of the given names, and the name they share."""
+    if not (first_a or used_a) or not (first_b or used_b):
+        return Given.MISSING, ""
+    words_a, words_b = given_a.split(" "), given_b.split(" ")
+    if first_a == first_b or joined(first_a) == joined(first_b):
+        count_a, count_b = first_a.count(" ") + 1, first_b.count(" ") + 1
+        rest_a, rest_b = words_a[count_a:], words_b[count_b:]
+        name = max(first_a, first_b)
+        if not rest_a or not rest_b:
+            return Given.FIRST, name
+        if all(x == y or _misspelt(x, y) for x, y in zip(rest_a, rest_b, strict=False)):
+            return Given.LIST, name
+        return (Given.FIRST if set(rest_a) & set(rest_b) else Given.FIRST_ONLY), name
+    if used := {used_a, first_a} & {used_b, first_b} - {""}:
+        return Given.LISTED, min(used)
+    if first_a and first_b:
+        level = _compound(words_a, first_a.count(" ") + 1, words_b, first_b.count(" ") + 1)
+        if level:
+            return level, (_shorter(first_a, first_b) if level < Given.COMPOUND_CONFLICT else "")
+        if listed := {first_a} & set(words_b) | {first_b} & set(words_a):
+            return Given.LISTED, min(listed)
+    best = min(relate_given(one, other) for one in (first_a, used_a) if one for other in (first_b, used_b) if other)
+    return best, (_commoner_given(first_a or used_a, first_b or used_b) if best < Given.COMPOUND_CONFLICT else "")
+
+
+def _compound(words_a: list[str], count_a: int, words_b: list[str], count_b: int) -> int:
+    """PREFIX when one first name begins the other, COMPOUND_CONFLICT when they part after a common word, else 0."""
+    shortest = min(count_a, count_b)
+    longest = max(count_a, count_b)
+    if longest == 1:
+        return 0
+    if words_a[:shortest] == words_b[:shortest]:
+        rest = list(zip(words_a[shortest:longest], words_b[shortest:longest], strict=False))
+        if shortest < longest and all(x == y or _misspelt(x, y) for x, y in rest):
+            return Given.PREFIX
+        longer, listed = (words_a, words_b) if count_a > count_b else (words_b, words_a)
+        if shortest == 1 and set(longer[:longest]) <= set(listed):
+            return Given.LISTED
+        return Given.COMPOUND_CONFLICT
+    if not set(words_a[:count_a]) & set(words_b[:count_b]):
+        return 0
+    if words_a[:count_a][::-1] == words_b[:count_b] or min(count_a, count_b) == 1:
+        return Given.LISTED
+    if all(x == y or _misspelt(x, y) for x, y in zip(words_a[:count_a], words_b[:count_b], strict=False)):
+        return 0
+    return Given.COMPOUND_CONFLICT
+
+
+@lru_cache(maxsize=1 << 18)
+def relate_given(one: str, other: str) -> int:
+    """Level of two different first names alone: DIMINUTIVE, MISSPELT, CLOSE, INITIAL, SIMILAR, DIFFERENT (or FIRST)."""
+    if joined(one) == joined(other):
+        return Given.FIRST
+    if same_person_name(one, other):
+        return Given.DIMINUTIVE
+    whole_one, whole_other = joined(one), joined(other)
+    shorter = min(len(whole_one), len(whole_other))
+    if shorter == 1:
+        return Given.INITIAL if whole_one[0] == whole_other[0] else Given.DIFFERENT
+    edits = OSA.distance(whole_one, whole_other, score_cutoff=2)
+    alike = sound(one) == sound(other)
+    both_known = _known_given(one) and _known_given(other)
+    if both_known:
+        if alike and edits <= 2 and name_sex(one) == name_sex(other):
+            return Given.CLOSE
+        return Given.SIMILAR if edits <= 2 or alike else Given.DIFFERENT
+    if (edits == 1 and shorter >= 3) or (alike and edits <= 2 and shorter >= 3):
+        return Given.MISSPELT
+    if edits == 2 and shorter >= 6:
+        return Given.CLOSE
+    if alike or edits <= 2:
+        return Given.SIMILAR
+    if shorter >= 3 and (whole_one.startswith(whole_other) or whole_other.startswith(whole_one)):
+        return Given.CLOSE
+    return Given.DIFFERENT
+
+
+def is_crossed(family_a: str, first_a: str, family_b: str, first_b: str) -> bool:
+    """Whether family name and first given name changed places."""
+    return bool(family_a and first_a and first_b) and (
+        joined(family_a) == joined(first_b) and joined(first_a) == joined(family_b)
+    )
+
+
+def compare_birth(a: Cleaned, b: Cleaned) -> int:
+    """Level of the birth dates."""
+    if not a.year or not b.year:
+        return Birth.MISSING
+    default_a, default_b = a.is_default_date, b.is_default_date
+    if a.year == b.year:
+        if a.month == b.month and a.day == b.day and a.day:
+            return Birth.SAME_DEFAULT if default_a else Birth.SAME
+        if not a.month or not b.month:
+            return Birth.SAME_YEAR
+        if not a.day or not b.day:
+            return Birth.SAME_MONTH if a.month == b.month else Birth.TWO_PARTS
+        if default_a or default_b:
+            return Birth.DEFAULT_YEAR
+        if a.day == b.month and a.month == b.day:
+            return Birth.SWAPPED
+    if not a.day or not b.day:
+        return Birth.DIFFERENT
+    if abs(a.year - b.year) == 100 and a.month == b.month and a.day == b.day:
+        return Birth.CENTURY
+    if _one_digit(a.year * 10000 + a.month * 100 + a.day, b.year * 10000 + b.month * 100 + b.day):
+        return Birth.DIFFERENT if default_a and default_b else Birth.ONE_DIGIT
+    agreeing = (a.year == b.year) + (a.month == b.month) + (a.day == b.day)
+    if agreeing == 2 and not (default_a or default_b) and abs(a.year - b.year) <= 10:
+        return Birth.TWO_PARTS
+    return Birth.DIFFERENT
+
+
+def _one_digit(one: int, other: int) -> bool:
+    """Whether two dates of eight digits differ in one digit or in two neighbours that changed places."""
+    text_one, text_other = f"{one:08d}", f"{other:08d}"
+    differing = [i for i in range(8) if text_one[i] != text_other[i]]
+    if len(differing) == 1:
+        return True
+    if len(differing) != 2 or differing[1] != differing[0] + 1:
+        return False
+    i, j = differing
+    return text_one[i] == text_other[j] and text_one[j] == text_other[i]
+
+
+def compare_sex(sex_a: str, sex_b: str, first_a: str, first_b: str) -> int:
+    """Level of the sexes."""
+    if not sex_a or not sex_b:
+        return SexLevel.MISSING
+    if sex_a == sex_b:
+        return SexLevel.SAME
+    return SexLevel.DIFFERENT_EPICENE if is_epicene(first_a) or is_epicene(first_b) else SexLevel.DIFFERENT
+
+
+def compare_place(place_a: str, place_b: str, year: int) -> int:
+    """Level of the birthplaces, ``year`` being that of a birth (0 when not known)."""
+    if not place_a or not place_b:
+        return Place.MISSING
+    if place_a == place_b:
+        return Place.COUNTRY if is_country(place_a) else Place.SAME
+    if is_renamed(place_a, place_b, year):
+        return Place.RENAMED
+    if department(place_a) == department(place_b) and not is_country(place_a):
+        return Place.DEPARTMENT
+    return Place.DIFFERENT
+
+
+def compare_ins(a: Cleaned, b: Cleaned) -> int:
+    """Level of the matricules; those of two authorities are not comparable."""
+    if not a.ins or not b.ins or a.ins_oid != b.ins_oid:
+        return Ins.MISSING
+    if a.ins == b.ins:
+        if a.qualified and b.qualified:
+            return Ins.SAME_QUALIFIED
+        if a.qualified or b.qualified:
+            return Ins.SAME_HALF_QUALIFIED
+        return Ins.SAME if a.ins_own and b.ins_own else Ins.SAME_BORROWED
+    if a.qualified and b.qualified:
+        return Ins.DIFFERENT_QUALIFIED
+    return Ins.DIFFERENT if a.ins_own and b.ins_own else Ins.MISSING
+
+
+def compare_contact(a: Cleaned, b: Cleaned, given_differs: bool) -> int:
+    """Level of phone, e-mail and address together."""
+    phone = bool(a.phone and a.phone == b.phone) or bool(a.email and a.email == b.email)
+    address = bool(a.street and a.postal == b.postal and same_street(a.street, b.street))
+    if given_differs:
+        if phone or address:
+            return Contact.HOUSEHOLD
+        known = (a.phone and b.phone) or (a.street and b.street)
+        return Contact.NOT_HOUSEHOLD if known else Contact.MISSING
+    if phone:
+        return Contact.PHONE_AND_ADDRESS if address else Contact.PHONE
+    if address:
+        return Contact.ADDRESS
+    if a.postal and b.postal:
+        return Contact.AREA if a.postal == b.postal else Contact.DIFFERENT
+    if a.city and b.city:
+        return Contact.AREA if a.city == b.city else Contact.DIFFERENT
+    return Contact.MISSING
+
+
+@lru_cache(maxsize=1 << 17)
+def same_street(one: str, other: str) -> bool:
+    """Whether two street lines are one address, a misspelling allowed but not another number."""
+    if one == other:
+        return True
+    if not one or not other or one.split(" ", maxsplit=1)[0] != other.split(" ", maxsplit=1)[0]:
+        return False
+    return OSA.distance(one, other, score_cutoff=2) <= 2
+
+
+@lru_cache(maxsize=1 << 16)
+def compare_mother(one: str, other: str) -> int:
+    """Level of the mothers' birth names."""
+    if not one or not other:
+        return Origin.MISSING
+    return Origin.SAME if one == other or relate_families(one, other) <= Family.MISSPELT else Origin.DIFFERENT
+
+
+def compare_equal(one: int, other: int) -> int:
+    """Level of two numbers, 0 meaning not known."""
+    if not one or not other:
+        return Origin.MISSING
+    return Origin.SAME if one == other else Origin.DIFFERENT
+
+
+@lru_cache(maxsize=1 << 17)
+def _misspelt(one: str, other: str) -> bool:
+    """Whether two given names are one name written differently."""
+    return relate_given(one, other) in (Given.MISSPELT, Given.CLOSE, Given.FIRST)
+
+
+def _known_surname(name: str) -> bool:
+    return surname_surprisal().get(name, 99.0) <= KNOWN_SURNAME_BITS
+
+
+def _known_given(name: str) -> bool:
+    bits = given_name_bits(name, "", 0)
+    return bits is not None and bits <= KNOWN_GIVEN_BITS
+
+
+def _commoner(one: str, other: str) -> str:
+    """The commoner of two surnames; at equal rarity the first in the alphabet, so that order does not matter."""
+    bits = surname_surprisal()
+    return min((one, other), key=lambda name: (bits.get(name, 99.0), name))
+
+
+def _commoner_given(one: str, other: str) -> str:
+    return min((one, other), key=lambda name: (given_name_bits(name, "", 0) or 99.0, name))
+
+
+def _shorter(one: str, other: str) -> str:
+    return min((one, other), key=lambda name: (len(name), name))

@@ -1,0 +1,192 @@
+"""The match model: for each field and level how likely it is within one person (m) and between two (u).
+
+The weight of a level is log2(m/u) in bits. Weights are whole multiples of 1/256 bit, so that a sum is exact
+and the same on every machine and in every order. A model is a value: the same content has the same version.
+
+Source: I. Fellegi, A. Sunter, "A Theory for Record Linkage" (1969).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from mpi.domain import facts
+from mpi.domain.comparison import FIELDS
+
+UNITS_PER_BIT = 256
+
+
+def units(bits: float) -> int:
+    """Bits as a whole number of 1/256 bit."""
+    return round(bits * UNITS_PER_BIT)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One level of agreement of one field.
+
+    Attributes:
+        m: share of pairs of one person that reach it, above 0 to 1.
+        u: share of pairs of two persons that reach it, above 0 to 1.
+        frequency: how much of the value's own rarity counts, 0 (not at all) to 1 (it replaces the average).
+    """
+
+    m: float
+    u: float
+    frequency: float = 0.0
+
+    @property
+    def bits(self) -> float:
+        """log2(m/u)."""
+        return math.log2(self.m / self.u)
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Weights in bits from which a pair is linked or shown to a person.
+
+    Attributes:
+        automatic: from here a pair without a veto is ``probable``.
+        possible: from here it is a task.
+        cohesion: the least average weight between all records of two groups that may be joined.
+        margin: by how much the best person must be ahead of the second-best.
+        prior: weight at which a pair is as likely one person as two.
+    """
+
+    automatic: float = 29.0
+    possible: float = 21.0
+    cohesion: float = 18.0
+    margin: float = 4.0
+    prior: float = 20.0
+
+
+@dataclass(frozen=True, eq=False)
+class MatchModel:
+    """Everything that decides how a pair is weighed. Immutable; equal content has an equal :attr:`version`.
+
+    Attributes:
+        name: for people.
+        levels: for each field of :data:`mpi.domain.comparison.FIELDS` its levels in order; level 0 is "missing".
+        surnames: surprisal in bits by family name, or ``None`` for the French table.
+        given_names: surprisal in bits by given name, or ``None`` for the French table by sex and decade.
+        places: surprisal in bits by birthplace, or ``None`` for the table of the region.
+        unlisted_bits: surprisal of a value that its table does not hold, by field.
+        average_bits: surprisal of the average agreeing value, by field.
+        french: whether the French vetoes and support rules apply.
+    """
+
+    name: str
+    levels: Mapping[str, tuple[Level, ...]]
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    surnames: Mapping[str, float] | None = None
+    given_names: Mapping[str, float] | None = None
+    places: Mapping[str, float] | None = None
+    unlisted_bits: Mapping[str, float] = field(default_factory=lambda: {"family": 18.0, "given": 14.0, "place": 14.0})
+    average_bits: Mapping[str, float] = field(default_factory=lambda: {"family": 12.7, "given": 7.0, "place": 5.0})
+    french: bool = True
+
+    def __post_init__(self) -> None:
+        for name, kinds in FIELDS.items():
+            if len(self.levels.get(name, ())) != len(kinds):
+                raise ValueError(f"the model must give {len(kinds)} levels of {name}")
+
+    @cached_property
+    def version(self) -> str:
+        """Sixteen hexadecimal digits of the hash of the content."""
+        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MatchModel) and (self is other or self.version == other.version)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.version)
+
+    @cached_property
+    def unit_table(self) -> tuple[tuple[int, ...], ...]:
+        """Weight of each level in 1/256 bit, by field in order of :data:`FIELDS`; "missing" weighs nothing."""
+        return tuple((0, *(units(level.bits) for level in self.levels[name][1:])) for name in FIELDS)
+
+    @cached_property
+    def frequency_table(self) -> tuple[tuple[float, ...], ...]:
+        """Share of the value's rarity that counts, by field and level."""
+        return tuple(tuple(level.frequency for level in self.levels[name]) for name in FIELDS)
+
+    def family_bits(self, name: str) -> float:
+        """Surprisal of a family name in bits."""
+        table = facts.surname_surprisal() if self.surnames is None else self.surnames
+        return table.get(name, self.unlisted_bits["family"])
+
+    def given_bits(self, name: str, sex: str, year: int) -> float:
+        """Surprisal of a given name in bits, among those of its sex and time."""
+        if self.given_names is not None:
+            return self.given_names.get(name, self.unlisted_bits["given"])
+        bits = facts.given_name_bits(name, sex, year)
+        return self.unlisted_bits["given"] if bits is None else min(bits, self.unlisted_bits["given"])
+
+    def place_bits(self, code: str) -> float:
+        """Surprisal of a birthplace in bits."""
+        table = facts.birthplace_surprisal() if self.places is None else self.places
+        return table.get(code, self.unlisted_bits["place"])
+
+    def probability(self, weight_bits: float) -> float:
+        """Probability that a pair of this weight is one person, by the model's prior."""
+        odds_bits = max(-1000.0, min(1000.0, weight_bits - self.thresholds.prior))
+        return 1.0 / (1.0 + math.pow(2.0, -odds_bits))
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole model as JSON values."""
+        thresholds = {name: getattr(self.thresholds, name) for name in Thresholds.__dataclass_fields__}
+        return {
+            "name": self.name,
+            "levels": {
+                name: [
+                    {"level": kind.name, "m": level.m, "u": level.u, "frequency": level.frequency}
+                    for kind, level in zip(FIELDS[name], self.levels[name], strict=True)
+                ]
+                for name in FIELDS
+            },
+            "thresholds": thresholds,
+            "surnames": None if self.surnames is None else dict(self.surnames),
+            "given_names": None if self.given_names is None else dict(self.given_names),
+            "places": None if self.places is None else dict(self.places),
+            "unlisted_bits": dict(self.unlisted_bits),
+            "average_bits": dict(self.average_bits),
+            "french": self.french,
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> MatchModel:
+        """Undo :meth:`to_json`.
+
+        Raises:
+            ValueError: a field or level is missing.
+        """
+        try:
+            levels = {
+                name: tuple(Level(entry["m"], entry["u"], entry["frequency"]) for entry in content["levels"][name])
+                for name in FIELDS
+            }
+            return cls(
+                name=content["name"],
+                levels=levels,
+                thresholds=Thresholds(**content["thresholds"]),
+                surnames=content["surnames"],
+                given_names=content["given_names"],
+                places=content["places"],
+                unlisted_bits=content["unlisted_bits"],
+                average_bits=content["average_bits"],
+                french=content["french"],
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a match model: {error}") from error
