@@ -7,7 +7,7 @@ Source: RNIV (référentiel national d'identitovigilance); PAM France 2.11, PID.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 
 from ihe.values import PartialDate
@@ -92,6 +92,21 @@ class Traits:
     multiple_birth: bool | None = None
     birth_order: int | None = None
     death_date: PartialDate | None = None
+
+    def completed_by(self, other: Traits) -> Traits:
+        """These traits, with each one that ``other`` states taken from it; an unstated one stays as it is.
+
+        The status and its attributes are one statement: they are taken together when ``other`` has a status.
+        """
+        status_stated = other.identity_status is not IdentityStatus.VIDE
+        changes = {
+            f.name: value
+            for f in fields(self)
+            if (value := getattr(other, f.name)) not in (None, (), frozenset(), False, IdentityStatus.VIDE)
+        }
+        if status_stated:
+            changes["identity_attributes"] = other.identity_attributes
+        return replace(self, **changes)
 
     @property
     def has_qualified_ins(self) -> bool:

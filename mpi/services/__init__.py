@@ -1,0 +1,1 @@
+"""Use cases of the index, one per file: load, decide, save — each once, in that order."""

@@ -1,0 +1,1 @@
+"""One file per IHE transaction, found by its name."""

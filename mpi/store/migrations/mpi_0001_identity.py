@@ -37,14 +37,25 @@ def upgrade() -> None:
             ins text,
             ins_oid text,
             identity_status text NOT NULL,
+            birth_date text COLLATE "C",
+            sex text,
             source_updated_at timestamptz,
             created_at timestamptz NOT NULL,
             updated_at timestamptz NOT NULL,
             UNIQUE (domain, local_id)
         );
         CREATE INDEX record_person ON record (person_id);
+        CREATE INDEX record_birth_date ON record (birth_date, id) WHERE state = 'active';
         CREATE INDEX record_merged_into ON record (merged_into) WHERE merged_into IS NOT NULL;
         CREATE INDEX record_ins ON record (ins, ins_oid) WHERE ins IS NOT NULL;
+
+        CREATE TABLE record_name (
+            part char(1) NOT NULL CHECK (part IN ('F', 'G')),
+            name text COLLATE "C" NOT NULL,
+            record_id bigint NOT NULL REFERENCES record,
+            PRIMARY KEY (part, name, record_id)
+        );
+        CREATE INDEX record_name_record ON record_name (record_id);
 
         CREATE TABLE record_version (
             record_id bigint NOT NULL REFERENCES record,
@@ -136,5 +147,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop the identity model."""
     op.execute(
-        "DROP TABLE task, link, decision, scored_pair, blocking_key, record_version, record, identity_event"
+        "DROP TABLE task, link, decision, scored_pair, blocking_key, record_version, record_name, record,"
+        " identity_event"
     )

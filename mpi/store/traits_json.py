@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from ihe.values import PartialDate
 from mpi.domain.identity import IdentityStatus, Sex, Traits
 
@@ -64,3 +66,13 @@ def from_json(found: dict[str, Any]) -> Traits:
         death_date=PartialDate.parse(found["death_date"]) if "death_date" in found else None,
         **{name: found.get(name) for name in _TEXTS},
     )
+
+
+def json_text(value: Any) -> str:
+    """JSON text for a ``jsonb`` parameter."""
+    return orjson.dumps(value).decode()
+
+
+def dumps(traits: Traits) -> str:
+    """The traits as JSON text."""
+    return json_text(to_json(traits))

@@ -1,0 +1,97 @@
+"""Plain HTTP interactions as values, so that transactions know no web framework.
+
+Source: RFC 9110.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ihe.errors import IheError
+from ihe.store.messages import MessageKey
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One request.
+
+    Attributes:
+        path: without the query.
+        path_parameters: by the names in the binding's template.
+        query: parameters in order, decoded.
+        headers: by lower-case name.
+        body: the whole body.
+        base_url: scheme and authority as the client used them, without trailing slash.
+    """
+
+    method: str
+    path: str
+    path_parameters: Mapping[str, str] = field(default_factory=dict)
+    query: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    base_url: str = ""
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """All values of a query parameter, in order."""
+        return tuple(value for key, value in self.query if key == name)
+
+    def one(self, name: str) -> str | None:
+        """The first value of a query parameter, or ``None``."""
+        return next(iter(self.all(name)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """One answer.
+
+    Attributes:
+        body: bytes, or chunks that are sent as they come.
+    """
+
+    status: int
+    media_type: str
+    body: bytes | Iterable[bytes] = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body in pieces."""
+        if isinstance(self.body, bytes):
+            yield self.body
+        else:
+            yield from self.body
+
+
+class Refuser(Protocol):
+    """Writes a wire's own error answer."""
+
+    def __call__(self, request: HttpRequest, error: IheError, correlation_id: str | None) -> HttpReply: ...
+
+
+@dataclass(frozen=True, slots=True)
+class HttpWire:
+    """The pipeline's view of an HTTP interaction; HTTP has no message ids, so repetitions are not recognised.
+
+    Attributes:
+        refuser: the error form of this part of the HTTP surface.
+    """
+
+    refuser: Refuser
+
+    def refuse(self, request: HttpRequest, error: IheError, correlation_id: str) -> HttpReply:
+        """The error answer."""
+        return self.refuser(request, error, correlation_id)
+
+    def message_key(self, request: HttpRequest) -> MessageKey | None:
+        """Always ``None``."""
+        return None
+
+    def reply_to_bytes(self, reply: HttpReply) -> bytes:
+        """Never asked, because there is no message key."""
+        return b"".join(reply.chunks())
+
+    def reply_from_bytes(self, stored: bytes) -> HttpReply:
+        """Never asked, because there is no message key."""
+        return HttpReply(200, "application/octet-stream", stored)

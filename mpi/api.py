@@ -1,0 +1,75 @@
+"""All that others may hold of the index: who a patient identifier designates.
+
+Fits ``xds.ports.PatientDirectory`` without importing it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ihe.errors import UnknownAuthority
+from ihe.unit_of_work import UnitOfWork
+from ihe.values import PatientId
+from mpi.application import MpiApplication
+from mpi.domain.identity import RecordKey
+from mpi.domain.record import RecordState
+from mpi.services.identifiers import find, ins_ids, patient_id_of, regional_patient_id
+from mpi.store import records
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryPerson:
+    """One human at this moment.
+
+    Attributes:
+        regional_id: current regional identifier.
+        identifiers: all identifiers whose documents belong to the person now: its own regional id and those of the
+            records it took in, local ids active and subsumed, its qualified INS. Without type codes.
+    """
+
+    regional_id: PatientId
+    identifiers: frozenset[PatientId]
+
+
+class Directory:
+    """Resolves identifiers of any domain.
+
+    Args:
+        app: the index.
+    """
+
+    def __init__(self, app: MpiApplication) -> None:
+        self._app = app
+
+    def resolve(self, uow: UnitOfWork, patient_id: PatientId) -> DirectoryPerson | None:
+        """The person that an identifier designates, or ``None`` when nothing active carries it."""
+        app = self._app
+        try:
+            found = find(uow, app, patient_id)
+        except UnknownAuthority:
+            return None
+        persons = {record.person_id for record in found}
+        if len(persons) != 1:
+            return None
+        (person_id,) = persons
+        members = records.by_persons(uow.connection, [person_id])
+        held = [r for r in members if r.state is not RecordState.WITHDRAWN]
+        identifiers = {patient_id_of(app, r.key, None) for r in held}
+        identifiers.update(_untyped(regional_patient_id(app, r.id)) for r in members)
+        identifiers.update(_untyped(i) for i in ins_ids(app, [r for r in held if r.is_active]))
+        return DirectoryPerson(_untyped(regional_patient_id(app, person_id)), frozenset(identifiers))
+
+    def knows_authority(self, patient_id: PatientId) -> bool:
+        """Whether the identifier's authority is a domain of the region."""
+        return self._app.domains.by_authority(patient_id.authority) is not None
+
+    def owns_record(self, uow: UnitOfWork, patient_id: PatientId) -> bool:
+        """Whether a local id is known as a record, active or subsumed."""
+        domain = self._app.domains.by_authority(patient_id.authority)
+        return domain is not None and (
+            records.by_key(uow.connection, RecordKey(domain.code, patient_id.value)) is not None
+        )
+
+
+def _untyped(patient_id: PatientId) -> PatientId:
+    return PatientId(patient_id.value, patient_id.authority)

@@ -1,0 +1,42 @@
+"""The wired parts of the index that its services and transactions use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mpi.ports import Domains
+
+if TYPE_CHECKING:
+    from mpi.domain.grades import LinkPolicy
+    from mpi.domain.model import MatchModel
+
+ALL_GRADES = frozenset({"certain", "probable"})
+
+
+@dataclass(frozen=True, slots=True)
+class MpiApplication:
+    """What region's bootstrap hands to the index.
+
+    Attributes:
+        domains: the table of domains.
+        model: the match model in force.
+        policy: which grades link by themselves.
+        regional_domain: code of the domain of regional ids.
+        ins_domains: codes of the national domains, whose identifiers are INS.
+        answer_grades: grades of links with which a domain is answered, by its code; others get every grade.
+        answer_limit: at most so many patients in one answer.
+    """
+
+    domains: Domains
+    model: MatchModel
+    policy: LinkPolicy
+    regional_domain: str = "REGION"
+    ins_domains: tuple[str, ...] = ("INS-NIR", "INS-NIA")
+    answer_grades: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    answer_limit: int = 200
+
+    def grades_for(self, domain: str | None) -> frozenset[str]:
+        """The link grades with which a domain is answered."""
+        return self.answer_grades.get(domain or "", ALL_GRADES)

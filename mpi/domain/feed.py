@@ -1,0 +1,44 @@
+"""What a source tells the index about its patients, whatever the wire."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from ihe.values import PatientId
+from mpi.domain.identity import Traits
+
+
+class FeedKind(StrEnum):
+    """What happened at the source.
+
+    ``IDENTITY``: created or changed; ``ENCOUNTER``: identity told in passing; ``MERGE``: one id subsumed into
+    another; ``CHANGE_IDENTIFIER``: one id replaced by another; ``LINK``/``UNLINK``: two patients declared the same or
+    not; ``WITHDRAW``: deleted.
+    """
+
+    IDENTITY = "identity"
+    ENCOUNTER = "encounter"
+    MERGE = "merge"
+    CHANGE_IDENTIFIER = "change_identifier"
+    LINK = "link"
+    UNLINK = "unlink"
+    WITHDRAW = "withdraw"
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """One message of a source.
+
+    Attributes:
+        identifiers: of the patient (the survivor of a merge, the new id of a change), as sent, at least one.
+        others: the subsumed, former, or second patient's identifiers; empty for the other kinds.
+        source_updated_at: when the source last changed the patient, or ``None``.
+    """
+
+    kind: FeedKind
+    identifiers: tuple[PatientId, ...]
+    others: tuple[PatientId, ...]
+    traits: Traits
+    source_updated_at: datetime | None

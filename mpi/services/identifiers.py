@@ -1,0 +1,115 @@
+"""From an identifier on a wire to a record of the index, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ihe.errors import InvalidElement, UnknownAuthority, UnknownPatient, UnknownTargetAuthority
+from ihe.unit_of_work import UnitOfWork
+from ihe.values import AssigningAuthority, Oid, PatientId
+from mpi.application import MpiApplication
+from mpi.domain.identity import RecordKey
+from mpi.domain.record import Record, person_of_regional_id, regional_id
+from mpi.ports import Domain
+from mpi.store import records
+
+
+def domain_of(app: MpiApplication, authority: AssigningAuthority, location: str | None = None) -> Domain:
+    """The domain of an assigning authority.
+
+    Raises:
+        UnknownAuthority: it is none of the region.
+    """
+    domain = app.domains.by_authority(authority)
+    if domain is None:
+        raise UnknownAuthority("the assigning authority is no domain of the region", location)
+    return domain
+
+
+def target_domains(app: MpiApplication, targets: Iterable[tuple[AssigningAuthority, str]]) -> tuple[str, ...]:
+    """Codes of the domains asked for in an answer.
+
+    Args:
+        targets: each authority with its location in the request.
+
+    Raises:
+        UnknownTargetAuthority: some are no domain of the region; their locations are all named.
+    """
+    found = [(app.domains.by_authority(authority), location) for authority, location in targets]
+    unknown = [location for domain, location in found if domain is None]
+    if unknown:
+        raise UnknownTargetAuthority("a domain asked for is no domain of the region", unknown)
+    return tuple(domain.code for domain, _ in found if domain is not None)
+
+
+def find(uow: UnitOfWork, app: MpiApplication, patient_id: PatientId, location: str | None = None) -> list[Record]:
+    """Active records that an identifier designates: one for a local id, all of the person's for a regional id,
+    those that carry it qualified for an INS. Empty when nothing active carries it.
+
+    Raises:
+        UnknownAuthority: the authority is no domain of the region.
+    """
+    domain = domain_of(app, patient_id.authority, location)
+    if domain.code == app.regional_domain:
+        founder = person_of_regional_id(patient_id.value)
+        named = records.by_ids(uow.connection, [founder]) if founder is not None else []
+        return [r for r in records.by_persons(uow.connection, [n.person_id for n in named]) if r.is_active]
+    if domain.code in app.ins_domains:
+        oid = domain.authority.oid
+        found = records.by_ins(uow.connection, patient_id.value, oid) if oid is not None else []
+        return [r for r in found if r.traits.has_qualified_ins]
+    record = records.by_key(uow.connection, RecordKey(domain.code, patient_id.value))
+    return [record] if record is not None and record.is_active else []
+
+
+def find_one_person(uow: UnitOfWork, app: MpiApplication, patient_id: PatientId, location: str | None = None) -> Record:
+    """One active record of the person that an identifier designates.
+
+    Raises:
+        UnknownAuthority: the authority is no domain of the region.
+        UnknownPatient: nothing active carries it, or (an INS in conflict) it designates several persons.
+    """
+    found = find(uow, app, patient_id, location)
+    if len({r.person_id for r in found}) != 1:
+        raise UnknownPatient("no patient is known under that identifier", location)
+    return found[0]
+
+
+def patient_id_of(app: MpiApplication, key: RecordKey, type_code: str | None = "PI") -> PatientId:
+    """The identifier of a record as wires write it."""
+    return PatientId(key.local_id, app.domains.by_code(key.domain).authority, type_code)
+
+
+def regional_patient_id(app: MpiApplication, person_id: int) -> PatientId:
+    """The regional identifier of a person as wires write it."""
+    return PatientId(regional_id(person_id), app.domains.by_code(app.regional_domain).authority, "RRI")
+
+
+def ins_ids(app: MpiApplication, members: Sequence[Record]) -> list[PatientId]:
+    """The qualified INS of a person's records, each once, only where its authority is a domain of the region."""
+    found: dict[tuple[str, str], PatientId] = {}
+    for record in members:
+        ins, ins_oid = record.traits.ins, record.traits.ins_oid
+        if not record.traits.has_qualified_ins or ins is None or ins_oid is None:
+            continue
+        try:
+            domain = app.domains.by_authority(AssigningAuthority(oid=Oid(ins_oid)))
+        except ValueError:
+            continue
+        if domain is not None and domain.code in app.ins_domains:
+            found.setdefault((ins[:13], ins_oid), PatientId(ins, domain.authority, "INS"))
+    return list(found.values())
+
+
+def own_key(uow: UnitOfWork, app: MpiApplication, patient_id: PatientId, location: str | None = None) -> RecordKey:
+    """The record key that a feed may write: a local id in the caller's own domain.
+
+    Raises:
+        UnknownAuthority: the authority is no domain of the region.
+        InvalidElement: it is the regional or a national domain, which no feed writes.
+        AccessDenied: the caller acts for another site.
+    """
+    domain = domain_of(app, patient_id.authority, location)
+    if domain.code == app.regional_domain or domain.code in app.ins_domains:
+        raise InvalidElement("a feed cannot write identifiers of the regional or a national domain", location)
+    return RecordKey(domain.code, patient_id.value)

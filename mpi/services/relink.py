@@ -1,0 +1,219 @@
+"""Decide anew to which persons some records belong, after anything about them changed.
+
+Everything connected to them is locked, taken together and partitioned by the pure rules of
+:mod:`mpi.domain.partition`; what came out differently is written with its evidence, and announced. The result is the
+same whatever order the records arrived in, because the rules look at the set only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ihe.unit_of_work import UnitOfWork
+from mpi.application import MpiApplication
+from mpi.domain import blocking as blocking_rules
+from mpi.domain.cleaning import Cleaned
+from mpi.domain.identity import RecordKey
+from mpi.domain.partition import Membership, Pair, Partition, RecordView, is_edge, pair_of, partition
+from mpi.domain.record import Record, RecordState, regional_id
+from mpi.domain.scoring import score, score_many
+from mpi.store import blocking, evidence_json, links, pairs, records, tasks
+
+LEFT_TO_OTHERS = frozenset({"suspected-overlay"})
+"""Kinds of task that are not a matter of the partition and stay open when it has nothing to say of them."""
+
+
+def relink(
+    uow: UnitOfWork, app: MpiApplication, changed: Sequence[int], event_id: int, *, rescore: bool = True
+) -> None:
+    """Link the changed records and everything connected to them anew.
+
+    Args:
+        changed: ids of the records whose traits or state changed, or about which somebody decided.
+        event_id: the identity event that caused it.
+        rescore: whether traits or states changed, so that the pairs of these records are scored again.
+    """
+    seeds = set(changed)
+    if rescore:
+        for record in records.by_ids(uow.connection, changed):
+            seeds |= _rescore(uow, app, record)
+    members = _lock_component(uow, seeds)
+    component = _Component.of(uow, members)
+    decided = component.partition(uow, app)
+    moved = _write_links(uow, component, decided, event_id)
+    _write_tasks(uow, component, decided, event_id)
+    if moved:
+        announce(uow, app, moved, "person.changed", event_id)
+    elif rescore:
+        announce(uow, app, {r.person_id for r in members if r.id in seeds}, "person.updated", event_id)
+
+
+def _rescore(uow: UnitOfWork, app: MpiApplication, record: Record) -> set[int]:
+    """Find and weigh the record's candidates; returns everyone it was or is connected to by a pair."""
+    cleaned = records.cleaned_by_ids(uow.connection, [record.id])[record.id]
+    keys = blocking_rules.keys(cleaned) if record.is_active else ()
+    former_keys = blocking.keys_of(uow.connection, record.id)
+    blocking.lock(uow.connection, {*keys, *former_keys})
+    if set(keys) != set(former_keys):
+        blocking.replace(uow.connection, record.id, keys)
+    connected = pairs.neighbours(uow.connection, record.id)
+    found = blocking.candidates(uow.connection, record.id, keys)
+    scores = score_many(cleaned, [other for _, _, other in found], app.model)
+    kept = [
+        pairs.ScoredPair(
+            pairs.ordered(record.id, other_id), weighed.weight_bits, evidence_json.to_json(weighed), app.model.version
+        )
+        for (other_id, _, other), weighed in zip(found, scores, strict=True)
+        if is_edge(weighed, cleaned, other, app.model)
+    ]
+    if kept or connected:
+        pairs.replace_for(uow.connection, record.id, kept, uow.now)
+    return connected.union(*(scored.pair for scored in kept))
+
+
+def _lock_component(uow: UnitOfWork, seeds: Iterable[int]) -> list[Record]:
+    """All records connected to the seeds, locked, and still the whole component once they are."""
+    locked: set[int] = set()
+    while True:
+        ids = set(pairs.component(uow.connection, seeds))
+        if ids <= locked:
+            return records.by_ids(uow.connection, locked)
+        records.lock_rows(uow.connection, ids - locked)
+        locked |= ids
+
+
+@dataclass(frozen=True, slots=True)
+class _Component:
+    """Connected records.
+
+    Attributes:
+        all: active, subsumed and withdrawn ones, by id.
+        active: by key.
+        cleaned: of the active ones, by id.
+        survivor: for each subsumed record, the active one that stands for it.
+    """
+
+    all: dict[int, Record]
+    active: dict[RecordKey, Record]
+    cleaned: dict[int, Cleaned]
+    survivor: dict[int, int]
+
+    @classmethod
+    def of(cls, uow: UnitOfWork, members: Iterable[Record]) -> _Component:
+        by_id = {record.id: record for record in members}
+        active = {record.key: record for record in by_id.values() if record.is_active}
+        survivor = {}
+        for record in by_id.values():
+            standing = record
+            while standing.merged_into is not None and standing.merged_into in by_id:
+                standing = by_id[standing.merged_into]
+            if record.state is RecordState.SUBSUMED and standing.is_active:
+                survivor[record.id] = standing.id
+        cleaned = records.cleaned_by_ids(uow.connection, [r.id for r in active.values()])
+        return cls(by_id, active, cleaned, survivor)
+
+    def partition(self, uow: UnitOfWork, app: MpiApplication) -> Partition:
+        key_of = {record.id: key for key, record in self.active.items()}
+        same: set[Pair] = set()
+        different: set[Pair] = set()
+        for decision in pairs.decisions_among(uow.connection, self.all):
+            one, other = (key_of.get(self.survivor.get(i, i)) for i in decision.pair)
+            if one is not None and other is not None and one != other:
+                (same if decision.verdict == "same" else different).add(pair_of(one, other))
+        edges = {}
+        for scored in pairs.among(uow.connection, key_of):
+            a, b = scored.pair
+            weighed = (
+                evidence_json.from_json(scored.evidence)
+                if scored.model == app.model.version
+                else score(self.cleaned[a], self.cleaned[b], app.model)
+            )
+            edges[pair_of(key_of[a], key_of[b])] = weighed
+        views = [RecordView(key, self.cleaned[record.id]) for key, record in self.active.items()]
+        return partition(views, edges, same, different, app.model, app.policy)
+
+    def following(self, record: Record) -> list[Record]:
+        """The records that a survivor stands for, and itself."""
+        return [record, *(self.all[i] for i, standing in self.survivor.items() if standing == record.id)]
+
+
+def _write_links(uow: UnitOfWork, component: _Component, decided: Partition, event_id: int) -> set[int]:
+    """Move the records whose person or grade changed; returns the persons who gained or lost a record."""
+    assignments: list[links.Assignment] = []
+    moved: set[int] = set()
+    known = links.linked(uow.connection, component.all)
+    for person in decided.persons:
+        together = [r for key in person for r in component.following(component.active[key])]
+        founder = min(record.id for record in together)
+        for key in person:
+            membership = decided.members[key]
+            grade = str(membership.grade) if membership.evidence else None
+            for record in component.following(component.active[key]):
+                unchanged = record.person_id == founder and record.grade == grade
+                if unchanged and record.id in known:
+                    continue
+                if record.person_id != founder or record.id not in known:
+                    moved |= {record.person_id, founder}
+                assignments.append(_assignment(component, record, founder, grade, membership))
+    for record in component.all.values():
+        if record.state is RecordState.WITHDRAWN and record.person_id != record.id:
+            moved |= {record.person_id, record.id}
+            assignments.append(links.Assignment(record.id, record.id, None, "withdrawn", {}))
+        elif record.state is RecordState.WITHDRAWN:
+            moved.add(record.id)
+    links.assign(uow.connection, assignments, event_id=event_id, by=uow.caller.label, now=uow.now)
+    return moved
+
+
+def _assignment(
+    component: _Component, record: Record, founder: int, grade: str | None, membership: Membership
+) -> links.Assignment:
+    if record.id in component.survivor:
+        return links.Assignment(record.id, founder, grade, "merge", {"survivor": component.survivor[record.id]})
+    if membership.evidence is None:
+        return links.Assignment(record.id, founder, None, "alone", {})
+    partner = component.active[next(key for key in membership.evidence if key != record.key)]
+    evidence = {
+        "pair": [record.id, partner.id],
+        "versions": [record.version, partner.version],
+        "weight_bits": membership.weight_bits,
+    }
+    return links.Assignment(record.id, founder, grade, "steward" if membership.by_steward else "score", evidence)
+
+
+def _write_tasks(uow: UnitOfWork, component: _Component, decided: Partition, event_id: int) -> None:
+    wanted = {}
+    for request in decided.tasks:
+        pair = pairs.ordered(*(component.active[key].id for key in request.pair))
+        new = tasks.NewTask(str(request.kind), pair, request.weight_bits, {})
+        wanted[new.key] = new
+    gone = {r.id for r in component.all.values() if not r.is_active}
+    open_now = {(t.kind, *t.pair): t for t in tasks.open_among(uow.connection, component.all)}
+    obsolete = [
+        task.id
+        for key, task in open_now.items()
+        if key not in wanted and (task.kind not in LEFT_TO_OTHERS or set(task.pair) & gone)
+    ]
+    if obsolete:
+        tasks.close(uow.connection, obsolete, "facts changed", event_id=event_id, now=uow.now)
+    fresh = [task for key, task in wanted.items() if key not in open_now]
+    tasks.open_tasks(uow.connection, fresh, event_id=event_id, now=uow.now)
+
+
+def announce(uow: UnitOfWork, app: MpiApplication, persons: Iterable[int], kind: str, event_id: int) -> None:
+    """Publish what some persons are now: their active identifiers, none for one that was taken into another."""
+    wanted = sorted(set(persons))
+    members = records.by_persons(uow.connection, wanted)
+    for person_id in wanted:
+        active = [r for r in members if r.person_id == person_id and r.is_active]
+        uow.publish(
+            kind,
+            f"person/{person_id}",
+            {
+                "person_id": person_id,
+                "regional_id": regional_id(person_id),
+                "records": [[r.key.domain, r.key.local_id] for r in active],
+                "event_id": event_id,
+            },
+        )

@@ -1,0 +1,239 @@
+"""Records and their versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from mpi.domain.cleaning import Cleaned
+from mpi.domain.identity import RecordKey, Traits
+from mpi.domain.record import Record, RecordState
+from mpi.domain.search import search_names
+from mpi.store import traits_json
+
+_COLUMNS = """r.id, r.domain, r.local_id, r.state, r.person_id, r.grade, r.merged_into, r.version, r.traits,
+    r.source_updated_at"""
+
+
+def _record(row: Row[Any]) -> Record:
+    return Record(
+        id=row.id,
+        key=RecordKey(row.domain, row.local_id),
+        state=RecordState(row.state),
+        person_id=row.person_id,
+        grade=row.grade,
+        merged_into=row.merged_into,
+        version=row.version,
+        traits=traits_json.from_json(row.traits),
+        source_updated_at=row.source_updated_at,
+    )
+
+
+_BY_KEY = text(f"SELECT {_COLUMNS} FROM record r WHERE r.domain = :domain AND r.local_id = :local_id")
+_BY_IDS = text(f"SELECT {_COLUMNS} FROM record r WHERE r.id = ANY(:ids) ORDER BY r.id")
+_BY_PERSON = text(f"SELECT {_COLUMNS} FROM record r WHERE r.person_id = ANY(:persons) ORDER BY r.id")
+_BY_INS = text(
+    f"SELECT {_COLUMNS} FROM record r WHERE left(r.ins, 13) = left(:ins, 13) AND r.ins_oid = :oid"
+    " AND r.state = 'active' ORDER BY r.id"
+)
+
+
+def by_key(connection: Connection, key: RecordKey) -> Record | None:
+    """The record of a local id, in whatever state."""
+    row = connection.execute(_BY_KEY, {"domain": key.domain, "local_id": key.local_id}).one_or_none()
+    return _record(row) if row else None
+
+
+def by_ids(connection: Connection, ids: Iterable[int]) -> list[Record]:
+    """Records by internal id, in that order of id."""
+    return [_record(row) for row in connection.execute(_BY_IDS, {"ids": list(ids)})]
+
+
+def by_persons(connection: Connection, persons: Iterable[int]) -> list[Record]:
+    """All records (active, subsumed, withdrawn) of some persons, ordered by id."""
+    return [_record(row) for row in connection.execute(_BY_PERSON, {"persons": list(persons)})]
+
+
+def by_ins(connection: Connection, ins: str, oid: str) -> list[Record]:
+    """Active records that carry an INS (its first 13 characters decide; the key is optional)."""
+    return [_record(row) for row in connection.execute(_BY_INS, {"ins": ins, "oid": oid})]
+
+
+_INSERT = text(
+    """
+    INSERT INTO record (id, domain, local_id, state, merged_into, person_id, grade, version, traits, cleaned, ins,
+        ins_oid, identity_status, birth_date, sex, source_updated_at, created_at, updated_at)
+    SELECT n, :domain, :local_id, :state, CAST(:merged_into AS bigint), coalesce(CAST(:person_id AS bigint), n), NULL,
+        1, CAST(:traits AS jsonb), CAST(:cleaned AS jsonb), :ins, :ins_oid, :identity_status,
+        :birth_date, :sex, CAST(:source_updated_at AS timestamptz), :now, :now
+    FROM nextval(pg_get_serial_sequence('record', 'id')) AS n
+    RETURNING id
+    """
+)
+_UPDATE = text(
+    """
+    UPDATE record SET version = version + 1, traits = CAST(:traits AS jsonb), cleaned = CAST(:cleaned AS jsonb),
+        ins = :ins, ins_oid = :ins_oid, identity_status = :identity_status,
+        birth_date = :birth_date, sex = :sex, updated_at = :now,
+        source_updated_at = CAST(:source_updated_at AS timestamptz)
+    WHERE id = :id RETURNING version
+    """
+)
+_NAMES_DELETE = text("DELETE FROM record_name WHERE record_id = :id")
+_NAMES_INSERT = text(
+    "INSERT INTO record_name (part, name, record_id) SELECT p, n, :id"
+    " FROM unnest(CAST(:parts AS text[]), CAST(:names AS text[])) AS t(p, n)"
+)
+_VERSION = text(
+    """
+    INSERT INTO record_version (record_id, version, event_id, valid_from, source_updated_at, traits)
+    VALUES (:record_id, :version, :event_id, :now, CAST(:source_updated_at AS timestamptz), CAST(:traits AS jsonb))
+    """
+)
+
+
+def _traits_columns(traits: Traits, cleaned: Cleaned, source_updated_at: datetime | None) -> dict[str, Any]:
+    return {
+        "traits": traits_json.dumps(traits),
+        "cleaned": traits_json.json_text(cleaned.to_json()),
+        "ins": traits.ins,
+        "ins_oid": traits.ins_oid,
+        "identity_status": str(traits.identity_status),
+        "birth_date": traits.birth_date.iso if traits.birth_date else None,
+        "sex": str(traits.sex) if traits.sex else None,
+        "source_updated_at": source_updated_at,
+    }
+
+
+def insert(
+    connection: Connection,
+    key: RecordKey,
+    traits: Traits,
+    cleaned: Cleaned,
+    *,
+    event_id: int,
+    now: datetime,
+    source_updated_at: datetime | None = None,
+    state: RecordState = RecordState.ACTIVE,
+    merged_into: Record | None = None,
+) -> int:
+    """Create a record, founder of its own person unless it is born subsumed; returns its id."""
+    columns = _traits_columns(traits, cleaned, source_updated_at)
+    record_id: int = connection.execute(
+        _INSERT,
+        {
+            "domain": key.domain,
+            "local_id": key.local_id,
+            "state": str(state),
+            "merged_into": merged_into.id if merged_into else None,
+            "person_id": merged_into.person_id if merged_into else None,
+            "now": now,
+            **columns,
+        },
+    ).scalar_one()
+    _write_names(connection, record_id, traits)
+    _write_version(connection, record_id, 1, event_id, now, columns)
+    return record_id
+
+
+def update(
+    connection: Connection,
+    record_id: int,
+    traits: Traits,
+    cleaned: Cleaned,
+    *,
+    event_id: int,
+    now: datetime,
+    source_updated_at: datetime | None,
+) -> None:
+    """Replace the traits of a record and keep the former ones as a version."""
+    columns = _traits_columns(traits, cleaned, source_updated_at)
+    version: int = connection.execute(_UPDATE, {"id": record_id, "now": now, **columns}).scalar_one()
+    connection.execute(_NAMES_DELETE, {"id": record_id})
+    _write_names(connection, record_id, traits)
+    _write_version(connection, record_id, version, event_id, now, columns)
+
+
+def _write_names(connection: Connection, record_id: int, traits: Traits) -> None:
+    names = search_names(traits)
+    if names:
+        parts, texts = zip(*sorted(names), strict=True)
+        connection.execute(_NAMES_INSERT, {"id": record_id, "parts": list(parts), "names": list(texts)})
+
+
+def _write_version(
+    connection: Connection, record_id: int, version: int, event_id: int, now: datetime, columns: dict[str, Any]
+) -> None:
+    connection.execute(
+        _VERSION,
+        {
+            "record_id": record_id,
+            "version": version,
+            "event_id": event_id,
+            "now": now,
+            "traits": columns["traits"],
+            "source_updated_at": columns["source_updated_at"],
+        },
+    )
+
+
+def version_of(connection: Connection, record_id: int, version: int) -> tuple[Traits, datetime | None]:
+    """Traits and source time of one version; ``KeyError`` when there is none."""
+    row = connection.execute(
+        text("SELECT traits, source_updated_at FROM record_version WHERE record_id = :id AND version = :version"),
+        {"id": record_id, "version": version},
+    ).one_or_none()
+    if row is None:
+        raise KeyError((record_id, version))
+    return traits_json.from_json(row.traits), row.source_updated_at
+
+
+def set_state(
+    connection: Connection, record_id: int, state: RecordState, merged_into: int | None, now: datetime
+) -> None:
+    """Make a record active, subsumed (with its survivor) or withdrawn."""
+    connection.execute(
+        text("UPDATE record SET state = :state, merged_into = :merged_into, updated_at = :now WHERE id = :id"),
+        {"id": record_id, "state": str(state), "merged_into": merged_into, "now": now},
+    )
+
+
+def rename(connection: Connection, record_id: int, key: RecordKey, now: datetime) -> None:
+    """Give a record another local id."""
+    connection.execute(
+        text("UPDATE record SET domain = :domain, local_id = :local_id, updated_at = :now WHERE id = :id"),
+        {"id": record_id, "domain": key.domain, "local_id": key.local_id, "now": now},
+    )
+
+
+def swap_keys(connection: Connection, first: Record, second: Record, now: datetime) -> None:
+    """Let two records of one domain exchange their local ids (unique at every moment)."""
+    rename(connection, second.id, RecordKey(second.key.domain, f"\x01{second.id}"), now)
+    rename(connection, first.id, second.key, now)
+    rename(connection, second.id, first.key, now)
+
+
+def cleaned_by_ids(connection: Connection, ids: Sequence[int]) -> dict[int, Cleaned]:
+    """The matching forms of some records."""
+    rows = connection.execute(text("SELECT id, cleaned FROM record WHERE id = ANY(:ids)"), {"ids": list(ids)})
+    return {row.id: Cleaned.from_json(row.cleaned) for row in rows}
+
+
+def lock_rows(connection: Connection, ids: Iterable[int]) -> None:
+    """Keep others from changing some records until the end of the transaction, in order of id."""
+    connection.execute(
+        text("SELECT id FROM record WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE"), {"ids": list(ids)}
+    )
+
+
+def all_links(connection: Connection) -> Iterator[tuple[str, str, int]]:
+    """Domain, local id and person of every active record, streamed in a stable order."""
+    streaming = connection.execution_options(yield_per=5000)
+    rows = streaming.execute(
+        text("SELECT domain, local_id, person_id FROM record WHERE state = 'active' ORDER BY domain, local_id")
+    )
+    for row in rows:
+        yield row.domain, row.local_id, row.person_id

@@ -1,0 +1,77 @@
+"""Demographic search over records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from ihe.values import PartialDate
+from mpi.domain.search import NameCriterion, PatientSearch
+
+
+def _name_clause(part: str, criterion: NameCriterion, name: str, parameters: dict[str, Any]) -> str:
+    parameters[name] = criterion.text
+    if criterion.exact:
+        match = f"n.name = :{name}"
+    else:
+        parameters[f"{name}_end"] = criterion.text + "\U0010ffff"
+        match = f"n.name >= :{name} AND n.name < :{name}_end"
+    return f"EXISTS (SELECT 1 FROM record_name n WHERE n.record_id = r.id AND n.part = '{part}' AND {match})"
+
+
+def _birth_clause(moment: PartialDate, name: str, parameters: dict[str, Any]) -> str:
+    parameters[name] = moment.iso
+    if moment.is_full:
+        return f"r.birth_date = :{name}"
+    parameters[f"{name}_end"] = moment.iso + "~"
+    return f"(r.birth_date >= :{name} AND r.birth_date < :{name}_end)"
+
+
+def find_ids(connection: Connection, search: PatientSearch, *, hidden_attributes: frozenset[str]) -> list[int]:
+    """Ids of active records that meet the criteria, in the order birth date, domain, local id.
+
+    Args:
+        hidden_attributes: identities with any of these attributes are left out.
+
+    Returns:
+        At most ``search.limit + 1`` ids from ``search.offset`` on, so that the caller sees whether there are more.
+    """
+    parameters: dict[str, Any] = {"limit": search.limit + 1, "offset": search.offset}
+    clauses = ["r.state = 'active'"]
+    if search.keys:
+        parameters["key_domains"] = [key.domain for key in search.keys]
+        parameters["key_ids"] = [key.local_id for key in search.keys]
+        clauses.append(
+            "(r.domain, r.local_id) IN (SELECT * FROM unnest(CAST(:key_domains AS text[]), CAST(:key_ids AS text[])))"
+        )
+    if search.record_ids:
+        parameters["record_ids"] = list(search.record_ids)
+        clauses.append("r.id = ANY(:record_ids)")
+    if search.birth_dates:
+        dates = [_birth_clause(d, f"birth_{i}", parameters) for i, d in enumerate(search.birth_dates)]
+        clauses.append("(" + " OR ".join(dates) + ")")
+    if search.families:
+        names = [_name_clause("F", c, f"family_{i}", parameters) for i, c in enumerate(search.families)]
+        clauses.append("(" + " OR ".join(names) + ")")
+    clauses.extend(_name_clause("G", c, f"given_{i}", parameters) for i, c in enumerate(search.givens))
+    if search.sexes:
+        parameters["sexes"] = [str(sex) for sex in search.sexes]
+        clauses.append("r.sex = ANY(:sexes)")
+    if search.postal_codes:
+        parameters["postal_codes"] = list(search.postal_codes)
+        clauses.append("r.traits->>'postal_code' = ANY(:postal_codes)")
+    if search.cities:
+        parameters["cities"] = [city.upper() for city in search.cities]
+        clauses.append("upper(r.traits->>'city') = ANY(:cities)")
+    if search.domains:
+        parameters["domains"] = list(search.domains)
+        clauses.append("r.domain = ANY(:domains)")
+    if hidden_attributes:
+        parameters["hidden"] = sorted(hidden_attributes)
+        clauses.append("NOT coalesce(r.traits->'identity_attributes' ?| CAST(:hidden AS text[]), false)")
+    statement = text(
+        f"SELECT r.id FROM record r WHERE {' AND '.join(clauses)}"
+        " ORDER BY r.birth_date NULLS LAST, r.domain, r.local_id LIMIT :limit OFFSET :offset"
+    )
+    return [row.id for row in connection.execute(statement, parameters)]

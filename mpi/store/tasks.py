@@ -1,0 +1,128 @@
+"""Tasks: what a person must decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from mpi.store.pairs import Pair
+from mpi.store.traits_json import json_text
+
+TaskKey = tuple[str, int, int]
+"""Kind and both records; the same record twice for a task about one record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task as stored."""
+
+    id: int
+    kind: str
+    state: str
+    pair: Pair
+    weight_bits: float | None
+    details: Mapping[str, Any]
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """A task to open.
+
+    Attributes:
+        kind: a :class:`mpi.domain.partition.TaskKind`.
+    """
+
+    kind: str
+    pair: Pair
+    weight_bits: float | None
+    details: Mapping[str, Any]
+
+    @property
+    def key(self) -> TaskKey:
+        """What makes it the same task as another."""
+        return (self.kind, *self.pair)
+
+
+_COLUMNS = "id, kind, state, record_a, record_b, weight_bits, details, opened_at"
+
+
+def open_among(connection: Connection, ids: Iterable[int]) -> list[Task]:
+    """Open tasks that touch any of some records."""
+    rows = connection.execute(
+        text(f"SELECT {_COLUMNS} FROM task WHERE state = 'open' AND (record_a = ANY(:ids) OR record_b = ANY(:ids))"),
+        {"ids": list(ids)},
+    )
+    return [Task(r.id, r.kind, r.state, (r.record_a, r.record_b), r.weight_bits, r.details, r.opened_at) for r in rows]
+
+
+def open_tasks(connection: Connection, tasks: Iterable[NewTask], *, event_id: int, now: datetime) -> None:
+    """Open tasks that are not open yet."""
+    rows = [
+        {
+            "kind": t.kind,
+            "a": t.pair[0],
+            "b": t.pair[1],
+            "weight_bits": t.weight_bits,
+            "details": json_text(dict(t.details)),
+            "event_id": event_id,
+            "now": now,
+        }
+        for t in tasks
+    ]
+    if rows:
+        connection.execute(
+            text(
+                "INSERT INTO task (kind, state, record_a, record_b, weight_bits, details, opened_event_id, opened_at)"
+                " VALUES (:kind, 'open', :a, :b, :weight_bits, CAST(:details AS jsonb), :event_id, :now)"
+                " ON CONFLICT (kind, record_a, record_b) WHERE state = 'open' DO NOTHING"
+            ),
+            rows,
+        )
+
+
+def close(connection: Connection, ids: Iterable[int], how: str, *, event_id: int, now: datetime) -> None:
+    """Close tasks whose reason is gone or decided."""
+    connection.execute(
+        text(
+            "UPDATE task SET state = 'closed', closed_at = :now, closed_how = :how, closed_event_id = :event_id"
+            " WHERE id = ANY(:ids) AND state = 'open'"
+        ),
+        {"ids": list(ids), "how": how, "event_id": event_id, "now": now},
+    )
+
+
+def count_open(connection: Connection) -> dict[str, int]:
+    """How many tasks wait, by kind."""
+    rows = connection.execute(text("SELECT kind, count(*) AS n FROM task WHERE state = 'open' GROUP BY kind"))
+    return {row.kind: row.n for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """A task with the names of its records, for export."""
+
+    task_id: int
+    kind: str
+    state: str
+    domain_a: str
+    local_id_a: str
+    domain_b: str
+    local_id_b: str
+    weight_bits: float | None
+
+
+def all_tasks(connection: Connection) -> Iterator[TaskRow]:
+    """Every task, streamed in order of id."""
+    rows = connection.execution_options(yield_per=5000).execute(
+        text(
+            "SELECT t.id, t.kind, t.state, a.domain, a.local_id, b.domain, b.local_id, t.weight_bits"
+            " FROM task t JOIN record a ON a.id = t.record_a JOIN record b ON b.id = t.record_b ORDER BY t.id"
+        )
+    )
+    for row in rows:
+        yield TaskRow(*row)
