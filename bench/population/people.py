@@ -338,7 +338,7 @@ class _Lineage:
             person.addresses.append(dwelling)
             age = THIS_YEAR - person.birth[0]
             remembered = age < 88 or rng.random() < 0.97 ** ((age - 88) * 2)
-            if remembered and (rng.random() < _patient_share(age) or (person.delivery and rng.random() < 0.8)):
+            if remembered and (rng.random() < _patient_share(age) or (person.delivery and rng.random() < 0.1)):
                 self.patients.append(person)
 
 
