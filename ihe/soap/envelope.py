@@ -1,0 +1,310 @@
+"""SOAP 1.2 envelopes with WS-Addressing headers, read and written.
+
+What decides the transaction is ``wsa:Action``; a client that sends none may name the action in its content type
+instead, and where both are given they must agree (Source: WS-Addressing 1.0 SOAP Binding: 6.4.1.6; ITI TF-2: V.3).
+Answers go back on the connection of the request; another reply address is refused with the fault made for that, since
+a server that posts to addresses its callers name can be turned against its own network.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import unquote
+
+from lxml import etree
+
+from ihe.errors import MalformedRequest, MissingElement
+from ihe.soap.fault import SoapFault, addressing_fault, must_understand, version_mismatch
+from ihe.soap.sinks import Attachment
+from ihe.xml import NS, Element, local_name, namespace_of, qname
+
+ANONYMOUS: Final = "http://www.w3.org/2005/08/addressing/anonymous"
+NONE: Final = "http://www.w3.org/2005/08/addressing/none"
+
+_OUR_ROLES = frozenset({"", f"{NS.SOAP}/role/next", f"{NS.SOAP}/role/ultimateReceiver"})
+_SINGLE_HEADERS = frozenset({"To", "From", "ReplyTo", "FaultTo", "Action", "MessageID"})
+
+UNDERSTOOD: Final = frozenset(
+    {qname(NS.WSA, name) for name in (*_SINGLE_HEADERS, "RelatesTo")} | {qname(NS.WSSE, "Security")}
+)
+"""Header blocks that may be mandatory. Authentication judges ``wsse:Security``; here it passes untouched."""
+
+
+@dataclass(frozen=True, slots=True)
+class SoapRequest:
+    """A SOAP message as it was received.
+
+    Attributes:
+        action: decides the transaction.
+        body_element: the one child of the SOAP body.
+        message_id: ``wsa:MessageID``, or ``None`` when the sender gave none.
+        to: ``wsa:To``, or ``None``.
+        reply_to: address in ``wsa:ReplyTo``, or ``None``.
+        relates_to: ``wsa:RelatesTo`` of a response, or ``None``.
+        headers: all header blocks, in order.
+        attachments: documents that came with the message, by content id. Inline base64 is found here too:
+            the reader puts an ``xop:Include`` in its place.
+        path: path of the endpoint that received it.
+    """
+
+    action: str
+    body_element: Element
+    message_id: str | None = None
+    to: str | None = None
+    reply_to: str | None = None
+    relates_to: str | None = None
+    headers: tuple[Element, ...] = ()
+    attachments: Mapping[str, Attachment] = field(default_factory=dict)
+    path: str = ""
+
+    def header(self, namespace: str, local: str) -> Element | None:
+        """The first header block with that name."""
+        wanted = qname(namespace, local)
+        return next((block for block in self.headers if block.tag == wanted), None)
+
+    @property
+    def security(self) -> Element | None:
+        """The ``wsse:Security`` header, untouched."""
+        return self.header(NS.WSSE, "Security")
+
+    def attachment(self, element: Element) -> Attachment:
+        """The document that an element such as ``xdsb:Document`` holds.
+
+        Raises:
+            MissingElement: the element holds none.
+        """
+        include = element.find(qname(NS.XOP, "Include"))
+        found = None if include is None else self.attachments.get(content_id_of(include))
+        if found is None:
+            raise MissingElement("the element holds no document", local_name(element))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingPart:
+    """A document to send.
+
+    Attributes:
+        content_id: without angle brackets; what ``xop:Include`` names.
+        mime_type: content type of the part.
+        chunks: its bytes, read once while sending; ``close()`` is called on it when it has one.
+        size: bytes in total, or ``None`` when not known.
+    """
+
+    content_id: str
+    mime_type: str
+    chunks: Iterable[bytes]
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SoapReply:
+    """What a handler answers.
+
+    Attributes:
+        body_element: child of the SOAP body, or ``None`` for an answer without content (HTTP 202).
+        action: ``wsa:Action``; ``None`` takes the operation's declared one.
+        attachments: documents that ``xop:Include`` elements of the body name; they make the answer MTOM.
+        fault: a fault instead of a body.
+    """
+
+    body_element: Element | None = None
+    action: str | None = None
+    attachments: tuple[OutgoingPart, ...] = ()
+    fault: SoapFault | None = None
+
+
+def read_envelope(
+    root: Element,
+    content_action: str | None = None,
+    attachments: Mapping[str, Attachment] | None = None,
+    path: str = "",
+    understood: frozenset[str] = UNDERSTOOD,
+) -> SoapRequest:
+    """Read a parsed envelope.
+
+    Args:
+        root: document element.
+        content_action: ``action`` parameter of the content type, or ``None``; an empty one counts as none.
+        attachments: documents that came with it, by content id.
+        path: path of the endpoint.
+        understood: qualified names of header blocks that may be mandatory.
+
+    Raises:
+        SoapFault: not SOAP 1.2, a mandatory header is not understood, or an addressing header is wrong.
+        MalformedRequest: no envelope, or not one body element.
+    """
+    header, body = _parts_of(root)
+    blocks = () if header is None else tuple(header.iterchildren("*"))
+    _refuse_unknown_mandatory(blocks, understood)
+    addressing = _addressing(blocks)
+    children = list(body.iterchildren("*"))
+    if len(children) != 1:
+        raise MalformedRequest("the SOAP body must hold exactly one element", "/Envelope/Body")
+    reply_to = addressing.get("ReplyTo")
+    _refuse_other_address(reply_to, "ReplyTo")
+    _refuse_other_address(addressing.get("FaultTo"), "FaultTo")
+    return SoapRequest(
+        action=_action(addressing.get("Action"), content_action),
+        body_element=children[0],
+        message_id=addressing.get("MessageID"),
+        to=addressing.get("To"),
+        reply_to=reply_to,
+        relates_to=addressing.get("RelatesTo"),
+        headers=blocks,
+        attachments=attachments or {},
+        path=path,
+    )
+
+
+def message_id_of(root: Element) -> str | None:
+    """The ``wsa:MessageID`` of an envelope that may be wrong in other ways, for the fault that answers it."""
+    found = root.findtext(f"{qname(NS.SOAP, 'Header')}/{qname(NS.WSA, 'MessageID')}")
+    return found.strip() or None if found else None
+
+
+def content_id_of(include: Element) -> str:
+    """The content id that an ``xop:Include`` names, decoded (Source: RFC 2392; XOP 1.0: 4.1.2).
+
+    Raises:
+        MalformedRequest: ``href`` is absent or no ``cid:`` address.
+    """
+    scheme, _, name = (include.get("href") or "").strip().partition(":")
+    if scheme.lower() != "cid" or not name:
+        raise MalformedRequest("xop:Include must name a part with a cid: address", "xop:Include/@href")
+    return unquote(name)
+
+
+def soap_request(
+    action: str, to: str, body: Element, message_id: str | None = None, headers: Sequence[Element] = ()
+) -> Element:
+    """The envelope of a request of our own, with the answer wanted on the same connection.
+
+    Args:
+        action: ``wsa:Action``.
+        to: address of the endpoint.
+        body: moved into the envelope.
+        message_id: ``None`` makes a new one.
+        headers: further header blocks, moved into the envelope.
+    """
+    envelope, header = _envelope(action, headers)
+    _block(header, "MessageID", message_id or uuid.uuid4().urn)
+    _block(header, "To", to, mandatory=True)
+    reply_to = etree.SubElement(header, qname(NS.WSA, "ReplyTo"))
+    etree.SubElement(reply_to, qname(NS.WSA, "Address")).text = ANONYMOUS
+    etree.SubElement(envelope, qname(NS.SOAP, "Body")).append(body)
+    return envelope
+
+
+def soap_response(action: str, relates_to: str | None, body: Element, headers: Sequence[Element] = ()) -> Element:
+    """The envelope of an answer.
+
+    Args:
+        action: ``wsa:Action``.
+        relates_to: message id of the request, or ``None`` when it had none.
+        body: moved into the envelope.
+        headers: further header blocks, moved into the envelope.
+    """
+    envelope, header = _envelope(action, headers)
+    _block(header, "MessageID", uuid.uuid4().urn)
+    if relates_to:
+        _block(header, "RelatesTo", relates_to)
+    etree.SubElement(envelope, qname(NS.SOAP, "Body")).append(body)
+    return envelope
+
+
+def soap_fault(fault: SoapFault, relates_to: str | None) -> Element:
+    """The envelope of a fault."""
+    return soap_response(fault.action, relates_to, fault.element(), fault.headers)
+
+
+def _envelope(action: str, headers: Sequence[Element]) -> tuple[Element, Element]:
+    envelope = etree.Element(qname(NS.SOAP, "Envelope"), nsmap={"soap": NS.SOAP, "wsa": NS.WSA})
+    header = etree.SubElement(envelope, qname(NS.SOAP, "Header"))
+    _block(header, "Action", action, mandatory=True)
+    header.extend(headers)
+    return envelope, header
+
+
+def _block(header: Element, name: str, text: str, *, mandatory: bool = False) -> None:
+    block = etree.SubElement(header, qname(NS.WSA, name))
+    block.text = text
+    if mandatory:
+        block.set(qname(NS.SOAP, "mustUnderstand"), "true")
+
+
+def _parts_of(root: Element) -> tuple[Element | None, Element]:
+    """Header and body of an envelope."""
+    if local_name(root) != "Envelope":
+        raise MalformedRequest("the document is no SOAP envelope", f"/{local_name(root)}")
+    if namespace_of(root) != NS.SOAP:
+        raise version_mismatch()
+    children = list(root.iterchildren("*"))
+    header = children.pop(0) if children and children[0].tag == qname(NS.SOAP, "Header") else None
+    if len(children) != 1 or children[0].tag != qname(NS.SOAP, "Body"):
+        raise MalformedRequest("a SOAP envelope holds an optional Header and one Body", "/Envelope")
+    return header, children[0]
+
+
+def _refuse_unknown_mandatory(blocks: Sequence[Element], understood: frozenset[str]) -> None:
+    missed = [
+        block
+        for block in blocks
+        if block.tag not in understood
+        and (block.get(qname(NS.SOAP, "mustUnderstand")) or "").strip() in ("true", "1")
+        and (block.get(qname(NS.SOAP, "role")) or "").strip() in _OUR_ROLES
+    ]
+    if missed:
+        raise must_understand(missed)
+
+
+def _addressing(blocks: Sequence[Element]) -> dict[str, str]:
+    """The WS-Addressing headers by local name; of an endpoint reference, its address."""
+    values: dict[str, str] = {}
+    for block in blocks:
+        if namespace_of(block) != NS.WSA:
+            continue
+        name = local_name(block)
+        if name in values and name in _SINGLE_HEADERS:
+            raise addressing_fault(
+                f"the header wsa:{name} is given twice", "InvalidAddressingHeader", "InvalidCardinality", header=name
+            )
+        if name in ("From", "ReplyTo", "FaultTo"):
+            text = block.findtext(qname(NS.WSA, "Address"))
+            if text is None:
+                raise addressing_fault(
+                    f"the header wsa:{name} has no address",
+                    "InvalidAddressingHeader",
+                    "MissingAddressInEPR",
+                    header=name,
+                )
+        else:
+            text = block.text
+        value = (text or "").strip()
+        if value:
+            values.setdefault(name, value)
+    return values
+
+
+def _action(addressed: str | None, content_action: str | None) -> str:
+    action = addressed or (content_action or "").strip()
+    if not action:
+        raise addressing_fault("wsa:Action is missing", "MessageAddressingHeaderRequired", header="Action")
+    if content_action and content_action.strip() not in ("", action):
+        raise addressing_fault(
+            "wsa:Action and the action of the content type differ", "InvalidAddressingHeader", "ActionMismatch"
+        )
+    return action
+
+
+def _refuse_other_address(address: str | None, header: str) -> None:
+    if address not in (None, ANONYMOUS, NONE):
+        raise addressing_fault(
+            f"the address in wsa:{header} must be the anonymous one: answers go back on the request's connection",
+            "InvalidAddressingHeader",
+            "OnlyAnonymousAddressSupported",
+            header=header,
+        )

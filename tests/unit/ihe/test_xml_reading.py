@@ -1,0 +1,159 @@
+"""The safe XML reader: what it refuses, when it refuses it, and what it leaves as it was."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lxml import etree
+
+from ihe.errors import IheError, MalformedRequest, TooLarge
+from ihe.xml import Element, XmlLimits, XmlReader, parse_xml, serialize
+
+
+def read_in_steps(data: bytes, step: int) -> Element:
+    reader = XmlReader()
+    for start in range(0, len(data), step):
+        reader.feed(data[start : start + step])
+    return reader.close()
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"<!DOCTYPE a><a/>",
+        b'<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>',
+        b'<!DOCTYPE a SYSTEM "http://127.0.0.1:9/a.dtd"><a/>',
+        b'<?xml version="1.0"?><!-- first --><!DOCTYPE a><a/>',
+        '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a><a/>'.encode("utf-16"),
+        b'<?xml version="1.0" encoding="UTF-7"?>+ADwAIQ-DOCTYPE a+AD4-<a/>',
+        b"\xef\xbb\xbf<!DOCTYPE a><a/>",
+    ],
+)
+def test_a_document_type_is_refused_in_any_encoding(document: bytes) -> None:
+    with pytest.raises(MalformedRequest, match="DOCTYPE"):
+        parse_xml(document)
+    with pytest.raises(MalformedRequest, match="DOCTYPE"):
+        read_in_steps(document, 1)
+
+
+def test_entities_that_would_expand_are_never_expanded() -> None:
+    levels = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
+    bomb = f'<!DOCTYPE a [<!ENTITY e0 "ha">{levels}]><a b="&e9;">&e9;</a>'.encode()
+    started = time.perf_counter()
+    with pytest.raises(MalformedRequest, match="DOCTYPE"):
+        parse_xml(bomb)
+    assert time.perf_counter() - started < 1
+
+
+@pytest.mark.parametrize(
+    "document", [b"", b"   ", b"<a>", b"<a/>x", b"<a>&x;</a>", b'<a b="&x;"/>', b"<a>\xff</a>", b"<a:b/>", b"\x00"]
+)
+def test_what_is_not_well_formed_is_refused(document: bytes) -> None:
+    with pytest.raises(MalformedRequest):
+        parse_xml(document)
+
+
+def test_a_refusal_does_not_quote_the_document() -> None:
+    with pytest.raises(MalformedRequest) as refused:
+        parse_xml(b"<a><DUPONT></b></a>")
+    assert "DUPONT" not in refused.value.message
+    assert "line 1" in refused.value.message
+
+
+@pytest.mark.parametrize("closing", [b"", b"</a>" * 10_000])
+def test_nesting_of_ten_thousand_is_refused(closing: bytes) -> None:
+    with pytest.raises(TooLarge):
+        parse_xml(b"<a>" * 10_000 + closing)
+
+
+def test_depth_is_refused_one_beyond_the_limit() -> None:
+    limits = XmlLimits(depth=10)
+    parse_xml(b"<a>" * 10 + b"</a>" * 10, limits)
+    with pytest.raises(TooLarge, match="deeper than 10"):
+        parse_xml(b"<a>" * 11 + b"</a>" * 11, limits)
+
+
+def test_the_other_limits_are_refused_one_beyond() -> None:
+    limits = XmlLimits(bytes=1000, elements=5, attributes=3, text=20)
+    parse_xml(b'<a x="" y="" z="">' + b"<b/>" * 4 + b"t" * 20 + b"</a>", limits)
+    for document, sentence in [
+        (b'<a w="" x="" y="" z=""/>', "3 attributes"),
+        (b"<a>" + b"<b/>" * 5 + b"</a>", "5 elements"),
+        (b"<a>" + b"t" * 21 + b"</a>", "20 characters"),
+        (b"<a><b/>" + b"t" * 21 + b"<b/></a>", "20 characters"),
+        (b"<a>" + b"<!--c-->" * 125 + b"</a>", "1000 bytes"),
+    ]:
+        with pytest.raises(TooLarge, match=sentence):
+            parse_xml(document, limits)
+
+
+def test_limits_bite_before_the_document_ends() -> None:
+    reader = XmlReader(XmlLimits(text=1000))
+    reader.feed(b"<a>")
+    for _ in range(10):
+        reader.feed(b"x" * 100)
+    with pytest.raises(TooLarge):
+        reader.feed(b"x" * 500)
+
+
+def test_half_a_million_siblings_take_linear_time() -> None:
+    started = time.perf_counter()
+    with pytest.raises(TooLarge, match="elements"):
+        parse_xml(b"<a>" + b"<b/>" * 500_001 + b"</a>")
+    assert time.perf_counter() - started < 20
+
+
+def test_the_charset_of_the_transport_goes_before_the_declaration() -> None:
+    document = '<?xml version="1.0" encoding="utf-8"?><a>é</a>'.encode("iso-8859-1")
+    assert parse_xml(document, charset="ISO-8859-1").text == "é"
+    with pytest.raises(MalformedRequest):
+        parse_xml(document)
+    with pytest.raises(MalformedRequest, match="charset"):
+        parse_xml(b"<a/>", charset="utf-7")
+
+
+def test_comments_and_instructions_do_not_split_text() -> None:
+    assert parse_xml(b"<a>DU<!-- x -->PO<?y z?>NT</a>").text == "DUPONT"
+
+
+def test_prefixes_stay_as_they_were() -> None:
+    document = b'<p:a xmlns:p="urn:u" xmlns:q="urn:u"><q:b p:c="1" q:d="2"/></p:a>'
+    assert serialize(parse_xml(document), declaration=False) == document
+
+
+def test_captured_text_leaves_no_trace_in_the_tree_and_counts_for_no_limit() -> None:
+    taken: list[str] = []
+    reader = XmlReader(
+        XmlLimits(bytes=200, text=20), capture=lambda element: taken.append if element.tag == "d" else None
+    )
+    text = base64.b64encode(bytes(range(256)) * 1000)
+    reader.feed(b"<a><d>" + text[:7])
+    for start in range(7, len(text), 1000):
+        reader.feed(text[start : start + 1000])
+    reader.feed(b"</d><e>kept</e></a>")
+    root = reader.close()
+    assert "".join(taken).encode() == text
+    assert serialize(root, declaration=False) == b"<a><d/><e>kept</e></a>"
+
+
+@given(st.binary(max_size=200), st.integers(1, 50))
+def test_any_bytes_are_read_or_refused(data: bytes, step: int) -> None:
+    with contextlib.suppress(IheError):
+        read_in_steps(data, step)
+
+
+_texts = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=30)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), _texts, _texts), max_size=8), st.integers(1, 40))
+def test_any_fragmentation_reads_the_same(children: list[tuple[str, str, str]], step: int) -> None:
+    root = etree.Element("root")
+    for tag, value, text in children:
+        etree.SubElement(root, tag, value=value).text = text
+    data = serialize(root)
+    assert serialize(read_in_steps(data, step)) == serialize(parse_xml(data))
