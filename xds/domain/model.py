@@ -9,7 +9,7 @@ Source: ITI TF-3: 4.1 and 4.2.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -256,7 +256,10 @@ class Association:
         return values[0] if values else None
 
 
-RegistryObject = DocumentEntry | SubmissionSet | Folder | Association
+Described = DocumentEntry | SubmissionSet | Folder
+"""Objects that describe something of one patient."""
+
+RegistryObject = Described | Association
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,9 +277,12 @@ class Submission:
     associations: tuple[Association, ...] = ()
     findings: tuple[Finding, ...] = ()
 
-    def objects(self) -> Iterator[RegistryObject]:
+    @property
+    def described(self) -> tuple[Described, ...]:
+        """The set, the entries, then the folders."""
+        return (self.submission_set, *self.entries, *self.folders)
+
+    @property
+    def objects(self) -> tuple[RegistryObject, ...]:
         """The set, the entries, the folders, then the associations."""
-        yield self.submission_set
-        yield from self.entries
-        yield from self.folders
-        yield from self.associations
+        return (*self.described, *self.associations)

@@ -38,4 +38,4 @@ def test_a_submission_lists_its_set_first_and_its_associations_last() -> None:
         folders=(Folder(id="folder"),),
         associations=(Association(id="link", type=AssociationType.HAS_MEMBER, source="set", target="doc"),),
     )
-    assert [each.id for each in submission.objects()] == ["set", "doc", "folder", "link"]
+    assert [each.id for each in submission.objects] == ["set", "doc", "folder", "link"]

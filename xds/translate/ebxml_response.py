@@ -1,0 +1,112 @@
+"""Answers of registry and repository: status, findings, objects.
+
+The answers are text; each declares the namespaces it uses, so that it can stand in any envelope.
+
+Source: ITI TF-3: 4.2.4; ebRS 3.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from xml.sax.saxutils import quoteattr
+
+from ihe.errors import Finding
+from ihe.values import format_dtm
+from xds.domain.answers import QueryAnswer, Returned
+from xds.domain.registered import RegisteredAssociation, RegisteredEntry, RegisteredFolder
+from xds.translate import ebxml_writer
+from xds.translate.ebxml_vocabulary import FOLDER, QUERY, RIM, RS, SUBMISSION_SET
+
+SUCCESS = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Success"
+FAILURE = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Failure"
+PARTIAL_SUCCESS = "urn:ihe:iti:2007:ResponseStatusType:PartialSuccess"
+
+_SEVERITY = "urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:"
+
+
+def status_of(findings: Iterable[Finding], *, results: bool = False) -> str:
+    """The status that findings amount to.
+
+    Args:
+        results: whether something is returned or done beside the errors: then they make a partial success.
+    """
+    if all(finding.severity != "Error" for finding in findings):
+        return SUCCESS
+    return PARTIAL_SUCCESS if results else FAILURE
+
+
+def registry_response(findings: Sequence[Finding], status: str | None = None) -> str:
+    """``rs:RegistryResponse``; without ``status`` any error makes it a failure."""
+    status = status or status_of(findings)
+    return f'<rs:RegistryResponse xmlns:rs="{RS}" status="{status}">{error_list(findings)}</rs:RegistryResponse>'
+
+
+def query_response(answer: QueryAnswer, findings: Sequence[Finding] = ()) -> str:
+    """``query:AdhocQueryResponse`` with objects or references."""
+    pieces = (
+        [_object(each) for each in answer.objects]
+        if answer.leaf_class
+        else [ebxml_writer.object_ref(each.id, each.home) for each in answer.references]
+    )
+    return _query_response(status_of(findings, results=bool(pieces)), findings, "".join(pieces))
+
+
+def query_failure(findings: Sequence[Finding]) -> str:
+    """``query:AdhocQueryResponse`` of a query that was refused."""
+    return _query_response(FAILURE, findings, "")
+
+
+def error_list(findings: Sequence[Finding]) -> str:
+    """``rs:RegistryErrorList``, or nothing when there is no finding."""
+    if not findings:
+        return ""
+    worst = "Error" if any(finding.severity == "Error" for finding in findings) else "Warning"
+    errors = "".join(
+        f"<rs:RegistryError errorCode={quoteattr(finding.code)} codeContext={quoteattr(finding.context)}"
+        f"{_location(finding.location)} severity={quoteattr(_SEVERITY + finding.severity)}/>"
+        for finding in findings
+    )
+    return f'<rs:RegistryErrorList xmlns:rs="{RS}" highestSeverity="{_SEVERITY}{worst}">{errors}</rs:RegistryErrorList>'
+
+
+def _query_response(status: str, findings: Sequence[Finding], objects: str) -> str:
+    return (
+        f'<query:AdhocQueryResponse xmlns:query="{QUERY}" xmlns:rim="{RIM}" status="{status}">'
+        f"{error_list(findings)}<rim:RegistryObjectList>{objects}</rim:RegistryObjectList>"
+        "</query:AdhocQueryResponse>"
+    )
+
+
+def _object(returned: Returned) -> str:
+    item = returned.object
+    if isinstance(item, RegisteredAssociation):
+        return ebxml_writer.association(
+            item.body, id=item.id, type=item.type, source=item.source, target=item.target, status=item.status
+        )
+    assert returned.patient_id is not None
+    if isinstance(item, RegisteredEntry):
+        return ebxml_writer.extrinsic_object(
+            item.body,
+            id=item.id,
+            logical_id=item.logical_id,
+            object_type=item.object_type,
+            mime_type=item.mime_type,
+            status=item.status,
+            home=item.home,
+            patient_id=returned.patient_id,
+        )
+    updated = format_dtm(item.last_update_time) if isinstance(item, RegisteredFolder) else None
+    return ebxml_writer.registry_package(
+        item.body,
+        layout=FOLDER if isinstance(item, RegisteredFolder) else SUBMISSION_SET,
+        id=item.id,
+        logical_id=item.logical_id,
+        status=item.status,
+        home=item.home,
+        patient_id=returned.patient_id,
+        last_update_time=updated,
+    )
+
+
+def _location(location: str | None) -> str:
+    return "" if location is None else f" location={quoteattr(location)}"
