@@ -1,0 +1,231 @@
+"""Reads objects by their identifiers, and saves what a submission adds and changes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ColumnElement, Connection, Table, bindparam, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from ihe.values import PatientId
+from xds.domain.model import Association, AssociationType, Availability, Described, DocumentEntry, SubmissionSet
+from xds.domain.registered import Registered, RegisteredAssociation, RegisteredEntry, RegisteredFolder, RegisteredSet
+from xds.store import rows
+from xds.store.tables import association, document_entry, folder, status_change, submission_set
+
+ENTRY_COLUMNS = (
+    *(document_entry.c[name] for name in ("id", "logical_id", "version", "status", "unique_id", "patient_id")),
+    *(document_entry.c[name] for name in ("anchor", "home", "body", "registered_at", "on_demand", "mime_type")),
+    *(document_entry.c[name] for name in ("repository_unique_id", "hash", "size", "source_patient_id")),
+)
+SET_COLUMNS = tuple(submission_set.c)[:10]
+FOLDER_COLUMNS = (*tuple(folder.c)[:10], folder.c.last_update_time)
+
+_LOCK = select(func.pg_advisory_xact_lock(func.unnest(bindparam("keys", type_=ARRAY(BigInteger)))))
+
+
+def lock(connection: Connection, names: Iterable[str]) -> None:
+    """Wait until no other transaction holds any of these names; held until the end of the transaction.
+
+    All callers take their keys in ascending order, so that no two wait for each other.
+    """
+    keys = sorted({int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True) for name in names})
+    if keys:
+        connection.execute(_LOCK, {"keys": keys})
+
+
+def entries_by_id(connection: Connection, ids: Iterable[str], *, for_update: bool = False) -> list[RegisteredEntry]:
+    """Entries by entryUUID, in the order of registration."""
+    return _entries(connection, _in(document_entry.c.id, ids), for_update)
+
+
+def entries_by_unique_id(connection: Connection, unique_ids: Iterable[str]) -> list[RegisteredEntry]:
+    """Entries by uniqueId; several may share one."""
+    return _entries(connection, document_entry.c.unique_id.in_(list(unique_ids)), False)
+
+
+def entries_by_logical_id(connection: Connection, ids: Iterable[str]) -> list[RegisteredEntry]:
+    """All versions of entries."""
+    return _entries(connection, _in(document_entry.c.logical_id, ids), False)
+
+
+def sets_by_id(connection: Connection, ids: Iterable[str]) -> list[RegisteredSet]:
+    """Submission sets by entryUUID, in the order of registration."""
+    return _sets(connection, _in(submission_set.c.id, ids))
+
+
+def sets_by_unique_id(connection: Connection, unique_ids: Iterable[str]) -> list[RegisteredSet]:
+    """Submission sets by uniqueId, at most one each."""
+    return _sets(connection, submission_set.c.unique_id.in_(list(unique_ids)))
+
+
+def folders_by_id(connection: Connection, ids: Iterable[str], *, for_update: bool = False) -> list[RegisteredFolder]:
+    """Folders by entryUUID, in the order of registration."""
+    return _folders(connection, _in(folder.c.id, ids), for_update)
+
+
+def folders_by_unique_id(connection: Connection, unique_ids: Iterable[str]) -> list[RegisteredFolder]:
+    """Folders by uniqueId, every version."""
+    return _folders(connection, folder.c.unique_id.in_(list(unique_ids)), False)
+
+
+def folders_by_logical_id(connection: Connection, ids: Iterable[str]) -> list[RegisteredFolder]:
+    """All versions of folders."""
+    return _folders(connection, _in(folder.c.logical_id, ids), False)
+
+
+def associations_by_id(connection: Connection, ids: Iterable[str]) -> list[RegisteredAssociation]:
+    """Associations by id."""
+    return _associations(connection, _in(association.c.id, ids))
+
+
+def associations_from(
+    connection: Connection, ids: Iterable[str], types: Iterable[str] | None = None
+) -> list[RegisteredAssociation]:
+    """Associations whose source is one of the objects, of the given types or of any."""
+    return _associations(connection, _in(association.c.source, ids), types)
+
+
+def associations_to(
+    connection: Connection, ids: Iterable[str], types: Iterable[str] | None = None
+) -> list[RegisteredAssociation]:
+    """Associations whose target is one of the objects, of the given types or of any."""
+    return _associations(connection, _in(association.c.target, ids), types)
+
+
+def objects_by_id(connection: Connection, ids: Sequence[str], *, for_update: bool = False) -> dict[str, Registered]:
+    """Objects of every kind by id; unknown ids are absent.
+
+    Args:
+        for_update: keep others from changing the entries and folders until the end of the transaction.
+    """
+    found: list[Registered] = []
+    if ids:
+        found += entries_by_id(connection, ids, for_update=for_update)
+        found += folders_by_id(connection, ids, for_update=for_update)
+        found += sets_by_id(connection, ids)
+        found += associations_by_id(connection, ids)
+    return {each.id: each for each in found}
+
+
+_DERIVED = text(
+    """
+    WITH RECURSIVE derived (id) AS (
+        SELECT unnest(CAST(:ids AS uuid[]))
+        UNION
+        SELECT a.source FROM association a JOIN derived d ON a.target = d.id
+        WHERE a.type IN (:transforms, :appends) AND a.status = 'Approved')
+    SELECT e.id, e.anchor FROM derived JOIN document_entry e USING (id) WHERE e.status = 'Approved'
+    """
+)
+
+
+def derived_from(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
+    """The approved ones among the entries and everything transformed from or appended to them, at any depth.
+
+    Returns:
+        Entry id → anchor.
+    """
+    parameters = {
+        "ids": [rows.to_uuid(each) for each in ids],
+        "transforms": AssociationType.TRANSFORMS,
+        "appends": AssociationType.APPENDS,
+    }
+    return {rows.to_urn(row.id): row.anchor for row in connection.execute(_DERIVED, parameters)}
+
+
+def folders_holding(connection: Connection, entry_id: str, *, for_update: bool = False) -> list[RegisteredFolder]:
+    """Approved folders that the entry is an approved member of."""
+    members = select(association.c.source).where(
+        association.c.target == rows.to_uuid(entry_id),
+        association.c.type == AssociationType.HAS_MEMBER,
+        association.c.status == "Approved",
+    )
+    return _folders(connection, folder.c.id.in_(members) & (folder.c.status == "Approved"), for_update)
+
+
+def save_described(connection: Connection, items: Iterable[tuple[Described, PatientId, str]], now: datetime) -> None:
+    """Save entries, sets and folders.
+
+    Args:
+        items: each with its anchor and its rendered body.
+    """
+    by_table: dict[Table, list[dict[str, object]]] = {}
+    for item, anchor, body in items:
+        by_table.setdefault(_table_of(item), []).append(rows.described_row(item, anchor, body, now))
+    for table, values in by_table.items():
+        connection.execute(insert(table).inline(), values)
+
+
+def save_associations(connection: Connection, items: Iterable[tuple[Association, str]], now: datetime) -> None:
+    """Save associations, each with its rendered body."""
+    values = [rows.association_row(item, body, now) for item, body in items]
+    if values:
+        connection.execute(insert(association).inline(), values)
+
+
+def set_status(
+    connection: Connection, table: Table, ids: Sequence[str], status: Availability, now: datetime, caller: str
+) -> None:
+    """Change the status of objects of one table and note it in their history."""
+    if not ids:
+        return
+    keys = [rows.to_uuid(each) for each in ids]
+    name = rows.status_name(status)
+    connection.execute(update(table).where(table.c.id.in_(keys)).values(status=name))
+    connection.execute(
+        insert(status_change).inline(),
+        [{"object_id": key, "at": now, "status": name, "caller": caller} for key in keys],
+    )
+
+
+def touch_folders(connection: Connection, ids: Sequence[str], now: datetime) -> None:
+    """Set ``lastUpdateTime`` of folders."""
+    if ids:
+        connection.execute(update(folder).where(_in(folder.c.id, ids)).values(last_update_time=now))
+
+
+def _table_of(item: Described) -> Table:
+    if isinstance(item, DocumentEntry):
+        return document_entry
+    return submission_set if isinstance(item, SubmissionSet) else folder
+
+
+def _in(column: ColumnElement[object], ids: Iterable[str]) -> ColumnElement[bool]:
+    return column.in_([rows.to_uuid(each) for each in ids])
+
+
+def _entries(connection: Connection, where: ColumnElement[bool], for_update: bool) -> list[RegisteredEntry]:
+    statement = select(*ENTRY_COLUMNS).where(where)
+    statement = (
+        statement.order_by(document_entry.c.id).with_for_update()
+        if for_update
+        else statement.order_by(document_entry.c.registered_at, document_entry.c.id)
+    )
+    return [rows.read_entry(row) for row in connection.execute(statement)]
+
+
+def _sets(connection: Connection, where: ColumnElement[bool]) -> list[RegisteredSet]:
+    statement = select(*SET_COLUMNS).where(where).order_by(submission_set.c.registered_at, submission_set.c.id)
+    return [rows.read_set(row) for row in connection.execute(statement)]
+
+
+def _folders(connection: Connection, where: ColumnElement[bool], for_update: bool) -> list[RegisteredFolder]:
+    statement = select(*FOLDER_COLUMNS).where(where)
+    statement = (
+        statement.order_by(folder.c.id).with_for_update()
+        if for_update
+        else statement.order_by(folder.c.registered_at, folder.c.id)
+    )
+    return [rows.read_folder(row) for row in connection.execute(statement)]
+
+
+def _associations(
+    connection: Connection, where: ColumnElement[bool], types: Iterable[str] | None = None
+) -> list[RegisteredAssociation]:
+    statement = select(*association.c).where(where).order_by(association.c.registered_at, association.c.id)
+    if types is not None:
+        statement = statement.where(association.c.type.in_(list(types)))
+    return [rows.read_association(row) for row in connection.execute(statement)]
