@@ -1,0 +1,54 @@
+"""The registry and repository with everything they need, wired once at start-up."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from xds.domain.value_sets import AllowedCode, ValueSets
+from xds.services.registry import Registry
+
+_COLUMNS = ["attribute", "code", "scheme", "display"]
+
+
+class ValueSetFault(Exception):
+    """A table of value sets that cannot be used; stops the start-up."""
+
+
+@dataclass(frozen=True, slots=True)
+class XdsApplication:
+    """What the transactions of this package are given.
+
+    Attributes:
+        registry: the registry's parts.
+    """
+
+    registry: Registry
+
+
+def load_value_sets(path: Path | None = None) -> ValueSets:
+    """Read the codes that the affinity domain allows.
+
+    Args:
+        path: CSV in UTF-8 with the columns ``attribute,code,scheme,display``; ``None`` for the French
+            value sets that come with the package.
+
+    Raises:
+        ValueSetFault: the file is not such a table; names the line.
+    """
+    source = files("xds.domain").joinpath("value_sets.csv") if path is None else path
+    with source.open(encoding="utf-8") as lines:
+        reader = csv.DictReader(lines)
+        if reader.fieldnames != _COLUMNS:
+            raise ValueSetFault(f"{source}: the header must be {','.join(_COLUMNS)}")
+        return ValueSets(_rows(reader, str(source)))
+
+
+def _rows(reader: csv.DictReader[str], name: str) -> Iterator[AllowedCode]:
+    for row in reader:
+        if not row["attribute"] or not row["code"] or None in row or row["scheme"] is None:
+            raise ValueSetFault(f"{name}, line {reader.line_num}: needs attribute, code, scheme and display")
+        yield AllowedCode(row["attribute"], row["code"], row["scheme"], row["display"] or "")

@@ -1,0 +1,100 @@
+"""Who owns an object now, and by which identifier an object follows its owner.
+
+Documents follow identity: an object names an *anchor*, an identifier of the patient; whom it belongs to is asked of
+the patient directory at each question. A link or unlink of records thus moves documents without any rewriting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ihe.errors import Finding
+from ihe.unit_of_work import UnitOfWork
+from ihe.values import PatientId
+from xds.domain.checks import name_of
+from xds.domain.model import DocumentEntry, Submission
+from xds.ports import PatientDirectory, Person
+
+
+class Ownership:
+    """Answers for one request; each identifier is looked up once."""
+
+    def __init__(self, uow: UnitOfWork, directory: PatientDirectory) -> None:
+        self._uow = uow
+        self._directory = directory
+        self._persons: dict[str, Person | None] = {}
+
+    def person(self, patient_id: PatientId) -> Person | None:
+        """The person whom the identifier designates now, or ``None``."""
+        if patient_id.authority.oid is None:
+            return None
+        key = patient_id.xds_cx
+        if key not in self._persons:
+            known = self._directory.knows_authority(patient_id)
+            self._persons[key] = self._directory.resolve(self._uow, patient_id) if known else None
+        return self._persons[key]
+
+    def owner(self, anchor: str) -> str:
+        """The owner's regional identifier as CX; the anchor itself when it designates nobody any more."""
+        person = self.person(PatientId.from_xds_cx(anchor))
+        return person.regional_id.xds_cx if person else anchor
+
+    def returned_patient_id(self, submitted: str, anchor: str) -> PatientId:
+        """The identifier under which an object is returned when nobody asked by patient.
+
+        The submitted one while it still designates the owner, else the owner's regional identifier.
+        """
+        patient_id = PatientId.from_xds_cx(submitted)
+        owner = self.person(PatientId.from_xds_cx(anchor))
+        named = self.person(patient_id)
+        if owner is None or (named is not None and named.regional_id == owner.regional_id):
+            return patient_id
+        return owner.regional_id
+
+
+def anchors(submission: Submission, ownership: Ownership) -> dict[str, PatientId]:
+    """The anchor of each object of a submission, by object id.
+
+    An entry follows its source patient identifier when the index knows it: that is the record of the site which
+    made the document. A set or folder follows the common anchor of the entries, if they have one.
+    """
+    by_id = {entry.id: _entry_anchor(entry, ownership) for entry in submission.entries}
+    common = set(by_id.values())
+    for item in submission.described:
+        if item.id not in by_id:
+            assert item.patient_id is not None
+            by_id[item.id] = next(iter(common)) if len(common) == 1 else item.patient_id
+    return by_id
+
+
+def check_patients(submission: Submission, ownership: Ownership) -> Iterable[Finding]:
+    """Whether the patients named are known, and whether both identifiers of an entry designate one person.
+
+    Source: ITI TF-2: 3.42.4.1.3.3; the second check is ours, for safety.
+    """
+    unknown: set[str] = set()
+    for item in submission.described:
+        patient_id = item.patient_id
+        if patient_id is None or patient_id.authority.oid is None:
+            continue
+        person = ownership.person(patient_id)
+        if person is None:
+            if patient_id.xds_cx not in unknown:
+                unknown.add(patient_id.xds_cx)
+                problem = "designates no active patient of the index; feed the patient first, then submit again"
+                yield Finding("XDSUnknownPatientId", f"{patient_id.xds_cx} {problem}", f"{name_of(item)}/patientId")
+        elif isinstance(item, DocumentEntry) and item.source_patient_id is not None:
+            source = ownership.person(item.source_patient_id)
+            if source is not None and source.regional_id != person.regional_id:
+                problem = "patientId and sourcePatientId designate different persons"
+                yield Finding(
+                    "XDSPatientIdDoesNotMatch",
+                    f"{name_of(item)}: {problem}",
+                    f"{name_of(item)}/sourcePatientId",
+                )
+
+
+def _entry_anchor(entry: DocumentEntry, ownership: Ownership) -> PatientId:
+    assert entry.patient_id is not None
+    source = entry.source_patient_id
+    return source if source is not None and ownership.person(source) is not None else entry.patient_id

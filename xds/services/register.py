@@ -1,0 +1,190 @@
+"""Register a submission: all of it, or nothing and every reason why.
+
+Source: ITI TF-2: 3.42.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ihe.errors import Finding, Refused
+from ihe.unit_of_work import UnitOfWork
+from xds.domain.association_checks import check_associations
+from xds.domain.checks import check_submission
+from xds.domain.datatypes import is_symbolic
+from xds.domain.identifiers import with_final_ids
+from xds.domain.model import (
+    REPLACEMENTS,
+    Association,
+    AssociationType,
+    Availability,
+    DocumentEntry,
+    DocumentKind,
+    Submission,
+)
+from xds.domain.registered import RegisteredFolder, RegisteredObject
+from xds.domain.registry_checks import Known, check_against_registry, outside_references
+from xds.services.ownership import Ownership, anchors, check_patients
+from xds.services.registry import Registry
+from xds.store import objects
+from xds.store.tables import document_entry
+from xds.translate.ebxml_writer import body_of
+
+
+def register(
+    uow: UnitOfWork,
+    submission: Submission,
+    registry: Registry,
+    kind: DocumentKind = DocumentKind.STABLE,
+) -> list[Finding]:
+    """Check a submission and save it in the caller's transaction.
+
+    Args:
+        kind: the only kind of document entry taken (ITI-42 stable, ITI-61 on-demand).
+
+    Returns:
+        Warnings; the submission is registered.
+
+    Raises:
+        Refused: something is wrong; carries every finding, warnings among them. Nothing was saved.
+    """
+    findings = [*check_submission(submission, registry.value_sets, kind), *check_associations(submission)]
+    ownership = Ownership(uow, registry.directory)
+    findings += check_patients(submission, ownership)
+    _refuse_errors(findings)
+
+    known = _load(uow, submission, ownership)
+    findings += check_against_registry(submission, known)
+    _refuse_errors(findings)
+
+    final = with_final_ids(submission, lambda: uuid.uuid4().urn)
+    _Registration(uow, final, ownership).save()
+    return findings
+
+
+def _refuse_errors(findings: list[Finding]) -> None:
+    if any(finding.severity == "Error" for finding in findings):
+        raise Refused(findings)
+
+
+def _load(uow: UnitOfWork, submission: Submission, ownership: Ownership) -> Known:
+    """Lock, then read, everything in the registry that decides about the submission."""
+    unique_ids = [item.unique_id for item in submission.described if item.unique_id]
+    objects.lock(uow.connection, [*unique_ids, *(item.id for item in submission.objects)])
+    claimed = [item.id for item in submission.objects if not is_symbolic(item.id)]
+    referred = outside_references(submission)
+    by_id = objects.objects_by_id(uow.connection, [*claimed, *referred], for_update=True)
+    holders: dict[str, list[RegisteredObject]] = defaultdict(list)
+    for holder in (
+        *objects.entries_by_unique_id(uow.connection, unique_ids),
+        *objects.sets_by_unique_id(uow.connection, unique_ids),
+        *objects.folders_by_unique_id(uow.connection, unique_ids),
+    ):
+        holders[holder.unique_id].append(holder)
+    return Known(
+        by_id,
+        holders,
+        {object_id: anchor.xds_cx for object_id, anchor in anchors(submission, ownership).items()},
+        ownership.owner,
+    )
+
+
+class _Registration:
+    """Saves a submission that was found right, with what it brings about."""
+
+    def __init__(self, uow: UnitOfWork, submission: Submission, ownership: Ownership) -> None:
+        self.uow = uow
+        self.submission = submission
+        self.ownership = ownership
+        self.anchors = anchors(submission, ownership)
+
+    def save(self) -> None:
+        connection, now = self.uow.connection, self.uow.now
+        replaced = [each for each in self.submission.associations if each.type in REPLACEMENTS]
+        inherited = list(self._inherited_memberships(replaced))
+        associations = [*self.submission.associations, *inherited]
+        approved = [replace(item, status=Availability.APPROVED) for item in self.submission.described]
+        objects.save_described(
+            connection,
+            [(item, self.anchors[item.id], body_of(item)) for item in approved],
+            now,
+        )
+        objects.save_associations(connection, [(each, body_of(each)) for each in associations], now)
+        if replaced:
+            deprecated = objects.derived_from(connection, [each.target for each in replaced])
+            objects.set_status(
+                connection,
+                document_entry,
+                list(deprecated),
+                Availability.DEPRECATED,
+                now,
+                self.uow.caller.label,
+            )
+            for entry_id, anchor in deprecated.items():
+                self.uow.publish("document.deprecated", anchor, {"entry_uuid": entry_id})
+        objects.touch_folders(connection, self._touched_folders(associations), now)
+        self._publish()
+
+    def _inherited_memberships(self, replaced: Iterable[Association]) -> Iterable[Association]:
+        """The replacement joins the folders of what it replaces (ITI TF-2: 3.42.4.1.3.3.1)."""
+        for association in replaced:
+            folders = objects.folders_holding(self.uow.connection, association.target, for_update=True)
+            self._refuse_foreign(association, folders)
+            for folder in folders:
+                member = Association(
+                    id=uuid.uuid4().urn,
+                    type=AssociationType.HAS_MEMBER,
+                    source=folder.id,
+                    target=association.source,
+                )
+                yield member
+                yield Association(
+                    id=uuid.uuid4().urn,
+                    type=AssociationType.HAS_MEMBER,
+                    source=self.submission.submission_set.id,
+                    target=member.id,
+                )
+
+    def _refuse_foreign(self, association: Association, folders: Iterable[RegisteredFolder]) -> None:
+        owner = self.ownership.owner(self.anchors[association.source].xds_cx)
+        foreign = [each for each in folders if self.ownership.owner(each.anchor) != owner]
+        if foreign:
+            raise Refused(
+                [
+                    Finding(
+                        "XDSPatientIdDoesNotMatch",
+                        f"Folder({each.id}): holds the replaced document but belongs to another patient",
+                        each.id,
+                    )
+                    for each in foreign
+                ]
+            )
+
+    def _touched_folders(self, associations: Iterable[Association]) -> list[str]:
+        """Existing folders that gain a document; new ones carry the moment of registration already."""
+        new = {item.id for item in self.submission.objects}
+        return [
+            each.source for each in associations if each.type == AssociationType.HAS_MEMBER and each.source not in new
+        ]
+
+    def _publish(self) -> None:
+        submission_set = self.submission.submission_set
+        self.uow.publish(
+            "submission.registered",
+            self.anchors[submission_set.id].xds_cx,
+            {"set_uuid": submission_set.id, "unique_id": submission_set.unique_id},
+        )
+        for entry in self.submission.entries:
+            self.uow.publish("document.registered", self.anchors[entry.id].xds_cx, _announcement(entry))
+
+
+def _announcement(entry: DocumentEntry) -> dict[str, str | None]:
+    return {
+        "entry_uuid": entry.id,
+        "unique_id": entry.unique_id,
+        "repository_unique_id": entry.repository_unique_id,
+        "mime_type": entry.mime_type,
+    }
