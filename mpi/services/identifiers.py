@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ihe.errors import InvalidElement, UnknownAuthority, UnknownPatient, UnknownTargetAuthority
+from ihe.errors import AccessDenied, InvalidElement, UnknownAuthority, UnknownPatient, UnknownTargetAuthority
 from ihe.unit_of_work import UnitOfWork
 from ihe.values import AssigningAuthority, Oid, PatientId
 from mpi.application import MpiApplication
@@ -112,4 +112,6 @@ def own_key(uow: UnitOfWork, app: MpiApplication, patient_id: PatientId, locatio
     domain = domain_of(app, patient_id.authority, location)
     if domain.code == app.regional_domain or domain.code in app.ins_domains:
         raise InvalidElement("a feed cannot write identifiers of the regional or a national domain", location)
+    if uow.caller.site is not None and uow.caller.site != domain.code:
+        raise AccessDenied("a site feeds only its own domain", location)
     return RecordKey(domain.code, patient_id.value)
