@@ -253,8 +253,8 @@ class EmbeddedPostgres:
         # fmt: on
         if done.returncode == 0:
             _ensure_role(place)
-        elif time.monotonic() < deadline and "shared memory block" in _log_end(place):
-            time.sleep(0.2)  # the last processes of a killed server are still ending
+        elif time.monotonic() < deadline and _former_server_is_ending(place):
+            time.sleep(0.2)
         else:
             raise EmbeddedPostgresError(_with_log(place, f"PostgreSQL did not start: {done.stdout.strip()}"))
 
@@ -388,6 +388,12 @@ def _log_end(place: Place) -> str:
             return log.read().decode("utf-8", "replace")
     except OSError:
         return ""
+
+
+def _former_server_is_ending(place: Place) -> bool:
+    """Whether the start failed because processes of a killed server are still about."""
+    reasons = [line for line in _log_end(place).splitlines() if " FATAL: " in line]
+    return bool(reasons) and any(sign in reasons[-1] for sign in ("shared memory block", "already exists"))
 
 
 def _with_log(place: Place, sentence: str) -> str:
