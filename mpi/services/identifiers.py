@@ -101,6 +101,20 @@ def ins_ids(app: MpiApplication, members: Sequence[Record]) -> list[PatientId]:
     return list(found.values())
 
 
+def feedable_domain(app: MpiApplication, code: str, location: str | None = None) -> None:
+    """Check that records of a domain can be fed.
+
+    Raises:
+        UnknownAuthority: there is no such domain, or it is the regional or a national one.
+    """
+    try:
+        domain = app.domains.by_code(code)
+    except KeyError:
+        raise UnknownAuthority("the domain is none of the region", location) from None
+    if domain.code == app.regional_domain or domain.kind == "national":
+        raise UnknownAuthority("records of the regional or a national domain cannot be fed", location)
+
+
 def own_key(uow: UnitOfWork, app: MpiApplication, patient_id: PatientId, location: str | None = None) -> RecordKey:
     """The record key that a feed may write: a local id in the caller's own domain.
 
