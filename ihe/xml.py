@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from lxml import etree
 
@@ -101,8 +101,16 @@ class XmlLimits:
 
 DEFAULT_LIMITS: Final = XmlLimits()
 
-TextSink = Callable[[str], None]
-"""Takes the text of a captured element, piece by piece, in order."""
+
+class TextSink(Protocol):
+    """Takes the text of one captured element, in order."""
+
+    def write(self, text: str) -> None:
+        """Take the next piece."""
+
+    def end(self) -> None:
+        """The end tag was met; the children of the element are known now."""
+
 
 Capture = Callable[[Element], TextSink | None]
 """Asked at every start tag; a sink means: the text of this element goes there and not into the tree."""
@@ -212,8 +220,9 @@ class XmlReader:
 
     def _ended(self, element: Element) -> None:
         self._pass_text(element, before=None)
-        self._sinks.pop(element, None)
         self._open.pop()
+        if (sink := self._sinks.pop(element, None)) is not None:
+            sink.end()
 
     def _pass_text(self, parent: Element, before: Element | None) -> None:
         """Capture or measure the text in ``parent`` that stands before that child, or at its end so far."""
@@ -221,7 +230,7 @@ class XmlReader:
         if sink is not None:
             if parent.text:
                 self._captured += len(parent.text)
-                sink(parent.text)
+                sink.write(parent.text)
                 parent.text = None
             return
         previous = next(parent.iterchildren(reversed=True), None) if before is None else before.getprevious()

@@ -9,7 +9,7 @@ a server that posts to addresses its callers name can be turned against its own 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
@@ -18,6 +18,7 @@ from lxml import etree
 
 from ihe.errors import MalformedRequest, MissingElement
 from ihe.soap.fault import SoapFault, addressing_fault, must_understand, version_mismatch
+from ihe.soap.multipart import OutgoingPart
 from ihe.soap.sinks import Attachment
 from ihe.xml import NS, Element, local_name, namespace_of, qname
 
@@ -81,23 +82,6 @@ class SoapRequest:
         if found is None:
             raise MissingElement("the element holds no document", local_name(element))
         return found
-
-
-@dataclass(frozen=True, slots=True)
-class OutgoingPart:
-    """A document to send.
-
-    Attributes:
-        content_id: without angle brackets; what ``xop:Include`` names.
-        mime_type: content type of the part.
-        chunks: its bytes, read once while sending; ``close()`` is called on it when it has one.
-        size: bytes in total, or ``None`` when not known.
-    """
-
-    content_id: str
-    mime_type: str
-    chunks: Iterable[bytes]
-    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

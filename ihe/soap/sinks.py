@@ -1,7 +1,7 @@
 """Where documents go while they arrive.
 
-A sink takes the bytes of one document, in order, and is then closed; it is aborted when the message turns out not to be
-wanted. The digest is taken on the way, so that a document is read once.
+A sink takes the bytes of one document, in order, and counts and hashes them on the way, so that a document is read
+once. Whoever received the message discards every sink at its end; content that was taken over before is kept.
 """
 
 from __future__ import annotations
@@ -15,32 +15,33 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
-    """What identifies the content of a document.
+class DocumentFacts(Protocol):
+    """What is known of a document that was seen whole."""
 
-    Attributes:
-        size: bytes.
-        sha1: lower-case hex, as XDS ``hash``.
-        sha256: lower-case hex.
-    """
+    @property
+    def size(self) -> int:
+        """Bytes, from 0."""
 
-    size: int
-    sha1: str
-    sha256: str
+    @property
+    def sha1(self) -> str:
+        """The ``hash`` of XDS metadata, 40 lower-case hexadecimal digits."""
+
+    @property
+    def sha256(self) -> str:
+        """64 lower-case hexadecimal digits."""
 
 
 class DocumentSink(Protocol):
-    """Takes one document."""
+    """Takes one document. A staged content of the document store is one."""
 
     def write(self, data: bytes) -> None:
         """Take the next bytes."""
 
-    def close(self) -> Digest:
-        """End the document; its content is durable as far as the sink promises."""
+    def facts(self) -> DocumentFacts:
+        """Size and hashes of what was written; nothing is written afterwards."""
 
-    def abort(self) -> None:
-        """Forget the document; allowed after :meth:`close` too, and more than once."""
+    def discard(self) -> None:
+        """Forget what was written; harmless when it was taken over or discarded before."""
 
 
 SinkFactory = Callable[[], DocumentSink]
@@ -53,60 +54,54 @@ class Attachment:
 
     Attributes:
         content_id: without angle brackets.
-        mime_type: as its part said; not always the document's own.
-        digest: of the decoded content.
-        sink: where it went; who knows the sink's kind finds the content there.
+        mime_type: as its part said, which is not always what the document is.
+        facts: of the decoded content.
+        sink: where the content went; who knows the sink's kind finds it there.
     """
 
     content_id: str
     mime_type: str
-    digest: Digest
+    facts: DocumentFacts
     sink: DocumentSink
 
 
-class Digester:
-    """Counts and digests what passes."""
+@dataclass(frozen=True, slots=True)
+class SpoolFacts:
+    """See :class:`DocumentFacts`."""
 
-    def __init__(self) -> None:
-        self._sha1 = hashlib.sha1(usedforsecurity=False)
-        self._sha256 = hashlib.sha256()
-        self._size = 0
-
-    def update(self, data: bytes) -> None:
-        """Take the next bytes."""
-        self._size += len(data)
-        self._sha1.update(data)
-        self._sha256.update(data)
-
-    def digest(self) -> Digest:
-        """The digest of what has passed."""
-        return Digest(self._size, self._sha1.hexdigest(), self._sha256.hexdigest())
+    size: int
+    sha1: str
+    sha256: str
 
 
 class SpoolSink:
-    """Spools a document to a file that only this user may read; :meth:`abort` removes it.
+    """Spools a document to a file that only this user may read, and removes it when discarded.
 
     Args:
         folder: where the file is made; ``None`` takes the system's temporary folder.
 
     Attributes:
-        path: the file.
+        path: the file; it may be read after :meth:`facts` was called, or moved away to take the content over.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         handle, name = tempfile.mkstemp(prefix="document-", dir=folder)
         self.path = Path(name)
         self._file: BinaryIO = os.fdopen(handle, "wb")
-        self._digester = Digester()
+        self._sha1 = hashlib.sha1(usedforsecurity=False)
+        self._sha256 = hashlib.sha256()
+        self._size = 0
 
     def write(self, data: bytes) -> None:
-        self._digester.update(data)
+        self._size += len(data)
+        self._sha1.update(data)
+        self._sha256.update(data)
         self._file.write(data)
 
-    def close(self) -> Digest:
+    def facts(self) -> SpoolFacts:
         self._file.close()
-        return self._digester.digest()
+        return SpoolFacts(self._size, self._sha1.hexdigest(), self._sha256.hexdigest())
 
-    def abort(self) -> None:
+    def discard(self) -> None:
         self._file.close()
         self.path.unlink(missing_ok=True)

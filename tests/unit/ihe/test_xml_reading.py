@@ -127,10 +127,16 @@ def test_prefixes_stay_as_they_were() -> None:
 
 
 def test_captured_text_leaves_no_trace_in_the_tree_and_counts_for_no_limit() -> None:
+    class Sink:
+        def write(self, text: str) -> None:
+            taken.append(text)
+
+        def end(self) -> None:
+            ended.append(len(taken))
+
     taken: list[str] = []
-    reader = XmlReader(
-        XmlLimits(bytes=200, text=20), capture=lambda element: taken.append if element.tag == "d" else None
-    )
+    ended: list[int] = []
+    reader = XmlReader(XmlLimits(bytes=200, text=20), capture=lambda element: Sink() if element.tag == "d" else None)
     text = base64.b64encode(bytes(range(256)) * 1000)
     reader.feed(b"<a><d>" + text[:7])
     for start in range(7, len(text), 1000):
@@ -138,6 +144,7 @@ def test_captured_text_leaves_no_trace_in_the_tree_and_counts_for_no_limit() -> 
     reader.feed(b"</d><e>kept</e></a>")
     root = reader.close()
     assert "".join(taken).encode() == text
+    assert ended == [len(taken)]
     assert serialize(root, declaration=False) == b"<a><d/><e>kept</e></a>"
 
 

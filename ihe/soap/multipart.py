@@ -1,0 +1,278 @@
+"""MIME multipart without sockets: bytes in, events out; and parts in, bytes out (Source: RFC 2046: 5.1).
+
+Own code: the standard library's ``email`` holds whole messages in memory, and python-multipart reads form data only
+(no preamble, no line end but CRLF). The headers of a part are left to ``email``.
+Rules of this file:
+
+* A delimiter is a line that begins with two hyphens and the boundary, and holds nothing else but blanks, or two more
+  hyphens and blanks at the end of the message. The line end before it belongs to it. CRLF is right, LF is read too.
+* No more than one piece, one header block or one delimiter line is ever held.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from email.message import Message
+from email.parser import HeaderParser
+from email.utils import collapse_rfc2231_value
+from enum import Enum, auto
+from typing import Final
+
+from ihe.errors import MalformedRequest, TooLarge
+
+_LONGEST_BOUNDARY = 200
+"""RFC 2046 says 70; some toolkits write more."""
+_LONGEST_PADDING = 200
+
+
+class ContentType:
+    """A ``Content-Type`` value.
+
+    Attributes:
+        media_type: ``type/subtype`` in lower case, empty when the value has none.
+    """
+
+    def __init__(self, value: str) -> None:
+        self._message = Message()
+        self._message["Content-Type"] = value.replace("\r", " ").replace("\n", " ")
+        self.media_type = value.partition(";")[0].strip().lower()
+
+    def parameter(self, name: str) -> str:
+        """The value of a parameter without its quotes, empty when absent.
+
+        Raises:
+            MalformedRequest: the parameters are not readable.
+        """
+        try:
+            value = self._message.get_param(name, "")
+            return collapse_rfc2231_value(value or "").strip()
+        except (LookupError, TypeError, ValueError):  # email stumbles over some contradictory RFC 2231 parameters
+            raise MalformedRequest("the parameters of the content type are not readable", "Content-Type") from None
+
+
+@dataclass(frozen=True, slots=True)
+class PartStart:
+    """A part begins.
+
+    Attributes:
+        content_id: without angle brackets, or empty.
+        content_type: value of ``Content-Type``, ``application/octet-stream`` when absent.
+        transfer_encoding: value of ``Content-Transfer-Encoding``, or empty.
+    """
+
+    content_id: str
+    content_type: str
+    transfer_encoding: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartData:
+    """The next bytes of the part, still in its transfer encoding."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PartEnd:
+    """The part is complete."""
+
+
+PartEvent = PartStart | PartData | PartEnd
+
+
+class _State(Enum):
+    PREAMBLE = auto()
+    HEADERS = auto()
+    BODY = auto()
+    EPILOGUE = auto()
+
+
+class MultipartReader:
+    """Reads the parts of one multipart body.
+
+    Args:
+        boundary: as the content type names it.
+        max_parts: number of parts.
+        max_header_bytes: size of the header block of one part.
+
+    Raises:
+        MalformedRequest: the boundary is empty, too long or not of one byte a character.
+    """
+
+    def __init__(self, boundary: str, max_parts: int = 1000, max_header_bytes: int = 16 * 1024) -> None:
+        if not 1 <= len(boundary) <= _LONGEST_BOUNDARY or max(boundary) > "\xff":
+            raise MalformedRequest("the multipart content type names no usable boundary", "Content-Type")
+        self._delimiter = b"\n--" + boundary.encode("latin-1")
+        self._delimiter_line = re.compile(
+            re.escape(self._delimiter) + rb"(?:(--)|[ \t]{0,%d}\r?(?=\n))" % _LONGEST_PADDING
+        )
+        self._longest_delimiter = len(self._delimiter) + _LONGEST_PADDING + 3
+        self._max_parts = max_parts
+        self._max_header_bytes = max_header_bytes
+        self._parts = 0
+        self._state = _State.PREAMBLE
+        # Begins with the end of the line before, if that is not content, so that each line looks alike. A message may
+        # begin with its first delimiter: the line end in front of it is put there.
+        self._buffer = bytearray(b"\n")
+        self._skipped = 1
+
+    def feed(self, data: bytes) -> Iterator[PartEvent]:
+        """Take the next bytes; the events must be read to their end before the next call.
+
+        Raises:
+            MalformedRequest: a part without a readable header block.
+            TooLarge: too many parts, or too large a header block.
+        """
+        if self._state is _State.EPILOGUE:
+            return
+        self._buffer += data
+        event: PartEvent | None
+        while True:
+            if self._state is _State.HEADERS:
+                if (event := self._headers()) is None:
+                    return
+                yield event
+                continue
+            found = self._find_delimiter()
+            end = len(self._buffer) - self._longest_delimiter if found is None else found[0]
+            content = self._take_content(end)
+            if content and self._state is _State.BODY:
+                yield PartData(content)
+            if found is None:
+                return
+            if self._state is _State.BODY:
+                yield PartEnd()
+            self._pass_delimiter(found[1] - found[0], last=found[2])
+            if found[2]:
+                return
+
+    def close(self) -> None:
+        """End the body.
+
+        Raises:
+            MalformedRequest: the closing boundary has not been met.
+        """
+        if self._state is not _State.EPILOGUE:
+            raise MalformedRequest("the multipart message ends before its closing boundary")
+
+    def _find_delimiter(self) -> tuple[int, int, bool] | None:
+        """Where the content ends, where the delimiter ends, and whether it is the last one."""
+        at = 0
+        while (at := self._buffer.find(self._delimiter, at)) >= 0:
+            line = self._delimiter_line.match(self._buffer, at)
+            if line is not None:
+                content_end = at - 1 if at > self._skipped and self._buffer[at - 1] == ord("\r") else at
+                return content_end, line.end(), line.group(1) is not None
+            at += 1
+        return None
+
+    def _take_content(self, end: int) -> bytes:
+        """Take the bytes before ``end``, without the line end that is no content."""
+        if end <= 0:
+            return b""
+        content = bytes(self._buffer[self._skipped : end])
+        del self._buffer[:end]
+        self._skipped = max(self._skipped - end, 0)
+        return content
+
+    def _pass_delimiter(self, size: int, *, last: bool) -> None:
+        """Drop the delimiter but for the end of its line."""
+        del self._buffer[:size]
+        self._state = _State.EPILOGUE if last else _State.HEADERS
+        if last:
+            self._buffer.clear()
+            return
+        self._parts += 1
+        if self._parts > self._max_parts:
+            raise TooLarge(f"the message has more than {self._max_parts} MIME parts")
+
+    def _headers(self) -> PartStart | None:
+        """Take the header block, but for the end of the blank line behind it; ``None`` when it is not whole yet."""
+        blank_line = _BLANK_LINE.search(self._buffer)
+        size = len(self._buffer) if blank_line is None else blank_line.end()
+        if size > self._max_header_bytes:
+            raise TooLarge(f"the headers of a MIME part exceed {self._max_header_bytes} bytes")
+        if blank_line is None:
+            return None
+        del blank_line  # it holds the buffer
+        block = bytes(self._buffer[:size]).strip(b"\r\n")
+        del self._buffer[:size]
+        self._state, self._skipped = _State.BODY, 1
+        message = HeaderParser().parsestr(block.decode("latin-1"))
+        if message.defects or message.get_payload():
+            raise MalformedRequest("the headers of a MIME part are not readable")
+        content_id = str(message.get("Content-ID", "")).strip()
+        return PartStart(
+            content_id=content_id.removeprefix("<").removesuffix(">"),
+            content_type=str(message.get("Content-Type", "application/octet-stream")),
+            transfer_encoding=str(message.get("Content-Transfer-Encoding", "")),
+        )
+
+
+_BLANK_LINE: Final = re.compile(rb"\n\r?(?=\n)")
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingPart:
+    """A part to send.
+
+    Attributes:
+        content_id: without angle brackets.
+        mime_type: content type of the part.
+        chunks: its bytes, read once while sending; ``close()`` is called on it at the end when it has one.
+        size: bytes in total, or ``None`` when not known.
+    """
+
+    content_id: str
+    mime_type: str
+    chunks: Iterable[bytes]
+    size: int | None = None
+
+
+class MultipartBody:
+    """A multipart body that is written while it is read from its parts.
+
+    Args:
+        parts: in the order of sending; all are sent as ``binary``.
+        boundary: must not occur in any part; a random one is.
+    """
+
+    def __init__(self, parts: Sequence[OutgoingPart], boundary: str) -> None:
+        self._parts = parts
+        self._heads = [
+            (
+                f"--{boundary}\r\nContent-Type: {part.mime_type}\r\nContent-Transfer-Encoding: binary\r\n"
+                f"Content-ID: <{part.content_id}>\r\n\r\n"
+            ).encode("latin-1")
+            for part in parts
+        ]
+        self._tail = f"--{boundary}--\r\n".encode("latin-1")
+
+    @property
+    def size(self) -> int | None:
+        """Bytes in total, or ``None`` when that of a part is not known."""
+        total = len(self._tail)
+        for head, part in zip(self._heads, self._parts, strict=True):
+            if part.size is None:
+                return None
+            total += len(head) + part.size + len(_LINE_END)
+        return total
+
+    def __iter__(self) -> Iterator[bytes]:
+        for head, part in zip(self._heads, self._parts, strict=True):
+            yield head
+            yield from part.chunks
+            yield _LINE_END
+        yield self._tail
+
+    def close(self) -> None:
+        """Let go of every part, sent or not."""
+        for part in self._parts:
+            close = getattr(part.chunks, "close", None)
+            if close is not None:
+                close()
+
+
+_LINE_END: Final = b"\r\n"
