@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 
 from ihe.values import AssigningAuthority, Code
+from xds.domain.model import DocumentEntry
 
 KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
 """SOP class of a manifest; also the ``formatCode`` of its document entry."""
@@ -22,6 +23,9 @@ DICOM_UID_REGISTRY = "1.2.840.10008.2.6.1"
 
 MANIFEST_TITLE = Code("113030", "DCM", "Manifest")
 """Document title of a manifest (Source: PS3.16 CID 7010)."""
+
+_MANIFEST_TITLES = frozenset({"113030", "MADOTEMP001"})
+"""The second is the draft title of manifests with a description of each series (RAD MADO)."""
 
 _UID = re.compile(r"^[0-9]+(\.[0-9]+)*$")
 
@@ -118,6 +122,29 @@ class Instance:
     sop_instance_uid: str
 
 
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """Where pictures can be fetched; each part is ``None`` when the manifest doesn't say.
+
+    Attributes:
+        url: DICOMweb address of the study (RAD-107).
+        location_uid: repositoryUniqueId of the imaging document source (RAD-69).
+        ae_title: for C-MOVE.
+    """
+
+    url: str | None = None
+    location_uid: str | None = None
+    ae_title: str | None = None
+
+
+def study_url(retrieve_url: str, study_uid: str) -> str:
+    """The DICOMweb address of a study, from that of one of its series, of itself, or of the service."""
+    head, _, tail = retrieve_url.partition("/studies/")
+    if tail:
+        return f"{head}/studies/{tail.partition('/')[0]}"
+    return f"{head.rstrip('/')}/studies/{study_uid}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagingSeries:
     """One series of a study as a manifest lists it.
@@ -173,6 +200,14 @@ class ImagingStudy:
         found = dict.fromkeys(filter(None, (series.kind for series in self.series)))
         pictures = tuple(kind for kind in found if kind not in NOT_PICTURES)
         return pictures or tuple(found)
+
+    @property
+    def retrieval(self) -> Retrieval:
+        """Where the study as a whole can be fetched, as far as its first series that says so tells."""
+        urls = (study_url(series.retrieve_url, self.uid) for series in self.series if series.retrieve_url)
+        locations = (series.retrieve_location_uid for series in self.series if series.retrieve_location_uid)
+        titles = (series.retrieve_ae_title for series in self.series if series.retrieve_ae_title)
+        return Retrieval(next(urls, None), next(locations, None), next(titles, None))
 
     @property
     def instance_count(self) -> int:
@@ -232,6 +267,11 @@ class Manifest:
     institution: str | None = None
     manufacturer: str | None = None
 
+    @property
+    def lists_study(self) -> bool:
+        """Whether it says what there is of a study; a rejection note or a choice of key images doesn't."""
+        return self.title.code in _MANIFEST_TITLES
+
     def zone(self, local: tzinfo) -> tzinfo:
         """The zone of the manifest's dates and times, ``local`` when it doesn't say."""
         if self.utc_offset_minutes is None:
@@ -242,3 +282,12 @@ class Manifest:
 def fixed_zone(offset_minutes: int) -> tzinfo:
     """The zone that many minutes east of UTC."""
     return timezone(timedelta(minutes=offset_minutes))
+
+
+def is_manifest_entry(entry: DocumentEntry) -> bool:
+    """Whether a document entry announces a key object manifest (Source: RAD TF-3: 4.68.4.1.2.3.2)."""
+    return (
+        (entry.mime_type or "").lower() == "application/dicom"
+        and entry.format_code is not None
+        and entry.format_code.code == KEY_OBJECT_SELECTION
+    )

@@ -97,6 +97,18 @@ class StagedContent(Protocol):
     ) -> None: ...
 
 
+class Blocks(Protocol):
+    """Bytes of an object on their way out, once and in order."""
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+    def __next__(self) -> bytes:
+        """The next block; raises :class:`ContentCorrupt` before the last one when the bytes changed."""
+
+    def close(self) -> None:
+        """Let go of the object; needed when it is not read to its end."""
+
+
 class BlobStore(Protocol):
     """Where document bytes live. One implementation per kind of storage."""
 
@@ -110,7 +122,7 @@ class BlobStore(Protocol):
         nothing, so that a transaction may be run again.
         """
 
-    def read(self, sha256: str) -> Iterator[bytes]:
+    def read(self, sha256: str) -> Blocks:
         """The verified bytes of an object, in blocks of at most :data:`BLOCK_BYTES`.
 
         Raises:
@@ -166,7 +178,7 @@ class DiskContent:
         _flush_folder(target.parent)
         return facts
 
-    def read(self, sha256: str) -> Iterator[bytes]:
+    def read(self, sha256: str) -> Blocks:
         path = self._path(sha256)
         try:
             source = path.open("rb")
@@ -179,7 +191,7 @@ class DiskContent:
         except BaseException:
             source.close()
             raise
-        return _verified_blocks(source, sha256)
+        return _VerifiedBlocks(source, sha256)
 
     def verify(self, sha256: str) -> int:
         try:
@@ -303,17 +315,34 @@ def _check(source: BinaryIO, sha256: str) -> int:
     return size
 
 
-def _verified_blocks(source: BinaryIO, sha256: str) -> Iterator[bytes]:
+class _VerifiedBlocks:
     """Blocks of an object, the last of them only when the whole had the right hash."""
-    digest = hashlib.sha256()
-    with source:
-        held = source.read(BLOCK_BYTES)
-        digest.update(held)
-        while block := source.read(BLOCK_BYTES):
-            digest.update(block)
-            yield held
-            held = block
-        if digest.hexdigest() != sha256:
-            raise ContentCorrupt(sha256)
-        if held:
-            yield held
+
+    def __init__(self, source: BinaryIO, sha256: str) -> None:
+        self._source = source
+        self._address = sha256
+        self._digest = hashlib.sha256()
+        self._held = self._take()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        block = self._held
+        if not block:
+            self.close()
+            raise StopIteration
+        self._held = self._take()
+        return block
+
+    def close(self) -> None:
+        self._source.close()
+        self._held = b""
+
+    def _take(self) -> bytes:
+        block = self._source.read(BLOCK_BYTES)
+        self._digest.update(block)
+        if not block and self._digest.hexdigest() != self._address:
+            self.close()
+            raise ContentCorrupt(self._address)
+        return block

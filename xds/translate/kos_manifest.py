@@ -292,7 +292,7 @@ def _text(dataset: Dataset, name: str) -> str | None:
         return None
     if not isinstance(value, str) and isinstance(value, Sequence):
         value = value[0] if value else ""
-    return str(value).strip(" \x00") or None
+    return str(value).replace("\0", "").strip() or None
 
 
 def _code(sequence: Any) -> Code | None:

@@ -1,0 +1,45 @@
+"""What the repository's services need beside a unit of work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from zoneinfo import ZoneInfo
+
+from ihe.values import Oid
+from xds.services.access import ReadPolicy, all_may_read
+from xds.services.registry import Registry
+from xds.store.content import BlobStore
+
+PARIS = ZoneInfo("Europe/Paris")
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """The wired parts of the repository.
+
+    Attributes:
+        registry: where submissions are registered, in the same transaction.
+        content: where bytes are kept.
+        unique_id: repositoryUniqueId under which documents are kept.
+        site_ids: a repositoryUniqueId of its own for documents from a site, by domain code.
+        may_read: asked before any document is answered.
+        zone: of dates and times in DICOM objects that don't name theirs.
+    """
+
+    registry: Registry
+    content: BlobStore
+    unique_id: Oid
+    site_ids: Mapping[str, Oid] = field(default_factory=dict)
+    may_read: ReadPolicy = all_may_read
+    zone: tzinfo = PARIS
+
+    def id_for(self, site: str | None) -> Oid:
+        """The repositoryUniqueId for documents that a site provides."""
+        return self.site_ids.get(site or "", self.unique_id)
+
+    @property
+    def own_ids(self) -> frozenset[str]:
+        """Every repositoryUniqueId that is answered here."""
+        return frozenset({str(self.unique_id), *map(str, self.site_ids.values())})

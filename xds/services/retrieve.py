@@ -1,0 +1,122 @@
+"""Retrieve documents: each as it was kept, verified, or an error that names it.
+
+Source: ITI TF-2: 3.43.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ihe.errors import Finding, TooMany
+from ihe.unit_of_work import UnitOfWork
+from xds.services.access import DocumentFacts
+from xds.services.repository import Repository
+from xds.store.content import Blocks, ContentError
+from xds.store.repository import KeptDocument, find_documents
+
+MAX_DOCUMENTS = 200
+"""Most documents in one request: each holds an open file until it is answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRequest:
+    """One wanted document.
+
+    Attributes:
+        home: homeCommunityId as asked, or ``None``.
+    """
+
+    repository_unique_id: str
+    unique_id: str
+    home: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievedDocument:
+    """One found document.
+
+    Attributes:
+        size: bytes.
+        blocks: the bytes, verified; to be read to the end or closed.
+    """
+
+    request: DocumentRequest
+    mime_type: str
+    size: int
+    blocks: Blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """What became of a request, in its order.
+
+    Attributes:
+        documents: the found ones.
+        findings: one for each of the others.
+    """
+
+    documents: tuple[RetrievedDocument, ...]
+    findings: tuple[Finding, ...]
+
+
+def retrieve(uow: UnitOfWork, requests: Sequence[DocumentRequest], repository: Repository) -> Retrieval:
+    """Find documents and open their bytes.
+
+    A document that the caller may not read is answered as one that isn't there.
+
+    Raises:
+        TooMany: more than :data:`MAX_DOCUMENTS` in one request.
+    """
+    if len(requests) > MAX_DOCUMENTS:
+        raise TooMany(f"at most {MAX_DOCUMENTS} documents are answered at once; ask in slices")
+    kept = find_documents(uow.connection, {request.unique_id for request in requests})
+    documents: list[RetrievedDocument] = []
+    findings: list[Finding] = []
+    for request in requests:
+        found = _open(uow, request, kept.get(request.unique_id), repository)
+        if isinstance(found, Finding):
+            findings.append(found)
+        else:
+            documents.append(found)
+    return Retrieval(tuple(documents), tuple(findings))
+
+
+def _open(
+    uow: UnitOfWork, request: DocumentRequest, kept: KeptDocument | None, repository: Repository
+) -> RetrievedDocument | Finding:
+    if request.repository_unique_id not in repository.own_ids:
+        return Finding(
+            "XDSUnknownRepositoryId",
+            f"{request.repository_unique_id} is no repository of this service",
+            request.unique_id,
+        )
+    if (
+        kept is None
+        or kept.repository_unique_id != request.repository_unique_id
+        or not _may_read(uow, kept, repository)
+    ):
+        return Finding(
+            "XDSDocumentUniqueIdError", f"no document {request.unique_id} can be retrieved here", request.unique_id
+        )
+    try:
+        blocks = repository.content.read(kept.sha256)
+    except (ContentError, OSError):
+        return Finding(
+            "XDSRepositoryError",
+            f"the stored bytes of {request.unique_id} are missing or damaged; they were not sent",
+            request.unique_id,
+        )
+    return RetrievedDocument(request, kept.mime_type, kept.size, blocks)
+
+
+def _may_read(uow: UnitOfWork, kept: KeptDocument, repository: Repository) -> bool:
+    """Whether every entry that counts allows it: the approved ones, else all; none allows nothing."""
+    approved = [entry for entry in kept.entries if entry.status == "Approved"]
+    deciding = approved or kept.entries
+    return bool(deciding) and all(
+        repository.may_read(
+            uow, DocumentFacts(kept.unique_id, entry.anchor, entry.patient_id, entry.confidentiality_codes)
+        )
+        for entry in deciding
+    )

@@ -1,0 +1,78 @@
+"""Prior studies: what was done with this patient, anywhere in the region, and where it can be fetched.
+
+Whose a study is, is asked at every question: a link, unlink or merge in the index moves studies at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from ihe.errors import UnknownAuthority, UnknownPatient
+from ihe.unit_of_work import UnitOfWork
+from ihe.values import PatientId
+from xds.domain.imaging import ImagingSeries
+from xds.domain.imaging_sources import ImagingSource, ImagingSources
+from xds.domain.priors import ManifestedStudy, PriorStudy, prior_studies
+from xds.ports import PatientDirectory
+from xds.services.access import DocumentFacts, ReadPolicy, all_may_read
+from xds.store import imaging
+
+
+@dataclass(frozen=True, slots=True)
+class Studies:
+    """What the answers about studies need beside a unit of work.
+
+    Attributes:
+        directory: tells who a patient identifier designates.
+        sources: the establishments' archives.
+        may_read: asked for every manifest; one that may not be read is answered as if it were not there.
+    """
+
+    directory: PatientDirectory
+    sources: ImagingSources
+    may_read: ReadPolicy = all_may_read
+
+
+def priors(uow: UnitOfWork, patient_id: PatientId, studies: Studies) -> list[PriorStudy]:
+    """The studies of the person whom ``patient_id`` designates now, latest first.
+
+    Args:
+        patient_id: the asker's own number, or any other identifier of the person.
+
+    Raises:
+        UnknownAuthority: the identifier is of no domain of the region.
+        UnknownPatient: it designates nobody.
+    """
+    if not studies.directory.knows_authority(patient_id):
+        raise UnknownAuthority("the assigning authority of the patient identifier is no domain of the region")
+    person = studies.directory.resolve(uow, patient_id)
+    if person is None:
+        raise UnknownPatient("the patient identifier designates no active patient")
+    anchors = {identifier.xds_cx for identifier in person.identifiers if identifier.authority.oid is not None}
+    found = imaging.find_by_anchors(uow.connection, anchors)
+    return list(_readable(uow, prior_studies(found, lambda each: _source_of(each, studies.sources)), studies))
+
+
+def series_of(uow: UnitOfWork, found: Iterable[PriorStudy]) -> Mapping[str, tuple[ImagingSeries, ...]]:
+    """The series of studies, by study UID, as the newest manifest of each lists them."""
+    rows = {study.facts.row_id: study.uid for study in found}
+    return {rows[row_id]: series for row_id, series in imaging.find_series(uow.connection, rows).items()}
+
+
+def _readable(uow: UnitOfWork, found: Iterable[PriorStudy], studies: Studies) -> Iterator[PriorStudy]:
+    """The studies without the copies whose newest manifest may not be read: an older one must not stand in for it."""
+    for study in found:
+        copies = tuple(copy for copy in study.copies if studies.may_read(uow, _facts(copy.manifest)))
+        if copies:
+            yield PriorStudy(study.uid, copies)
+
+
+def _facts(manifest: ManifestedStudy) -> DocumentFacts:
+    return DocumentFacts(
+        manifest.document_unique_id, manifest.anchor, manifest.patient_id, manifest.confidentiality_codes
+    )
+
+
+def _source_of(found: ManifestedStudy, sources: ImagingSources) -> ImagingSource | None:
+    return sources.find(found.retrieve_location_uid, found.retrieve_url, found.source_patient_id)

@@ -1,0 +1,269 @@
+"""Imaging studies and series, read from manifests when they arrive.
+
+Rows hang on the manifest, not on a document entry: whoever's history the entry belongs to now, and in whatever version,
+the manifest says the same of the study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, tzinfo
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Date,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Integer,
+    Row,
+    Select,
+    Table,
+    Text,
+    Time,
+    any_,
+    literal,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+
+from ihe.values import AssigningAuthority, Code, Oid
+from xds.domain.imaging import ImagingSeries, ImagingStudy, Instance, IssuedId, Manifest
+from xds.domain.priors import ManifestedStudy
+from xds.store.repository import repository_document
+from xds.store.tables import document_entry, metadata
+
+imaging_study = Table(
+    "imaging_study",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("document_unique_id", Text, ForeignKey("repository_document.unique_id", ondelete="CASCADE"), nullable=False),
+    Column("study_uid", Text, nullable=False),
+    Column("manifest_created_at", DateTime(timezone=True), nullable=False),
+    Column("started_at", DateTime(timezone=True)),
+    Column("study_date", Date),
+    Column("study_time", Time),
+    Column("description", Text),
+    Column("modalities", ARRAY(Text), nullable=False),
+    Column("regions", JSONB, nullable=False),
+    Column("accessions", JSONB, nullable=False),
+    Column("accession_numbers", ARRAY(Text), nullable=False),
+    Column("patient_ids", JSONB, nullable=False),
+    Column("retrieve_url", Text),
+    Column("retrieve_location_uid", Text),
+    Column("retrieve_ae_title", Text),
+    Column("series_count", Integer, nullable=False),
+    Column("instance_count", Integer, nullable=False),
+)
+
+imaging_series = Table(
+    "imaging_series",
+    metadata,
+    Column("study_id", BigInteger, ForeignKey("imaging_study.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("series_uid", Text, nullable=False),
+    Column("modality", Text),
+    Column("description", Text),
+    Column("region", JSONB(none_as_null=True)),
+    Column("retrieve_url", Text),
+    Column("retrieve_location_uid", Text),
+    Column("retrieve_ae_title", Text),
+    Column("sop_class_uids", ARRAY(Text), nullable=False),
+    Column("sop_instance_uids", ARRAY(Text), nullable=False),
+)
+
+
+def save_manifest(
+    connection: Connection, document_unique_id: str, manifest: Manifest, zone: tzinfo, now: datetime
+) -> None:
+    """Keep what a manifest says; the same document again changes nothing.
+
+    Args:
+        zone: of the manifest's dates and times where it doesn't say.
+        now: stands for the moment of creation where the manifest doesn't say.
+    """
+    for study in manifest.studies:
+        study_id = connection.execute(
+            insert(imaging_study)
+            .values(_study_row(document_unique_id, manifest, study, zone, now))
+            .on_conflict_do_nothing()
+            .returning(imaging_study.c.id)
+        ).scalar()
+        if study_id is not None and study.series:
+            rows = [_series_row(study_id, position, series) for position, series in enumerate(study.series)]
+            connection.execute(insert(imaging_series), rows)
+
+
+def find_by_anchors(connection: Connection, anchors: Iterable[str]) -> list[ManifestedStudy]:
+    """What the approved manifests of a person say; the anchors are the CX of all its identifiers."""
+    return [
+        _manifested(row)
+        for row in connection.execute(_manifested_query().where(document_entry.c.anchor == any_(_texts(anchors))))
+    ]
+
+
+def find_by_study(connection: Connection, study_uid: str) -> list[ManifestedStudy]:
+    """What the approved manifests of whoever say of one study."""
+    return [
+        _manifested(row)
+        for row in connection.execute(_manifested_query().where(imaging_study.c.study_uid == study_uid))
+    ]
+
+
+def find_by_accession(connection: Connection, number: str) -> list[ManifestedStudy]:
+    """What the approved manifests of whoever say of studies with an accession number, of whatever issuer."""
+    return [
+        _manifested(row)
+        for row in connection.execute(
+            _manifested_query().where(imaging_study.c.accession_numbers.contains(_texts([number])))
+        )
+    ]
+
+
+def find_series(connection: Connection, study_row_ids: Iterable[int]) -> dict[int, tuple[ImagingSeries, ...]]:
+    """The series of studies, by :attr:`ManifestedStudy.row_id`, in the order of the manifest."""
+    found: dict[int, tuple[ImagingSeries, ...]] = {}
+    wanted = literal(list(study_row_ids), ARRAY(BigInteger))
+    rows = connection.execute(
+        select(imaging_series)
+        .where(imaging_series.c.study_id == any_(wanted))
+        .order_by(imaging_series.c.study_id, imaging_series.c.position)
+    )
+    for row in rows:
+        found[row.study_id] = (*found.get(row.study_id, ()), _series(row))
+    return found
+
+
+def _manifested_query() -> Select[Any]:
+    entry, study = document_entry.c, imaging_study.c
+    return (
+        select(
+            imaging_study,
+            entry.anchor,
+            entry.patient_id,
+            entry.source_patient_id,
+            entry.confidentiality_codes,
+            entry.id.label("entry_id"),
+            repository_document.c.repository_unique_id,
+        )
+        .join(imaging_study, study.document_unique_id == entry.unique_id)
+        .join(repository_document, repository_document.c.unique_id == study.document_unique_id)
+        .where(entry.status == "Approved")
+    )
+
+
+def _study_row(
+    document_unique_id: str, manifest: Manifest, study: ImagingStudy, zone: tzinfo, now: datetime
+) -> dict[str, Any]:
+    where = study.retrieval
+    return {
+        "document_unique_id": document_unique_id,
+        "study_uid": study.uid,
+        "manifest_created_at": manifest.created_at or now,
+        "started_at": study.started_at(manifest.zone(zone)),
+        "study_date": study.date,
+        "study_time": study.time,
+        "description": study.description,
+        "modalities": list(study.modalities),
+        "regions": [_code_json(code) for code in study.regions],
+        "accessions": [_issued_json(accession) for accession in study.accessions],
+        "accession_numbers": [accession.value for accession in study.accessions],
+        "patient_ids": [_issued_json(issued) for issued in manifest.patient.ids],
+        "retrieve_url": where.url,
+        "retrieve_location_uid": where.location_uid,
+        "retrieve_ae_title": where.ae_title,
+        "series_count": len(study.series),
+        "instance_count": study.instance_count,
+    }
+
+
+def _series_row(study_id: int, position: int, series: ImagingSeries) -> dict[str, Any]:
+    classes = [instance.sop_class_uid for instance in series.instances]
+    return {
+        "study_id": study_id,
+        "position": position,
+        "series_uid": series.uid,
+        "modality": series.kind,
+        "description": series.description,
+        "region": _code_json(series.region) if series.region else None,
+        "retrieve_url": series.retrieve_url,
+        "retrieve_location_uid": series.retrieve_location_uid,
+        "retrieve_ae_title": series.retrieve_ae_title,
+        "sop_class_uids": classes[:1] if len(set(classes)) == 1 else classes,
+        "sop_instance_uids": [instance.sop_instance_uid for instance in series.instances],
+    }
+
+
+def _series(row: Row[Any]) -> ImagingSeries:
+    classes = row.sop_class_uids
+    if len(classes) == 1:
+        classes = classes * len(row.sop_instance_uids)
+    return ImagingSeries(
+        uid=row.series_uid,
+        instances=tuple(Instance(*pair) for pair in zip(classes, row.sop_instance_uids, strict=True)),
+        modality=row.modality,
+        description=row.description,
+        region=_code(row.region) if row.region else None,
+        retrieve_url=row.retrieve_url,
+        retrieve_location_uid=row.retrieve_location_uid,
+        retrieve_ae_title=row.retrieve_ae_title,
+    )
+
+
+def _manifested(row: Row[Any]) -> ManifestedStudy:
+    return ManifestedStudy(
+        row_id=row.id,
+        uid=row.study_uid,
+        document_unique_id=row.document_unique_id,
+        repository_unique_id=row.repository_unique_id,
+        entry_id=str(row.entry_id),
+        anchor=row.anchor,
+        patient_id=row.patient_id,
+        source_patient_id=row.source_patient_id,
+        confidentiality_codes=tuple(row.confidentiality_codes),
+        manifest_created_at=row.manifest_created_at,
+        started_at=row.started_at,
+        date=row.study_date,
+        time=row.study_time,
+        description=row.description,
+        modalities=tuple(row.modalities),
+        regions=tuple(map(_code, row.regions)),
+        accessions=tuple(map(_issued, row.accessions)),
+        header_patient_ids=tuple(map(_issued, row.patient_ids)),
+        retrieve_url=row.retrieve_url,
+        retrieve_location_uid=row.retrieve_location_uid,
+        retrieve_ae_title=row.retrieve_ae_title,
+        series_count=row.series_count,
+        instance_count=row.instance_count,
+    )
+
+
+def _code_json(code: Code) -> dict[str, str | None]:
+    return {"code": code.code, "scheme": code.scheme, "display": code.display}
+
+
+def _code(found: Mapping[str, str]) -> Code:
+    return Code(found["code"], found["scheme"], found["display"])
+
+
+def _issued_json(issued: IssuedId) -> dict[str, str | None]:
+    issuer = issued.issuer
+    return {
+        "value": issued.value,
+        "namespace": issuer.namespace if issuer else None,
+        "oid": str(issuer.oid) if issuer and issuer.oid else None,
+    }
+
+
+def _issued(found: Mapping[str, str | None]) -> IssuedId:
+    namespace, oid = found["namespace"], found["oid"]
+    issuer = AssigningAuthority(namespace, Oid(oid) if oid else None) if namespace or oid else None
+    return IssuedId(found["value"] or "", issuer)
+
+
+def _texts(values: Iterable[str]) -> ColumnElement[Any]:
+    return literal(list(values), ARRAY(Text))
