@@ -21,6 +21,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from ihe.errors import IheError, Refused, UnknownTargetAuthority
 from ihe.hl7v2.building import SegmentBuilder, build_message
@@ -105,7 +106,7 @@ def header_segment(question: Message, code: str, event: str, structure: str) -> 
         code: MSH-9.1; event: MSH-9.2; structure: MSH-9.3, written when the version knows it.
     """
     msh = question.msh
-    names_structure = _is_from(question, 2, 5) or bool(question.structure)
+    names_structure = _is_from(question, 2, 3, 1) or bool(question.structure)
     answer = SegmentBuilder(
         "MSH",
         msh.field(5),
@@ -227,5 +228,10 @@ def _place(location: str) -> list[str]:
 
 def _is_from(question: Message, *version: int) -> bool:
     """Whether the message is of this version of HL7 or later; an unreadable version counts as the latest."""
-    numbers = re.findall(r"\d+", question.version)
-    return not numbers or tuple(map(int, numbers)) >= version
+    numbers = _version_numbers(question.version)
+    return not numbers or numbers >= version
+
+
+@lru_cache(maxsize=64)
+def _version_numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"[0-9]+", text[:20])))

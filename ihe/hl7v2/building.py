@@ -51,7 +51,7 @@ class SegmentBuilder:
         texts = [""] * (max(self._fields, default=0) + 1)
         texts[0] = self.name
         for number, repetitions in self._fields.items():
-            texts[number] = delimiters.repetition.join(_repetition(each, delimiters) for each in repetitions)
+            texts[number] = delimiters.repetition.join([_repetition(each, delimiters) for each in repetitions])
         if self.name == "MSH":
             texts[1:3] = [delimiters.encoding_characters]
         return delimiters.field.join(texts).rstrip(delimiters.field)
@@ -87,7 +87,7 @@ def build_message(
 def _line(segment: SegmentBuilder | Segment, delimiters: Delimiters) -> str:
     if isinstance(segment, SegmentBuilder):
         return segment.render(delimiters)
-    if segment.delimiters.completed() == delimiters:
+    if segment.delimiters == delimiters:
         return segment.raw
     copy = SegmentBuilder(segment.name)
     for number in range(3 if segment.name == "MSH" else 1, segment.field_count + 1):
@@ -96,12 +96,14 @@ def _line(segment: SegmentBuilder | Segment, delimiters: Delimiters) -> str:
 
 
 def _repetition(value: FieldValue, delimiters: Delimiters) -> str:
-    if isinstance(value, Field):
-        return delimiters.repetition.join(_repetition(each, delimiters) for each in value.repetitions)
-    if isinstance(value, Repetition):
-        value = value.components
     if value is None or isinstance(value, (str, Component)):
         return _component(value, delimiters)
+    if isinstance(value, (Field, Repetition)) and value.delimiters == delimiters:
+        return value.raw
+    if isinstance(value, Field):
+        return delimiters.repetition.join([_repetition(each, delimiters) for each in value.repetitions])
+    if isinstance(value, Repetition):
+        value = value.components
     texts = [_component(each, delimiters) for each in value]
     return delimiters.component.join(texts).rstrip(delimiters.component)
 
@@ -112,7 +114,7 @@ def _component(value: ComponentValue, delimiters: Delimiters) -> str:
     if value is None:
         return ""
     if isinstance(value, Component):
-        if value.delimiters.completed() == delimiters:
+        if value.delimiters == delimiters:
             return value.raw
         value = value.subcomponents
     texts = [delimiters.escaped(each) if each else "" for each in value]

@@ -63,6 +63,8 @@ class Delimiters(NamedTuple):
 
         An answer needs all of them, whatever the question used.
         """
+        if "" not in self[:5]:
+            return self
         chosen = list(self)
         for position, usual in enumerate(STANDARD[:5]):
             if not chosen[position]:

@@ -23,7 +23,7 @@ from functools import lru_cache
 from typing import Final
 
 from ihe.errors import MalformedRequest, TooLarge
-from ihe.hl7v2.charset import UTF_8, Charset, answer_charset, declared_charset, decode
+from ihe.hl7v2.charset import UTF_8, Charset, answer_charset, declared_charset, decode, encode
 from ihe.hl7v2.delimiters import Delimiters
 
 MAX_PARTS = 400_000
@@ -48,6 +48,11 @@ class Repetition:
         self._components = raw.split(separator) if separator else [raw]
 
     @property
+    def delimiters(self) -> Delimiters:
+        """The delimiters of its message."""
+        return self._delimiters
+
+    @property
     def components(self) -> tuple[Component, ...]:
         """All components in order, at least one."""
         return tuple(Component(raw, self._delimiters, self._codec) for raw in self._components)
@@ -61,7 +66,10 @@ class Repetition:
         """The unescaped value of a sub-component, ``""`` when absent."""
         if not 0 < component <= len(self._components):
             return ""
-        return _value(self._components[component - 1], sub, self._delimiters, self._codec)
+        raw = self._components[component - 1]
+        if sub == 1 and raw.isalnum():  # letters and digits alone hold no delimiter: most values, at once
+            return raw
+        return _value(raw, sub, self._delimiters, self._codec)
 
     def __str__(self) -> str:
         return self.raw
@@ -119,13 +127,20 @@ class Field:
         self._codec = codec
 
     @property
+    def delimiters(self) -> Delimiters:
+        """The delimiters of its message."""
+        return self._delimiters
+
+    @property
     def repetitions(self) -> tuple[Repetition, ...]:
         """All repetitions in order; none when the field is empty."""
         if not self.raw:
             return ()
         separator = self._delimiters.repetition
-        parts = self.raw.split(separator) if separator else [self.raw]
-        return tuple(Repetition(part, self._delimiters, self._codec) for part in parts)
+        if not separator or separator not in self.raw:
+            return (Repetition(self.raw, self._delimiters, self._codec),)
+        parts = self.raw.split(separator)
+        return tuple([Repetition(part, self._delimiters, self._codec) for part in parts])
 
     def repetition(self, number: int) -> Repetition:
         """The repetition with this number, from 1."""
@@ -192,7 +207,7 @@ class Segment:
         if not 0 < field < len(parts):
             return ""
         raw = parts[field]
-        if not raw or (field <= 2 and self.name == "MSH"):
+        if not raw or (component == sub == 1 and raw.isalnum()) or (field <= 2 and self.name == "MSH"):
             return raw
         return _first_value(raw, component, sub, self._delimiters, self._codec)
 
@@ -232,8 +247,10 @@ class Message:
             TooLarge: more than :data:`MAX_PARTS` parts.
         """
         if isinstance(message, str):
-            named = _MSH_BYTES.match(message.encode("utf-8", "replace"))
-            return cls(message, declared_charset(_msh_18(named)) or UTF_8)
+            data = message.encode("utf-8", "replace")
+            charset = declared_charset(_msh_18(_MSH_BYTES.match(data))) or UTF_8
+            is_writable = encode(message, charset).decode(charset.codec) == message
+            return cls(message, charset if is_writable else UTF_8, charset_fallback=not is_writable)
         text, charset, fallback = decode(message, _msh_18(_MSH_BYTES.match(message)))
         return cls(text, charset, charset_fallback=fallback)
 
@@ -343,7 +360,7 @@ def _split(raw: str) -> tuple[list[str], Delimiters]:
     mark = start[3]
     ends = _segment_ends(mark)
     lines = [line for line in (ends.split(start) if "\n" in start else start.split("\r")) if line.strip()]
-    delimiters = Delimiters.parse(mark, lines[0][4:].split(mark, 1)[0])
+    delimiters = _delimiters(mark, lines[0][4:].split(mark, 1)[0])
     # Each part needs at least its separator, so a short message cannot have too many.
     if len(raw) > MAX_PARTS and sum(map(raw.count, {"\r", "\n", *delimiters[:3]} - {""})) > MAX_PARTS:
         raise TooLarge(f"the message has more than {MAX_PARTS} parts")
@@ -354,6 +371,9 @@ def _split(raw: str) -> tuple[list[str], Delimiters]:
         if line[:3] == "MSH":
             raise MalformedRequest(f"line {number} starts a second message", "MSH[2]")
     return lines, delimiters
+
+
+_delimiters = lru_cache(maxsize=64)(Delimiters.parse)
 
 
 @lru_cache(maxsize=64)

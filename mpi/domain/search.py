@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from ihe.values import PartialDate
 from mpi.domain.identity import RecordKey, Sex, Traits
 
-_LIGATURES = str.maketrans({"Æ": "AE", "æ": "AE", "Œ": "OE", "œ": "OE", "ß": "SS", "Ø": "O", "ø": "O", "Ł": "L", "ł": "L"})
+_LIGATURES = str.maketrans(
+    {"Æ": "AE", "æ": "AE", "Œ": "OE", "œ": "OE", "ß": "SS", "Ø": "O", "ø": "O", "Ł": "L", "ł": "L"}
+)
 
 
 def fold(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ihe.errors import InvalidElement, UnknownAuthority, UnknownPatient, UnknownTargetAuthority
+from ihe.errors import AccessDenied, InvalidElement, UnknownAuthority, UnknownPatient, UnknownTargetAuthority
 from ihe.unit_of_work import UnitOfWork
 from ihe.values import AssigningAuthority, Oid, PatientId
 from mpi.application import MpiApplication
@@ -101,6 +101,20 @@ def ins_ids(app: MpiApplication, members: Sequence[Record]) -> list[PatientId]:
     return list(found.values())
 
 
+def feedable_domain(app: MpiApplication, code: str, location: str | None = None) -> None:
+    """Check that records of a domain can be fed.
+
+    Raises:
+        UnknownAuthority: there is no such domain, or it is the regional or a national one.
+    """
+    try:
+        domain = app.domains.by_code(code)
+    except KeyError:
+        raise UnknownAuthority("the domain is none of the region", location) from None
+    if domain.code == app.regional_domain or domain.kind == "national":
+        raise UnknownAuthority("records of the regional or a national domain cannot be fed", location)
+
+
 def own_key(uow: UnitOfWork, app: MpiApplication, patient_id: PatientId, location: str | None = None) -> RecordKey:
     """The record key that a feed may write: a local id in the caller's own domain.
 
@@ -112,4 +126,6 @@ def own_key(uow: UnitOfWork, app: MpiApplication, patient_id: PatientId, locatio
     domain = domain_of(app, patient_id.authority, location)
     if domain.code == app.regional_domain or domain.code in app.ins_domains:
         raise InvalidElement("a feed cannot write identifiers of the regional or a national domain", location)
+    if uow.caller.site is not None and uow.caller.site != domain.code:
+        raise AccessDenied("a site feeds only its own domain", location)
     return RecordKey(domain.code, patient_id.value)

@@ -71,22 +71,30 @@ class ServerUser:
         )
 
     def run(self, command: Sequence[str | Path], timeout_seconds: float = 120) -> subprocess.CompletedProcess[str]:
-        """Run a program as this user, without the caller's environment, groups, terminal or working folder."""
+        """Run a program as this user, without the caller's environment, groups, terminal or working folder.
+
+        Raises:
+            EmbeddedPostgresError: it did not end in time.
+        """
         identity = {"user": self.uid, "group": self.gid, "extra_groups": []} if self.switch else {}
         # Files, not pipes: the server that pg_ctl leaves behind would keep a pipe open for ever.
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
-            done = subprocess.run(
-                [str(part) for part in command],
-                check=False,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd="/",
-                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
-                umask=0o077,
-                timeout=timeout_seconds,
-                **identity,  # type: ignore[call-overload]
-            )
+            try:
+                done = subprocess.run(
+                    [str(part) for part in command],
+                    check=False,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    cwd="/",
+                    env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
+                    umask=0o077,
+                    timeout=timeout_seconds,
+                    start_new_session=True,  # a Ctrl-C of the terminal is for the service, not for its server
+                    **identity,  # type: ignore[call-overload]
+                )
+            except subprocess.TimeoutExpired:
+                raise EmbeddedPostgresError(f"{command[0]} did not end within {timeout_seconds:.0f} s") from None
             output.seek(0)
             return subprocess.CompletedProcess(done.args, done.returncode, output.read())
 

@@ -114,6 +114,8 @@ def find_place(data_dir: Path, deadline: float, *, volatile: bool) -> Place:
 
 
 def _recorded(home: Path, location: Path) -> Path:
+    if location.lstat().st_uid not in {0, os.geteuid()}:
+        raise EmbeddedPostgresError(f"{location} must belong to the user that runs the service")
     folder = Path(location.read_text(encoding="utf-8"))
     back = folder / "home"
     if not back.is_file():

@@ -108,11 +108,15 @@ class EmbeddedPostgres:
         deadline = time.monotonic() + self._timeout_seconds
         place = self._find_place(deadline)
         with place.turn(deadline):
+            others = place.is_used()
             use = place.begin_use()
             try:
-                self._ensure_running(place, deadline)
+                self._ensure_running(place, deadline, others_use_it=others)
             except BaseException:
                 os.close(use)
+                if not others:
+                    with contextlib.suppress(EmbeddedPostgresError):
+                        self._shut_down(place)
                 raise
             self._use = use
 
@@ -156,8 +160,7 @@ class EmbeddedPostgres:
         found = _postmaster(place)
         if found is None:
             return ServerStatus(False, None, place.folder, None)
-        pid, socket_dir = found
-        return ServerStatus(_answers(socket_dir), pid, place.folder, socket_dir)
+        return ServerStatus(found.answers(), found.pid, place.folder, found.socket_dir)
 
     def url(self, database: str) -> str:
         """SQLAlchemy URL of a database, as the service's own role (no superuser, may create databases).
@@ -193,22 +196,23 @@ class EmbeddedPostgres:
 
     def _socket_dir(self) -> Path:
         found = _postmaster(self._place) if self._place is not None and self._use is not None else None
-        if found is None:
+        if found is None or found.socket_dir is None:
             raise EmbeddedPostgresError("the embedded PostgreSQL is not started")
-        return found[1]
+        return found.socket_dir
 
-    def _ensure_running(self, place: Place, deadline: float) -> None:
+    def _ensure_running(self, place: Place, deadline: float, *, others_use_it: bool) -> None:
         place.user.own(place.run)
         if not place.cluster.exists():
             self._create_cluster(place)
         while True:
             found = _postmaster(place)
             if found is None:
+                _remove_left_over_lock_files(place, others_use_it=others_use_it)
                 self._launch(place, deadline)
-            elif _answers(found[1]):
+            elif found.answers():
                 return
             elif time.monotonic() > deadline:
-                raise EmbeddedPostgresError(_with_log(place, f"PostgreSQL did not answer (process {found[0]})"))
+                raise EmbeddedPostgresError(_with_log(place, f"PostgreSQL did not answer (process {found.pid})"))
             else:
                 time.sleep(0.05)
 
@@ -249,8 +253,8 @@ class EmbeddedPostgres:
         # fmt: on
         if done.returncode == 0:
             _ensure_role(place)
-        elif time.monotonic() < deadline and "shared memory block" in _log_end(place):
-            time.sleep(0.2)  # the last processes of a killed server are still ending
+        elif time.monotonic() < deadline and _former_server_is_ending(place):
+            time.sleep(0.2)
         else:
             raise EmbeddedPostgresError(_with_log(place, f"PostgreSQL did not start: {done.stdout.strip()}"))
 
@@ -271,44 +275,72 @@ class EmbeddedPostgres:
                 break
         else:
             raise EmbeddedPostgresError(_with_log(place, f"PostgreSQL did not stop: {done.stdout.strip()}"))
-        if found[1] != place.run:
-            shutil.rmtree(found[1], ignore_errors=True)
+        if found.socket_dir is not None and found.socket_dir != place.run:
+            shutil.rmtree(found.socket_dir, ignore_errors=True)
 
 
-def _postmaster(place: Place) -> tuple[int, Path] | None:
-    """Process id and socket folder of the server that runs over the cluster; a left-over pid file is removed.
+@dataclass(frozen=True, slots=True)
+class _Postmaster:
+    pid: int
+    socket_dir: Path | None  # None: it has only just been started
+
+    def answers(self) -> bool:
+        if self.socket_dir is None:
+            return False
+        try:
+            psycopg.connect(
+                host=str(self.socket_dir), port=_PORT, user=_SUPERUSER, dbname="postgres", connect_timeout=5
+            ).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def has_ended(self) -> bool:
+        """Whether no such process exists, or only its uncollected remains."""
+        try:
+            return "\nState:\tZ" in Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8")
+        except OSError:
+            return True
+
+    def runs_over(self, cluster: Path) -> bool:
+        """Whether the process works inside the cluster folder, as a PostgreSQL server does."""
+        try:
+            return Path(f"/proc/{self.pid}/cwd").samefile(cluster)
+        except OSError:  # no such process, or one of another user
+            return False
+
+
+def _postmaster(place: Place) -> _Postmaster | None:
+    """The server that runs over the cluster, ready or not; ``None`` when its pid file is left over or absent.
 
     Source: PostgreSQL ``postmaster.pid``: line 1 process id, line 5 socket folder.
     """
-    pid_file = place.cluster / "postmaster.pid"
+    found = _named_by_pid_file(place)
+    return found if found is not None and (found.runs_over(place.cluster) or found.answers()) else None
+
+
+def _named_by_pid_file(place: Place) -> _Postmaster | None:
     try:
-        lines = pid_file.read_text(encoding="utf-8").splitlines()
+        lines = (place.cluster / "postmaster.pid").read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return None
-    if len(lines) < 5 or not lines[0].isdigit():  # being written at this moment, or cut by a crash
+    if not lines or not lines[0].isdigit():
         return None
-    pid, socket_dir = int(lines[0]), Path(lines[4])
-    if _answers(socket_dir) or _runs_over(place.cluster, pid):
-        return pid, socket_dir
-    # PostgreSQL itself would refuse to start when another program has been given the same process id since.
-    pid_file.unlink(missing_ok=True)
-    return None
+    socket_dir = Path(lines[4]) if len(lines) > 4 and lines[4].startswith("/") else None
+    return _Postmaster(int(lines[0]), socket_dir)
 
 
-def _runs_over(cluster: Path, pid: int) -> bool:
-    """Whether that process works inside the cluster folder, as every PostgreSQL process does."""
-    try:
-        return Path(f"/proc/{pid}/cwd").samefile(cluster)
-    except OSError:  # no such process, or one of another user
-        return False
+def _remove_left_over_lock_files(place: Place, *, others_use_it: bool) -> None:
+    """Remove the pid file and socket lock of a server that does not run any more.
 
-
-def _answers(socket_dir: Path) -> bool:
-    try:
-        psycopg.connect(host=str(socket_dir), port=_PORT, user=_SUPERUSER, dbname="postgres", connect_timeout=5).close()
-    except psycopg.OperationalError:
-        return False
-    return True
+    PostgreSQL itself refuses to start while a process of that number exists, although it may be another program by
+    now, or dead and not collected yet by its parent. With other users of the cluster about, a living process is left
+    to PostgreSQL's own judgement: it may be a server that only they can see (another container on the same volume).
+    """
+    named = _named_by_pid_file(place)
+    if named is None or not others_use_it or named.has_ended():
+        (place.cluster / "postmaster.pid").unlink(missing_ok=True)
+        (place.run / f".s.PGSQL.{_PORT}.lock").unlink(missing_ok=True)
 
 
 def _choose_socket_dir(place: Place) -> Path:
@@ -325,7 +357,7 @@ def _ensure_role(place: Place) -> None:
     if found is None:
         raise EmbeddedPostgresError(_with_log(place, "PostgreSQL ended at once"))
     with psycopg.connect(
-        host=str(found[1]), port=_PORT, user=_SUPERUSER, dbname="postgres", autocommit=True
+        host=str(found.socket_dir), port=_PORT, user=_SUPERUSER, dbname="postgres", autocommit=True
     ) as connection:
         if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [_ROLE]).fetchone() is None:
             role = sql.Identifier(_ROLE)
@@ -356,6 +388,12 @@ def _log_end(place: Place) -> str:
             return log.read().decode("utf-8", "replace")
     except OSError:
         return ""
+
+
+def _former_server_is_ending(place: Place) -> bool:
+    """Whether the start failed because processes of a killed server are still about."""
+    reasons = [line for line in _log_end(place).splitlines() if " FATAL: " in line]
+    return bool(reasons) and any(sign in reasons[-1] for sign in ("shared memory block", "already exists"))
 
 
 def _with_log(place: Place, sentence: str) -> str:

@@ -13,9 +13,7 @@ from region.synthetic.population import DEFAULT_PERSONS, DEFAULT_SEED, build
 
 def main() -> None:
     """Read the arguments and write both files."""
-    parser = argparse.ArgumentParser(
-        prog="python -m region.synthetic", description="Write an invented region."
-    )
+    parser = argparse.ArgumentParser(prog="python -m region.synthetic", description="Write an invented region.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED)
     parser.add_argument("--persons", type=int, default=DEFAULT_PERSONS)

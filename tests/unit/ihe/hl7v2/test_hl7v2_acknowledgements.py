@@ -82,7 +82,7 @@ def test_an_answer_uses_the_delimiters_and_the_charset_of_the_question() -> None
 
 def test_an_old_version_is_answered_in_its_own_form() -> None:
     answer = refuse(Message.parse(OLD), errors.MissingElement("the patient identifier is missing", "PID-3[2].4"))
-    assert answer.msh.field(9).raw == "ACK^A01"
+    assert answer.msh.field(9).raw == "ACK^A01^ACK"
     assert lines(answer)[1:] == [
         "MSA|AE|00042|the patient identifier is missing",
         "ERR|PID^1^3^101&Required field missing&HL70357",

@@ -55,6 +55,14 @@ def test_parts_change_their_delimiters_with_the_message() -> None:
     assert answer.segment("QAK").raw == "QAK|4711^^^S&1.2&ISO~5"  # type: ignore[union-attr]
 
 
+def test_a_character_that_becomes_a_delimiter_is_escaped() -> None:
+    zzz = Message.parse("MSH|^~|A|B\rZZZ|a&b\\c\r").segment("ZZZ")
+    assert zzz is not None
+    answer = build_message([header(), zzz, SegmentBuilder("ZZY", zzz.field(1))], delimiters=zzz.delimiters)
+    for name in ("ZZZ", "ZZY"):
+        assert answer.segment(name).raw == f"{name}|a\\T\\b\\E\\c"  # type: ignore[union-attr]
+
+
 def test_an_answer_completes_the_delimiters_of_its_question() -> None:
     answer = build_message(
         [header(), SegmentBuilder("PID", ["a", ["b", "c"]])], delimiters=Delimiters("|", "&", "", "", "")

@@ -90,6 +90,14 @@ def test_what_a_charset_lacks_is_written_plainly(text: str, charset: Charset, wr
     assert encode(text, charset) == written
 
 
+def test_text_is_taken_in_the_charset_it_declares_if_that_can_hold_it() -> None:
+    header = "MSH|^~\\&|A|B|C|D|20260101||ADT^A28|1|P|2.5|||||FRA|8859/1|FR\rPID|||1||"
+    assert bytes(Message.parse(f"{header}ZOÉ\r")).endswith(b"ZO\xc9\r")
+    beyond = Message.parse(f"{header}ŒUVRE\r")
+    assert (beyond.charset, beyond.charset_fallback) == (UTF_8, True)
+    assert bytes(beyond).endswith("ŒUVRE\r".encode())
+
+
 @given(st.text(), st.sampled_from([UTF_8, ASCII, LATIN_1, LATIN_9, WINDOWS_1252]))
 def test_writing_never_fails(text: str, charset: Charset) -> None:
     encode(text, charset).decode(charset.codec)

@@ -1,0 +1,176 @@
+"""The HTTP surface: every transaction's binding, health, metrics, and the error form of each part.
+
+``async`` stops here: a request is read in the event loop and served in a bounded pool of threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import Executor
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import ASGIApp
+
+from ihe.caller import Caller
+from ihe.errors import IheError, NotFound, TooLarge, UnsupportedRequest
+from ihe.fhir import outcome
+from ihe.http import HttpReply, HttpRequest, HttpWire, Refuser
+from ihe.serving import Pipeline
+from ihe.transaction import Endpoint, HttpBinding
+from web import problem
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def build_http_app(
+    endpoints: Iterable[Endpoint],
+    pipeline: Pipeline,
+    *,
+    executor: Executor,
+    authenticate: Callable[[HttpRequest, str], Caller],
+    max_body_bytes: int,
+    mounts: Iterable[tuple[str, ASGIApp]] = (),
+    is_ready: Callable[[], bool],
+    render_metrics: Callable[[], bytes],
+    lifespan: Lifespan | None = None,
+) -> FastAPI:
+    """Put the routes together.
+
+    Args:
+        executor: threads in which requests are served.
+        authenticate: who calls, from the request and the peer's address.
+        mounts: applications below a path (SOAP endpoints, the workbench).
+        is_ready: whether the service can serve now.
+    """
+    app = FastAPI(title="Trait d'Union", docs_url=None, redoc_url=None, openapi_url="/openapi.json", lifespan=lifespan)
+    for endpoint, binding in _most_literal_first(endpoints):
+        handler = _handler(endpoint, pipeline, executor, authenticate, max_body_bytes)
+        app.add_api_route(
+            binding.path,
+            handler,
+            methods=[binding.method],
+            name=f"{endpoint.transaction.number} {endpoint.transaction.name} {binding.method} {binding.path}",
+            response_class=Response,
+            response_model=None,
+            openapi_extra=_parameters(binding.path),
+        )
+    _add_operations(app, executor, is_ready, render_metrics)
+    for path, mounted in mounts:
+        app.mount(path, mounted)
+    app.add_exception_handler(HTTPException, _refuse_path)
+    return app
+
+
+def _most_literal_first(endpoints: Iterable[Endpoint]) -> list[tuple[Endpoint, HttpBinding]]:
+    """HTTP bindings so that ``/Patient/$ihe-pix`` is tried before ``/Patient/{id}``."""
+    found = [(e, b) for e in endpoints for b in e.transaction.bindings if isinstance(b, HttpBinding)]
+    return sorted(found, key=lambda item: [(part.startswith("{"), part) for part in item[1].path.split("/")])
+
+
+def _parameters(path: str) -> dict[str, Any]:
+    names = [part[1:-1].partition(":")[0] for part in path.split("/") if part.startswith("{")]
+    return {"parameters": [{"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in names]}
+
+
+def refuser_of(path: str) -> Refuser:
+    """The error form of a part of the HTTP surface."""
+    return outcome.refuse if path.startswith("/fhir") else problem.refuse
+
+
+def _handler(
+    endpoint: Endpoint,
+    pipeline: Pipeline,
+    executor: Executor,
+    authenticate: Callable[[HttpRequest, str], Caller],
+    max_body_bytes: int,
+) -> Callable[[Request], Any]:
+    async def handle(request: Request) -> Response:
+        wire = HttpWire(refuser_of(request.url.path))
+        peer = request.client.host if request.client else "unknown"
+        try:
+            asked = await _read(request, max_body_bytes)
+        except TooLarge as error:
+            return _response(wire.refuser(_without_body(request), error, None))
+        except ClientDisconnect:
+            return Response(status_code=499)
+        reply = await asyncio.get_running_loop().run_in_executor(
+            executor, lambda: pipeline.run(endpoint, wire, asked, lambda: authenticate(asked, peer))
+        )
+        return _response(reply)
+
+    return handle
+
+
+async def _read(request: Request, max_body_bytes: int) -> HttpRequest:
+    body = bytearray()
+    if request.method not in ("GET", "HEAD"):
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > max_body_bytes:
+                raise TooLarge(f"a request body holds at most {max_body_bytes} bytes")
+    return _without_body(request, bytes(body))
+
+
+def _without_body(request: Request, body: bytes = b"") -> HttpRequest:
+    return HttpRequest(
+        method=request.method,
+        path=request.url.path,
+        path_parameters=dict(request.path_params),
+        query=tuple(request.query_params.multi_items()),
+        headers={name.lower(): value for name, value in request.headers.items()},
+        body=body,
+        base_url=f"{request.url.scheme}://{request.url.netloc}",
+    )
+
+
+def _response(reply: HttpReply) -> Response:
+    if isinstance(reply.body, bytes):
+        return Response(reply.body, reply.status, dict(reply.headers), reply.media_type)
+    return StreamingResponse(_chunks(reply), reply.status, dict(reply.headers), reply.media_type)
+
+
+async def _chunks(reply: HttpReply) -> AsyncIterator[bytes]:
+    pieces = reply.chunks()
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        yield piece
+
+
+def _add_operations(
+    app: FastAPI, executor: Executor, is_ready: Callable[[], bool], render_metrics: Callable[[], bytes]
+) -> None:
+    async def live(_request: Request) -> Response:
+        return Response("live\n", media_type="text/plain")
+
+    async def ready(_request: Request) -> Response:
+        try:
+            answered = await asyncio.get_running_loop().run_in_executor(executor, is_ready)
+        except Exception:
+            answered = False
+        return Response("ready\n" if answered else "not ready\n", 200 if answered else 503, media_type="text/plain")
+
+    async def metrics(_request: Request) -> Response:
+        text = await asyncio.get_running_loop().run_in_executor(executor, render_metrics)
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    app.add_api_route("/health/live", live, methods=["GET"], include_in_schema=False)
+    app.add_api_route("/health/ready", ready, methods=["GET"], include_in_schema=False)
+    app.add_api_route("/metrics", metrics, methods=["GET"], include_in_schema=False)
+
+
+async def _refuse_path(request: Request, error: Exception) -> Response:
+    """What no route answers: the error form of that part of the surface, with HTTP's own status."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    refusal: IheError
+    if status == 405:
+        refusal = UnsupportedRequest("this method is not offered here")
+    else:
+        refusal = NotFound("there is nothing at this address")
+    reply = refuser_of(request.url.path)(_without_body(request), refusal, None)
+    headers = getattr(error, "headers", None) or {}
+    return Response(reply.body if isinstance(reply.body, bytes) else b"", status, dict(headers), reply.media_type)

@@ -1,0 +1,234 @@
+"""Bulk load of files: rows or messages in, counts and rejected rows out.
+
+Each row is taken in by the same service as a message, many rows to a transaction; a row that is refused is written to
+``FILE.rejected.csv`` with the reason, and the others load.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from sqlalchemy import text
+
+from ihe.caller import REGION
+from ihe.errors import IheError
+from ihe.hl7v2.er7 import Message
+from ihe.hl7v2.file import read_messages
+from ihe.hl7v2.listener import Peer
+from mpi.services.feed_record import FeedOutcome, feed_record
+from mpi.services.identifiers import feedable_domain
+from mpi.translate.bulk_row import COLUMNS, REQUIRED, read_row, unknown_columns
+from region.bootstrap import Service
+
+_ROWS_PER_COMMIT = 100
+FORMATS = {".csv": "csv", ".parquet": "parquet", ".hl7": "hl7", ".er7": "hl7", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+
+
+class LoadFault(Exception):
+    """A file that cannot be loaded at all."""
+
+
+@dataclass(slots=True)
+class LoadReport:
+    """What a load did.
+
+    Attributes:
+        linked: records that joined a person with others, net.
+        tasks: tasks opened and still open, net.
+    """
+
+    read: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    linked: int = 0
+    tasks: int = 0
+    rejected: int = 0
+
+
+Progress = Callable[[int], None]
+Row = Mapping[str, str | None]
+
+
+def load_file(
+    service: Service, path: Path, file_format: str | None = None, progress: Progress = lambda count: None
+) -> LoadReport:
+    """Load one file.
+
+    Args:
+        file_format: ``csv``, ``parquet``, ``hl7`` or ``ndjson``; ``None`` goes by the ending.
+        progress: told how many rows or messages were taken in since the last call.
+
+    Raises:
+        LoadFault: unreadable, an unknown format, unknown columns or required ones missing.
+    """
+    chosen = file_format or FORMATS.get(path.suffix.lower())
+    if chosen is None:
+        raise LoadFault(f"{path.name}: the format does not show from the name; give --format")
+    before = _state(service)
+    report = LoadReport()
+    with _Rejects(path) as rejects:
+        if chosen == "hl7":
+            _load_messages(service, path, report, rejects, progress)
+        else:
+            _load_rows(service, _READERS[chosen](path), report, rejects, progress)
+    after = _state(service)
+    report.linked, report.tasks = (a - b for a, b in zip(after, before, strict=True))
+    return report
+
+
+def _state(service: Service) -> tuple[int, int]:
+    with service.engine.connect() as connection:
+        row = connection.execute(
+            text(
+                "SELECT (SELECT count(*) FROM record WHERE grade IS NOT NULL AND state = 'active'),"
+                " (SELECT count(*) FROM task WHERE state = 'open')"
+            )
+        ).one()
+    return row[0], row[1]
+
+
+class _Rejects:
+    """The file of rejected rows, made with the first one."""
+
+    def __init__(self, source: Path) -> None:
+        self._path = source.with_name(source.name + ".rejected.csv")
+        self._writer: Any = None
+        self._stream: Any = None
+
+    def __enter__(self) -> _Rejects:
+        self._path.unlink(missing_ok=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._stream is not None:
+            self._stream.close()
+
+    def write(self, number: int, error: IheError, content: Mapping[str, str | None]) -> None:
+        if self._stream is None:
+            self._stream = self._path.open("w", newline="", encoding="utf-8")
+            self._writer = csv.writer(self._stream)
+            self._writer.writerow(["row", "reason", "location", *content])
+        self._writer.writerow([number, error.message, error.location or "", *content.values()])
+
+
+def _load_rows(
+    service: Service, rows: Iterable[Row], report: LoadReport, rejects: _Rejects, progress: Progress
+) -> None:
+    batch: list[tuple[int, Row]] = []
+    for number, row in enumerate(rows, 1):
+        batch.append((number, row))
+        if len(batch) == _ROWS_PER_COMMIT:
+            _load_batch(service, batch, report, rejects)
+            progress(len(batch))
+            batch = []
+    if batch:
+        _load_batch(service, batch, report, rejects)
+        progress(len(batch))
+
+
+def _load_batch(service: Service, batch: list[tuple[int, Row]], report: LoadReport, rejects: _Rejects) -> None:
+    with service.database.unit(REGION) as uow:
+        for number, row in batch:
+            report.read += 1
+            savepoint = uow.connection.begin_nested()
+            try:
+                key, traits, updated_at = read_row(row)
+                feedable_domain(service.mpi, key.domain, "domain")
+                result = feed_record(
+                    uow, service.mpi, key, traits, source_updated_at=updated_at, only_if_newer=updated_at is not None
+                )
+            except IheError as error:
+                savepoint.rollback()
+                report.rejected += 1
+                rejects.write(number, error, row)
+            else:
+                savepoint.commit()
+                report.created += result.outcome is FeedOutcome.CREATED
+                report.updated += result.outcome is FeedOutcome.UPDATED
+                report.unchanged += result.outcome in (FeedOutcome.UNCHANGED, FeedOutcome.STALE)
+
+
+def _load_messages(
+    service: Service, path: Path, report: LoadReport, rejects: _Rejects, progress: Progress
+) -> None:
+    peer = Peer("file", 0)
+    for number, message in enumerate(read_messages(path.read_bytes()), 1):
+        report.read += 1
+        (answer,) = service.hl7v2.handle(message, peer)[-1:] or (b"",)
+        code, reason, location = _outcome(answer)
+        if code in ("AA", "CA"):
+            report.updated += 1
+        else:
+            report.rejected += 1
+            rejects.write(number, IheError(reason, location), {"message": message.decode("utf-8", "replace")})
+        progress(1)
+
+
+def _outcome(answer: bytes) -> tuple[str, str, str | None]:
+    if not answer:
+        return "AA", "", None
+    parsed = Message.parse(answer)
+    msa, err = parsed.segment("MSA"), parsed.segment("ERR")
+    return msa.text(1) if msa else "", err.text(8) if err else "", err.text(2) if err else None
+
+
+def _checked_header(header: list[str], path: Path) -> None:
+    unknown = unknown_columns(header)
+    missing = [name for name in REQUIRED if name not in header]
+    if unknown or missing:
+        parts = [f"unknown column {name}" for name in unknown] + [f"column {name} is missing" for name in missing]
+        raise LoadFault(f"{path.name}: {'; '.join(parts)} (the columns are {', '.join(COLUMNS)})")
+
+
+def _csv_rows(path: Path) -> Iterator[Row]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream)
+            _checked_header(list(reader.fieldnames or ()), path)
+            yield from reader
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise LoadFault(f"{path.name}: cannot be read as UTF-8 CSV ({error})") from error
+
+
+def _ndjson_rows(path: Path) -> Iterator[Row]:
+    try:
+        with path.open("rb") as stream:
+            for number, line in enumerate(stream, 1):
+                if not line.strip():
+                    continue
+                row = orjson.loads(line)
+                if not isinstance(row, dict):
+                    raise LoadFault(f"{path.name}, line {number}: not a JSON object")
+                if number == 1:
+                    _checked_header(list(row), path)
+                yield {name: None if value is None else str(value) for name, value in row.items()}
+    except (OSError, ValueError) as error:
+        raise LoadFault(f"{path.name}: cannot be read as newline-delimited JSON ({error})") from error
+
+
+def _parquet_rows(path: Path) -> Iterator[Row]:
+    try:
+        from pyarrow import parquet  # noqa: PLC0415 - only this format needs it
+    except ImportError as error:
+        raise LoadFault("Parquet needs the package pyarrow: pip install traitdunion[parquet]") from error
+    try:
+        file = parquet.ParquetFile(path)
+        _checked_header(list(file.schema_arrow.names), path)
+        for batch in file.iter_batches(batch_size=5000):
+            for row in batch.to_pylist():
+                yield {name: None if value is None else str(value) for name, value in row.items()}
+    except OSError as error:
+        raise LoadFault(f"{path.name}: cannot be read as Parquet ({error})") from error
+
+
+_READERS: Mapping[str, Callable[[Path], Iterator[Row]]] = {
+    "csv": _csv_rows,
+    "ndjson": _ndjson_rows,
+    "parquet": _parquet_rows,
+}

@@ -1,0 +1,153 @@
+"""The listening service: HTTP and MLLP in one event loop, requests served in one pool of threads.
+
+Several worker processes may listen on the same ports (the system spreads connections over them); they share nothing
+but the database.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from ihe.hl7v2.listener import Limits, MllpListener
+from region.bootstrap import Service
+from region.http_app import build_http_app
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where and how to listen.
+
+    Attributes:
+        host: address for both listeners.
+        http_port, mllp_port: 0 lets the system choose.
+        threads: requests served at once, by each listener.
+        max_message_bytes: longest MLLP message and longest HTTP body outside the SOAP endpoints.
+        shared: other processes listen on the same ports.
+    """
+
+    host: str = "127.0.0.1"
+    http_port: int = 8080
+    mllp_port: int = 2575
+    threads: int = 16
+    max_message_bytes: int = 16 * 1024 * 1024
+    idle_seconds: float = 600.0
+    shared: bool = False
+
+
+def http_app(service: Service, listening: Listening) -> FastAPI:
+    """The ASGI application with both listeners' life cycle."""
+    executor = ThreadPoolExecutor(listening.threads, thread_name_prefix="http")
+    mllp = MllpListener(
+        service.hl7v2.handle,
+        listening.host,
+        listening.mllp_port,
+        limits=Limits(
+            frame_bytes=listening.max_message_bytes, threads=listening.threads, idle_seconds=listening.idle_seconds
+        ),
+        reuse_port=listening.shared,
+    )
+
+    @asynccontextmanager
+    async def life(_app: FastAPI) -> AsyncIterator[None]:
+        await mllp.start()
+        service.dispatcher.start()
+        try:
+            yield
+        finally:
+            await mllp.stop()
+            service.dispatcher.stop()
+            executor.shutdown(wait=True)
+
+    return build_http_app(
+        service.endpoints,
+        service.pipeline,
+        executor=executor,
+        authenticate=service.authenticate_http,
+        max_body_bytes=listening.max_message_bytes,
+        is_ready=service.database.is_ready,
+        render_metrics=service.metrics.render,
+        lifespan=life,
+    )
+
+
+def serve(service: Service, listening: Listening, on_listening: Callable[[], None] | None = None) -> None:
+    """Listen until SIGTERM or SIGINT, then finish what has come and return."""
+    config = uvicorn.Config(
+        http_app(service, listening),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=20,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    server = _Server(config, on_listening)
+    server.run(sockets=[_bound(listening)])
+    service.close()
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens."""
+
+    def __init__(self, config: uvicorn.Config, on_listening: Callable[[], None] | None) -> None:
+        super().__init__(config)
+        self._on_listening = on_listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self._on_listening is not None:
+            self._on_listening()
+
+
+def _bound(listening: Listening) -> socket.socket:
+    family = socket.AF_INET6 if ":" in listening.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if listening.shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        listener.bind((listening.host, listening.http_port))
+    except OSError:
+        listener.close()
+        raise
+    listener.set_inheritable(True)
+    return listener
+
+
+def supervise(worker: Callable[[int], None], workers: int) -> None:
+    """Run worker processes and start a new one for each that dies, until SIGTERM or SIGINT.
+
+    Args:
+        worker: picklable; gets the worker's number.
+    """
+    context = multiprocessing.get_context("spawn")
+    stopping = context.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    running = [context.Process(target=worker, args=(number,)) for number in range(workers)]
+    for process in running:
+        process.start()
+    while not stopping.wait(0.5):
+        for number, process in enumerate(running):
+            if not process.is_alive():
+                running[number] = context.Process(target=worker, args=(number,))
+                running[number].start()
+    for process in running:
+        process.terminate()
+    for process in running:
+        process.join(30)
+        if process.is_alive():
+            process.kill()

@@ -1,0 +1,73 @@
+"""A whole service on free ports of this machine, over a database of its own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from region.bootstrap import Service, build_service
+from region.region_table import RegionTable, load_region
+from region.server import Listening, http_app
+
+REGION = Path(__file__).resolve().parents[2] / "fixtures" / "region.toml"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A service that listens."""
+
+    host: str
+    http_port: int
+    mllp_port: int
+    table: RegionTable
+    service: Service
+
+    @property
+    def base_url(self) -> str:
+        return f"http://{self.host}:{self.http_port}"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def running(database_url: str) -> Iterator[Running]:
+    """A service with nothing in it."""
+    table = load_region(REGION)
+    service = build_service(database_url, table)
+    listening = Listening("127.0.0.1", free_port(), free_port(), threads=8)
+    config = uvicorn.Config(
+        http_app(service, listening), host="127.0.0.1", port=listening.http_port, log_config=None, access_log=False
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    found = Running("127.0.0.1", listening.http_port, listening.mllp_port, table, service)
+    _wait_until_ready(found.base_url)
+    yield found
+    server.should_exit = True
+    thread.join(20)
+    service.close()
+
+
+def _wait_until_ready(base_url: str) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{base_url}/health/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError("the service did not become ready")
