@@ -17,8 +17,8 @@ from sqlalchemy import text
 
 from ihe.caller import REGION
 from ihe.errors import IheError
+from ihe.hl7v2.batch import read_messages
 from ihe.hl7v2.er7 import Message
-from ihe.hl7v2.file import read_messages
 from ihe.hl7v2.listener import Peer
 from mpi.services.feed_record import FeedOutcome, feed_record
 from mpi.services.identifiers import feedable_domain
@@ -154,20 +154,19 @@ def _load_batch(service: Service, batch: list[tuple[int, Row]], report: LoadRepo
                 report.unchanged += result.outcome in (FeedOutcome.UNCHANGED, FeedOutcome.STALE)
 
 
-def _load_messages(
-    service: Service, path: Path, report: LoadReport, rejects: _Rejects, progress: Progress
-) -> None:
+def _load_messages(service: Service, path: Path, report: LoadReport, rejects: _Rejects, progress: Progress) -> None:
     peer = Peer("file", 0)
-    for number, message in enumerate(read_messages(path.read_bytes()), 1):
-        report.read += 1
-        (answer,) = service.hl7v2.handle(message, peer)[-1:] or (b"",)
-        code, reason, location = _outcome(answer)
-        if code in ("AA", "CA"):
-            report.updated += 1
-        else:
-            report.rejected += 1
-            rejects.write(number, IheError(reason, location), {"message": message.decode("utf-8", "replace")})
-        progress(1)
+    with path.open("rb") as stream:
+        for number, message in enumerate(read_messages(stream), 1):
+            report.read += 1
+            (answer,) = service.hl7v2.handle(message, peer)[-1:] or (b"",)
+            code, reason, location = _outcome(answer)
+            if code in ("AA", "CA"):
+                report.updated += 1
+            else:
+                report.rejected += 1
+                rejects.write(number, IheError(reason, location), {"message": message.decode("utf-8", "replace")})
+            progress(1)
 
 
 def _outcome(answer: bytes) -> tuple[str, str, str | None]:

@@ -17,8 +17,10 @@ def adt(event, site, oid, local_id, person=PERSON, *, control_id, extra="", stat
     return (
         "\r".join(
             [
-                f"MSH|^~\\&|{sender}|{sender}|IPR|REGION|20260115101500+0100||ADT^{event}^{structure}|{control_id}|T"
-                "|2.5^FRA^2.11|||||FRA|UNICODE UTF-8|FR||2.11^IHE_FRANCE-2.11-PAM",
+                (
+                    f"MSH|^~\\&|{sender}|{sender}|IPR|REGION|20260115101500+0100||ADT^{event}^{structure}|{control_id}|T"
+                    "|2.5^FRA^2.11|||||FRA|UNICODE UTF-8|FR||2.11^IHE_FRANCE-2.11-PAM"
+                ),
                 "EVN||20260115101500+0100||||20260115101400+0100",
                 f"PID|1||{local_id}^^^{site}&{oid}&ISO^PI||{person}|||||||||||||||||||N||{status}",
                 *([extra] if extra else []),

@@ -1,0 +1,217 @@
+"""The command ``traitdunion``.
+
+Exit status: 0 done, 1 the work failed, 2 the command was wrong. Messages on stderr, results on stdout.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TextIO
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ihe.caller import REGION
+from ihe.errors import IheError
+from mpi.domain.identity import RecordKey
+from mpi.domain.record import regional_id
+from mpi.services.explain_link import explain_pair, explain_record
+from mpi.store import records, tasks
+from region import running
+from region.loading import LoadFault, LoadReport, load_file
+from region.settings import Settings, SettingsError, describe, load_settings
+
+app = typer.Typer(
+    name="traitdunion",
+    help="Regional master patient index and imaging document registry.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+export = typer.Typer(help="Write what the index holds as CSV.", no_args_is_help=True)
+db = typer.Typer(help="The database schema.", no_args_is_help=True)
+app.add_typer(export, name="export")
+app.add_typer(db, name="db")
+
+messages = Console(stderr=True)
+Output = Annotated[Path | None, typer.Option("-o", "--output", help="File to write; standard output when absent.")]
+
+
+class FileFormat(StrEnum):
+    """Formats of bulk files."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+    HL7 = "hl7"
+    NDJSON = "ndjson"
+
+
+def main() -> None:
+    """Run the command line; a failure of the work ends with status 1 and one sentence."""
+    try:
+        app()
+    except (running.StartFault, LoadFault, IheError) as error:
+        _fail(str(error))
+
+
+def _fail(sentence: str, status: int = 1) -> NoReturn:
+    messages.print(f"traitdunion: {sentence}", style="red", highlight=False, markup=False)
+    sys.exit(status)
+
+
+def _settings() -> Settings:
+    try:
+        return load_settings()
+    except SettingsError as error:
+        _fail(str(error), 2)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="HTTP port.")] = None,
+    mllp_port: Annotated[int | None, typer.Option(help="MLLP port.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
+) -> None:
+    """Serve HL7 v2 over MLLP and everything else over HTTP, until Ctrl-C or SIGTERM."""
+    overrides = {"http_host": host, "http_port": port, "mllp_port": mllp_port, "workers": workers}
+    chosen = _settings().model_copy(update={name: value for name, value in overrides.items() if value is not None})
+
+    def announce() -> None:
+        messages.print(
+            f"serving: HTTP {chosen.http_host}:{chosen.http_port}, MLLP {chosen.http_host}:{chosen.mllp_port}",
+            highlight=False,
+        )
+
+    running.serve(chosen, announce)
+
+
+@app.command()
+def load(
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, readable=True, metavar="FILE…")],
+    file_format: Annotated[FileFormat | None, typer.Option("--format", help="Goes by the ending when absent.")] = None,
+) -> None:
+    """Load identities in bulk. Rejected rows go to FILE.rejected.csv with the reason; the others load."""
+    totals = LoadReport()
+    with running.service(_settings()) as service, _progress() as progress:
+        for path in files:
+            bar = progress.add_task(path.name, total=None)
+            report = load_file(
+                service,
+                path,
+                file_format.value if file_format else None,
+                lambda count, bar=bar: progress.advance(bar, count),  # type: ignore[misc]
+            )
+            progress.update(bar, total=report.read, completed=report.read)
+            for name in LoadReport.__dataclass_fields__:
+                setattr(totals, name, getattr(totals, name) + getattr(report, name))
+    for name in LoadReport.__dataclass_fields__:
+        typer.echo(f"{name}: {getattr(totals, name)}")
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=messages,
+    )
+
+
+@export.command("links")
+def export_links(output: Output = None) -> None:
+    """Every active record with its person: domain,local_id,person_id, from one snapshot."""
+    with (
+        running.service(_settings()) as service,
+        service.database.unit(REGION, isolation="REPEATABLE READ") as uow,
+        _writer(output) as write,
+    ):
+        write(["domain", "local_id", "person_id"])
+        for domain, local_id, person_id in records.all_links(uow.connection):
+            write([domain, local_id, regional_id(person_id)])
+
+
+@export.command("tasks")
+def export_tasks(output: Output = None) -> None:
+    """Every task: task_id,kind,state,domain_a,local_id_a,domain_b,local_id_b,weight_bits."""
+    with (
+        running.service(_settings()) as service,
+        service.database.unit(REGION, isolation="REPEATABLE READ") as uow,
+        _writer(output) as write,
+    ):
+        names = list(tasks.TaskRow.__dataclass_fields__)
+        write(names)
+        for row in tasks.all_tasks(uow.connection):
+            write([getattr(row, name) for name in names])
+
+
+@contextmanager
+def _writer(output: Path | None) -> Iterator[Any]:
+    stream: TextIO
+    if output is None:
+        yield csv.writer(sys.stdout, lineterminator="\n").writerow
+    else:
+        with output.open("w", newline="", encoding="utf-8") as stream:
+            yield csv.writer(stream, lineterminator="\n").writerow
+
+
+@app.command()
+def explain(
+    domain: Annotated[str, typer.Argument(help="Domain code of the record.")],
+    local_id: Annotated[str, typer.Argument(help="Its local id.")],
+    other_domain: Annotated[str | None, typer.Argument(help="Domain code of a second record.")] = None,
+    other_local_id: Annotated[str | None, typer.Argument(help="Its local id.")] = None,
+) -> None:
+    """Why a record is linked as it is, or what two records score, field by field (JSON)."""
+    if (other_domain is None) != (other_local_id is None):
+        _fail("a second record needs both domain and local id", 2)
+    with running.service(_settings()) as service, service.database.unit(REGION) as uow:
+        key = RecordKey(domain, local_id)
+        if other_domain is not None and other_local_id is not None:
+            found = explain_pair(uow, service.mpi, key, RecordKey(other_domain, other_local_id))
+        else:
+            found = explain_record(uow, service.mpi, key)
+    typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+
+
+@db.command("upgrade")
+def db_upgrade() -> None:
+    """Bring the schema to this version."""
+    with running.database(_settings()):
+        messages.print("the database schema is up to date", highlight=False)
+
+
+@app.command()
+def reset(yes: Annotated[bool, typer.Option("--yes", help="Really delete everything.")] = False) -> None:
+    """Delete all data: records, links, documents, audit trail."""
+    if not yes:
+        _fail("reset deletes everything; confirm with --yes", 2)
+    running.reset(_settings())
+    messages.print("everything was deleted", highlight=False)
+
+
+@app.command()
+def check() -> None:
+    """Check the invariants of what is stored; status 1 when one does not hold."""
+    with running.service(_settings()) as service:
+        findings = running.check(service)
+    for finding in findings:
+        typer.echo(finding)
+    if findings:
+        _fail(f"{len(findings)} findings")
+    messages.print("all invariants hold", highlight=False)
+
+
+@app.command("settings")
+def show_settings() -> None:
+    """Every setting with its meaning and current value; secrets are hidden."""
+    for row in describe(_settings()):
+        typer.echo(f"{row.name} = {row.value}\n    {row.help}")
