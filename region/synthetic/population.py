@@ -15,13 +15,16 @@ from itertools import combinations
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from mpi.domain.identity import RecordKey, Traits
+from mpi.domain.identity import RecordKey
 from region.region_table import RegionTable, load_region
 from region.synthetic.adt import Event, write_message
 from region.synthetic.cast import Cast, play
 from region.synthetic.chronicle import Chronicle
 from region.synthetic.civil_status import Person, Registrar
+from region.synthetic.imaging import Study, make_studies
 from region.synthetic.lives import live_as_residents, live_through_hard_cases
+from region.synthetic.submissions import StudySubmission, make_submissions
+from region.synthetic.truth import RecordTruth, replay
 from region.synthetic.writing import HANDS
 
 DEFAULT_SEED = 42
@@ -45,21 +48,6 @@ class FeedMessage:
     control_id: str
     local_id: str
     data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class RecordTruth:
-    """What is true of one record when all messages are in.
-
-    Attributes:
-        person: number of the person it really belongs to.
-        merged_into: the record that replaced it (A40, A47), or ``None`` when it is active.
-        traits: what its site said last; for a replaced record, before that.
-    """
-
-    person: int
-    merged_into: RecordKey | None
-    traits: Traits
 
 
 @dataclass(frozen=True)
@@ -100,6 +88,24 @@ class Scenario:
             records[person].append(key)
         for keys in records.values():
             yield from combinations(sorted(keys), 2)
+
+    @cached_property
+    def studies(self) -> tuple[Study, ...]:
+        """Imaging studies of the active records, one for every two persons and some more, in time order."""
+        cast = [key for character in self.cast.everyone for key in character.records.values()]
+        return make_studies(
+            self.records,
+            self.persons,
+            {site.code: site for site in self.region.establishments},
+            random.Random(f"studies of {self.seed}"),  # noqa: S311 - nothing secret is drawn
+            count=len(self.persons) * 11 // 20,
+            always={key: 2 if key.domain in ("CHUSE", "ICL") else 1 for key in cast},
+        )
+
+    @property
+    def submissions(self) -> tuple[StudySubmission, ...]:
+        """What the sites send when the studies are done."""
+        return make_submissions(self.studies, self.region)
 
     @property
     def hard_cases(self) -> Scenario:
@@ -147,7 +153,7 @@ def build(seed: int = DEFAULT_SEED, persons: int = DEFAULT_PERSONS, *, region: R
         region=table,
         persons=dict(sorted(chronicle.persons.items())),
         messages=_messages(events, table),
-        records=_truth(events, chronicle.owners),
+        records=replay(events, chronicle.owners),
         cast=cast,
     )
 
@@ -161,18 +167,3 @@ def _messages(events: tuple[Event, ...], table: RegionTable) -> tuple[FeedMessag
         data = write_message(event, HANDS[event.site], table.by_code(event.site), control_id)
         messages.append(FeedMessage(event.site, event.trigger, control_id, event.local_id, data))
     return tuple(messages)
-
-
-def _truth(events: tuple[Event, ...], owners: Mapping[RecordKey, int]) -> Mapping[RecordKey, RecordTruth]:
-    """Replay the events: the newest identity of a record stands, a replaced record stays with its last one."""
-    records: dict[RecordKey, RecordTruth] = {}
-    newest: dict[RecordKey, Event] = {}
-    for event in events:
-        key = RecordKey(event.site, event.local_id)
-        if key not in newest or event.updated_at >= newest[key].updated_at:
-            newest[key] = event
-            records[key] = RecordTruth(owners[key], None, event.traits)
-        if event.prior_local_id is not None:
-            prior = RecordKey(event.site, event.prior_local_id)
-            records[prior] = RecordTruth(records[prior].person, key, records[prior].traits)
-    return records
