@@ -29,7 +29,8 @@ class Metrics:
         waiting_pairs: true pairs not linked, that are linked once every right task is accepted.
         mixed_clusters: clusters that hold records of different people.
         split_people: people whose records lie in several clusters.
-        tasks: tasks for a person to decide, each about two records.
+        tasks: tasks that ask whether two clusters are one; questions inside a cluster (a doublon that its site
+            should merge) wait for nothing and are not counted.
         right_tasks: tasks about two records of one human.
         records_with_task: records that appear in a task.
     """
@@ -137,7 +138,7 @@ def evaluate(truth: Mapping[K, str], clusters: Mapping[K, Hashable], tasks: Iter
     clusters_of: defaultdict[str, set[K]] = defaultdict(set)
     for key, person in truth.items():
         clusters_of[person].add(roots[key])
-    distinct_tasks = {frozenset(pair) for pair in tasks}
+    distinct_tasks = {frozenset(pair) for pair in tasks if roots[pair[0]] != roots[pair[1]]}
     right = [tuple(pair) for pair in distinct_tasks if len({truth[key] for key in pair}) == 1]
     for a, b in right:
         forest.join(a, b)

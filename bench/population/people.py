@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from bench.population.errors import Date
 from bench.population.origins import ORIGINS, Origin
-from bench.population.places import Address, birth_place, mobile, new_address, residences
+from bench.population.places import Address, birth_place, mobile, near, new_address, residences
 from bench.population.profiles import Profile
-from bench.population.tables import Commune, Weighted, close_given_names, fold, given_name, surname
+from bench.population.tables import Commune, Weighted, close_given_names, fold, given_name, spoken, surname
 
 THIS_YEAR = 2026
 
@@ -43,6 +43,7 @@ class Person:
         used_given: given name used in life when it is not the first, or empty.
         default_date: the registered birth date is a default.
         addresses: dwellings, oldest first.
+        moved_in: year since which the last dwelling is theirs.
         nir: 15 characters, order numbers counted down from 999.
     """
 
@@ -67,6 +68,7 @@ class Person:
     email: str = ""
     nir: str = ""
     addresses: list[Address] = field(default_factory=list)
+    moved_in: int = 0
 
 
 class Registry:
@@ -279,8 +281,8 @@ class _Lineage:
             given = self._child_given_names(man, woman, sex, year)
             if close and rank > 1:
                 given = (self._close_name(children[0].given[0], sex, year), *given[1:])
-            taken = {child.given[0] for child in children}
-            while given[0] in taken:
+            taken = {spoken(child.given[0]) for child in children}
+            while spoken(given[0]) in taken:
                 given = (given_name(rng, sex, year), *given[1:])
             child = self._person(sex, name, birth, place, home, given=given)
             child.father, child.mother = man, woman
@@ -321,7 +323,7 @@ class _Lineage:
         """A grown child founds a household, here or elsewhere; some files keep the old address."""
         rng = self.rng
         child.addresses.append(dwelling)
-        place = home if rng.random() < 0.4 else residences().pick(rng)
+        place = home if rng.random() < 0.4 else near(rng, home)
         child.home = place
         if rng.random() < 0.55 and self.registry.people and child.birth[0] < 2000:
             self._household(child, place)
@@ -331,8 +333,12 @@ class _Lineage:
     def _settle(self, members: list[Person], dwelling: Address) -> None:
         """Give a household its present dwelling, sometimes with an earlier one, and keep its patients."""
         rng = self.rng
-        earlier = new_address(rng, residences().pick(rng)) if rng.random() < 0.35 else None
+        earlier: Address | None = None
+        if rng.random() < 0.4:
+            earlier = new_address(rng, members[0].home if rng.random() < 0.5 else near(rng, members[0].home))
+        moved_in = THIS_YEAR - int(22 * rng.random() ** 1.3)
         for person in members:
+            person.moved_in = moved_in
             if earlier is not None and not person.addresses:
                 person.addresses.append(earlier)
             person.addresses.append(dwelling)

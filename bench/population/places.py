@@ -155,6 +155,22 @@ def birth_place(rng: random.Random, residence: Commune, year: int) -> str:
     return place.code
 
 
+def near(rng: random.Random, home: Commune) -> Commune:
+    """A commune to move to: mostly one with a postal code like that of home."""
+    if rng.random() < 0.8:
+        return _neighbours(home.postal_codes[0][:3]).pick(rng)
+    return residences().pick(rng)
+
+
+@cache
+def _neighbours(postal_head: str) -> Weighted[Commune]:
+    return Weighted(
+        (commune, commune.population)
+        for commune in communes().values()
+        if commune.postal_codes[0].startswith(postal_head) and not commune.parent
+    )
+
+
 def new_address(rng: random.Random, commune: Commune) -> Address:
     """A dwelling in a commune."""
     names = streets()

@@ -275,11 +275,11 @@ class Scribe:
 
     def _row(self, draft: Draft) -> dict[str, str]:
         rng, site, person, missing = self.rng, draft.site, draft.person, self.profile.missing
-        moved = len(person.addresses) > 1 and draft.year < THIS_YEAR - 8 * rng.random()
+        moved = len(person.addresses) > 1 and draft.year < person.moved_in
         dwelling = person.addresses[-2 if moved else -1]
         no_address = rng.random() < site.no_address * missing
         no_phone = rng.random() < site.no_phone * missing
-        phone = person.mobile if person.mobile and rng.random() < 0.65 else dwelling.phone
+        phone = person.mobile if person.mobile and rng.random() < 0.75 else dwelling.phone
         given = [_styled(name, site.style) for name in draft.given]
         has_list = rng.random() >= site.no_list * missing and site.style != "stic"
         self._serials[site.code] += 1

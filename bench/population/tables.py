@@ -25,6 +25,12 @@ def fold(text: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
 
 
+def spoken(name: str) -> str:
+    """A name reduced to its sound: no parents give twins MATHIS and MATHYS, LAETITIA and LAËTITIA."""
+    letters = fold(name).replace("-", "").replace(" ", "").replace("H", "").replace("Y", "I")
+    return "".join(c for c, _ in itertools.groupby(letters)).removesuffix("E")
+
+
 class Weighted(Generic[T]):
     """Values with weights; ``pick`` draws one in proportion."""
 

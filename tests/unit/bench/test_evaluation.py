@@ -20,8 +20,9 @@ def test_a_perfect_linkage_has_no_error() -> None:
 
 
 def test_pairs_clusters_and_tasks_are_counted() -> None:
-    # The linkage joins 1-2 rightly, 3-4 wrongly, leaves 5 and 6 alone; one right task (2, 3), one wrong (5, 6).
-    metrics = evaluate(TRUTH, {1: "x", 2: "x", 3: "y", 4: "y", 5: "z", 6: "w"}, [(2, 3), (6, 5), (3, 2)])
+    # The linkage joins 1-2 rightly, 3-4 wrongly, leaves 5 and 6 alone; one right task (2, 3), one
+    # wrong (5, 6), and one about records already together (3, 4).
+    metrics = evaluate(TRUTH, {1: "x", 2: "x", 3: "y", 4: "y", 5: "z", 6: "w"}, [(2, 3), (6, 5), (3, 2), (3, 4)])
     assert (metrics.true_pairs, metrics.linked_pairs, metrics.correct_pairs) == (4, 2, 1)
     assert (metrics.mixed_clusters, metrics.split_people) == (1, 2)
     assert metrics.waiting_pairs == 2  # accepting 2-3 brings 1-3 and 2-3 together
