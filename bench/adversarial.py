@@ -1,5 +1,7 @@
 """Named pairs of records with the outcome that the domain's rules demand, read from ``tests/accuracy/adversarial``.
 
+``python -m bench.adversarial`` prints the cases that the engine decides otherwise.
+
 The expectations were written from the rules before the engine existed; they change only when a rule was
 misread, never because the engine disagrees.
 """
@@ -12,9 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.engine import link
 from bench.population.people import nir_key
 from ihe.values import PartialDate
+from mpi.domain.cleaning import clean
+from mpi.domain.default_models import default_french
 from mpi.domain.identity import IdentityStatus, RecordKey, Sex, Traits
+from mpi.domain.scoring import score
 
 FOLDER = Path(__file__).parent.parent / "tests" / "accuracy" / "adversarial"
 INS_NIR_OID = "1.2.250.1.213.1.4.8"
@@ -79,6 +85,14 @@ def cases(folder: Path = FOLDER) -> list[Case]:
     return found
 
 
+def outcome(case: Case) -> str:
+    """``link``, ``task`` or ``separate``, as the engine decides when nothing else exists."""
+    linkage = link(zip(case.keys, (case.a, case.b), strict=True))
+    if linkage.clusters[case.keys[0]] == linkage.clusters[case.keys[1]]:
+        return "link"
+    return "task" if linkage.tasks else "separate"
+
+
 _FIELDS = frozenset(
     {"name", "given", "first", "used", "used_given", "sex", "born", "place", "street", "zip", "city", "phone"}
     | {"email", "ins", "oid", "nokey", "status", "flags", "mother", "multiple", "rank", "interpreted"}
@@ -115,3 +129,17 @@ def _traits(fields: Mapping[str, Any]) -> Traits:
         multiple_birth=fields.get("multiple"),
         birth_order=fields.get("rank"),
     )
+
+
+def main() -> None:
+    """Print every case that the engine decides otherwise, false links first."""
+    wrong = [(found, case) for case in cases() if (found := outcome(case)) not in case.allowed]
+    for found, case in sorted(wrong, key=lambda pair: (pair[0] != "link", pair[1].topic, pair[1].name)):
+        weighed = score(clean(case.a), clean(case.b), default_french())
+        vetoes = "; ".join(str(veto) for veto in weighed.vetoes)
+        print(f"{found}, not {case.expect}: {case.topic}: {case.name} [{weighed.weight_bits:.1f} bits] {vetoes}")
+    print(f"{len(wrong)} of {len(cases())} cases decided otherwise")
+
+
+if __name__ == "__main__":
+    main()
