@@ -21,13 +21,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ihe.errors import InvalidElement, Unavailable
 from ihe.hl7v2.acknowledgement import acknowledge, answers
 from ihe.hl7v2.client import MllpClient
 from ihe.hl7v2.er7 import Message, Segment
 from ihe.hl7v2.listener import Handler, Limits, MllpListener, Peer
-from ihe.hl7v2.mllp import Frame, FrameDecoder, frame
+from ihe.hl7v2.mllp import Frame, FrameDecoder, Noise, frame
 
 HOST = "127.0.0.1"
 Serve = Callable[..., AbstractContextManager[MllpListener]]
@@ -134,12 +136,31 @@ def test_our_own_client(serve: Serve) -> None:
 
 def test_pipelined_messages_are_answered_in_order(serve: Serve) -> None:
     def slower_at_first(data: bytes, peer: Peer) -> Sequence[bytes]:
-        time.sleep(0.02 if Message.parse(data).control_id == "0" else 0)
+        number = int(Message.parse(data).control_id)
+        time.sleep(0.2 if number == 0 else 0)
         return accept(data, peer)
 
     with serve(slower_at_first) as listener, Sender(listener) as sender:
-        sender.send(b"".join(frame(adt(number)) for number in range(300)))
+        sender.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, 300, 50):
+            sender.send(b"".join(frame(adt(number)) for number in range(start, start + 50)))
+            time.sleep(0.01)
         assert sender.codes(300) == [f"AA {number}" for number in range(300)]
+
+
+def test_a_sender_faster_than_the_handler_is_slowed_down_not_buffered(serve: Serve) -> None:
+    release = threading.Event()
+
+    def waits(data: bytes, peer: Peer) -> Sequence[bytes]:
+        release.wait(20)
+        return accept(data, peer)
+
+    with serve(waits) as listener, Sender(listener) as sender:
+        sender.socket.settimeout(0.7)  # of each send: it fails only when nothing at all is taken any more
+        message = frame(adt(1, "NTE|1||" + "x" * 100_000))
+        with pytest.raises(TimeoutError):
+            all(map(sender.socket.send, [message] * 1000))
+        release.set()
 
 
 def test_a_sender_may_send_byte_by_byte(serve: Serve) -> None:
@@ -219,6 +240,31 @@ def test_a_broken_frame_is_refused_and_the_next_taken(serve: Serve, sent: bytes,
     with serve() as listener, Sender(listener) as sender:
         sender.send(frame(adt("before")) + sent + frame(adt("after")))
         assert sender.codes(len(codes) + 2) == ["AA before", *codes, "AA after"]
+
+
+_piece = st.one_of(
+    st.binary(max_size=30),
+    st.sampled_from([b"\x0b", b"\x1c", b"\x1c\r", b"\r", b"MSH|^~\\&|", b"\x0bMSH", b"x" * 400]),
+    st.integers(1, 9).map(lambda number: frame(adt(number))),
+    st.integers(1, 9).map(lambda number: frame(adt(number, conditions="||AL|NE"))),
+)
+
+
+def test_every_frame_of_any_stream_is_answered_once_and_the_connection_ends_in_order(serve: Serve) -> None:
+    with serve(limits=Limits(frame_bytes=300)) as listener:
+
+        @given(st.lists(_piece, max_size=12).map(b"".join))
+        @settings(max_examples=60, deadline=None)
+        def check(stream: bytes) -> None:
+            decoder = FrameDecoder(300)
+            events = [*decoder.receive(stream), *decoder.end()]
+            with Sender(listener) as sender:
+                sender.send(stream)
+                sender.socket.shutdown(socket.SHUT_WR)
+                sender.receive(sum(not isinstance(event, Noise) for event in events))
+                assert sender.is_closed()
+
+        check()
 
 
 def test_an_oversized_message_is_refused_and_the_next_taken(serve: Serve) -> None:
