@@ -2,13 +2,13 @@
 
 A field is given as its repetitions; a repetition as one value or as its components; a component as one
 value or as its sub-components. Plain text is always a value and is escaped; parts taken from a message that
-was read keep their spelling. Empty parts at the end are not written."""
+was read keep their spelling, but for control characters. Empty parts at the end are not written."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ihe.hl7v2.charset import UTF_8, Charset, encode
+from ihe.hl7v2.charset import UTF_8, Charset, can_write, encode
 from ihe.hl7v2.delimiters import STANDARD, Delimiters
 from ihe.hl7v2.er7 import Component, Field, Message, Repetition, Segment
 
@@ -67,24 +67,29 @@ def build_message(
 
     Args:
         segments: MSH first. A segment that was read is written as it was.
-        delimiters: for an answer, those of the question; missing ones are completed.
+        delimiters: for an answer, those of the question; missing ones are completed, and the standard ones stand
+            in where the charset lacks one.
         charset: for an answer, ``question.answer_charset``. A character it lacks is written plainly. MSH-18 is
             filled in when it was not set and the message holds more than ASCII.
 
     Raises:
         MalformedRequest: the first segment is no MSH.
     """
-    delimiters = delimiters.completed()
+    delimiters = delimiters.completed() if can_write("".join(delimiters), charset) else STANDARD
     parts = list(segments)
     lines = [_line(segment, delimiters) for segment in parts]
     header = parts[0] if parts else None
     if isinstance(header, SegmentBuilder) and not header.has(18) and not all(map(str.isascii, lines)):
-        lines[0] = header.set(18, charset.name).render(delimiters)
+        lines[0] = _line(header.set(18, charset.name), delimiters)
     text = "".join(f"{line}\r" for line in lines)
-    return Message(encode(text, charset).decode(charset.codec), charset)
+    return Message(encode(text, charset, "".join(delimiters)).decode(charset.codec), charset)
 
 
 def _line(segment: SegmentBuilder | Segment, delimiters: Delimiters) -> str:
+    return delimiters.without_controls(_spelling(segment, delimiters))
+
+
+def _spelling(segment: SegmentBuilder | Segment, delimiters: Delimiters) -> str:
     if isinstance(segment, SegmentBuilder):
         return segment.render(delimiters)
     if segment.delimiters == delimiters:

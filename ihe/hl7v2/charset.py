@@ -87,6 +87,15 @@ def decode(data: bytes, msh_18: str) -> tuple[str, Charset, bool]:
         return data.decode("iso8859-1"), LATIN_1, True
 
 
+def can_write(text: str, charset: Charset) -> bool:
+    """Whether the charset has every character of the text."""
+    try:
+        text.encode(charset.codec)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def answer_charset(msh_18: str, used: Charset) -> Charset:
     """The charset for an answer: what the question declared, else the nearest to what it was written in.
 
@@ -102,27 +111,31 @@ _PLAIN = str.maketrans(
     {
         "œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE", "ß": "ss", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L",
         "đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "TH", "ı": "i",
-        "‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "...", "€": "EUR",
+        "‘": "'", "’": "'", "“": "'", "”": "'", "–": "-", "—": "-", "…": "...", "€": "EUR",
     }
 )  # fmt: skip
 
 
-def encode(text: str, charset: Charset) -> bytes:
+def encode(text: str, charset: Charset, reserved: str = "") -> bytes:
     """Encode a message of our own.
 
     A character the charset lacks is written without its accent, or by its customary Latin spelling (Œ as OE),
     and as a question mark when it has none.
+
+    Args:
+        reserved: characters that a replacement must not bring in, because they mean something (delimiters).
     """
     try:
         return text.encode(charset.codec)
     except UnicodeEncodeError:
-        return "".join(_writable(char, charset.codec) for char in text).encode(charset.codec, "replace")
+        return "".join(_writable(char, charset, reserved) for char in text).encode(charset.codec)
 
 
-def _writable(char: str, codec: str) -> str:
-    try:
-        char.encode(codec)
-    except UnicodeEncodeError:
-        plain = unicodedata.normalize("NFKD", char.translate(_PLAIN))
-        return "".join(c for c in plain if not unicodedata.combining(c)) or "?"
-    return char
+def _writable(char: str, charset: Charset, reserved: str) -> str:
+    if can_write(char, charset):
+        return char
+    plain = unicodedata.normalize("NFKD", char.translate(_PLAIN))
+    plain = "".join(each for each in plain if not unicodedata.combining(each))
+    if plain and plain.isprintable() and can_write(plain, charset) and not set(plain) & set(reserved):
+        return plain
+    return " " if "?" in reserved else "?"

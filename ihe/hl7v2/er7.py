@@ -23,7 +23,7 @@ from functools import lru_cache
 from typing import Final
 
 from ihe.errors import MalformedRequest, TooLarge
-from ihe.hl7v2.charset import UTF_8, Charset, answer_charset, declared_charset, decode, encode
+from ihe.hl7v2.charset import UTF_8, Charset, answer_charset, can_write, declared_charset, decode
 from ihe.hl7v2.delimiters import Delimiters
 
 MAX_PARTS = 400_000
@@ -249,8 +249,9 @@ class Message:
         if isinstance(message, str):
             data = message.encode("utf-8", "replace")
             charset = declared_charset(_msh_18(_MSH_BYTES.match(data))) or UTF_8
-            is_writable = encode(message, charset).decode(charset.codec) == message
-            return cls(message, charset if is_writable else UTF_8, charset_fallback=not is_writable)
+            if can_write(message, charset):
+                return cls(message, charset)
+            return cls(message, UTF_8, charset_fallback=True)
         text, charset, fallback = decode(message, _msh_18(_MSH_BYTES.match(message)))
         return cls(text, charset, charset_fallback=fallback)
 

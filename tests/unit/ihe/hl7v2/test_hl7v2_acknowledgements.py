@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import ihe.serving
 from ihe import errors
@@ -20,6 +22,7 @@ from ihe.hl7v2.acknowledgement import (
 from ihe.hl7v2.building import build_message
 from ihe.hl7v2.er7 import Message
 from ihe.hl7v2.error_codes import ERROR_CODES, TABLE_VALUE_NOT_FOUND, error_code
+from ihe.hl7v2.mllp import frame
 
 FRENCH = "MSH|^~\\&|GAM|SITE-A|INDEX|REGION|20260302101500||ADT^A28^ADT_A05|00042|D|2.5^FRA^2.11|||||FRA|8859/15|FR\r"
 OLD = "MSH|^~\\&|GAM|SITE-A|INDEX|REGION|20260302101500||ADT^A01|00042|P|2.3.1\r"
@@ -150,6 +153,21 @@ def test_even_an_unreadable_message_is_answered(data: bytes, control_id: str, se
     assert answer.segment("ERR").text(3) == "100"  # type: ignore[union-attr]
     assert answer.version == "2.5"
     assert salvage(data).control_id == control_id
+
+
+_text = st.text(st.sampled_from("AZ9|^~\\&#\r\n\x0b\x1c\x00\x85é€"), max_size=60).map(str.encode)
+
+
+@given(st.sampled_from([b"", b"MSH|^~\\&|", b"MSH|^~\\&|A\x1cB|\n|\x0b|"]), st.one_of(st.binary(max_size=60), _text))
+def test_whatever_came_the_answer_can_be_framed_and_read(start: bytes, rest: bytes) -> None:
+    answer = bytes(refuse(start + rest, errors.MalformedRequest("not readable", "MSH")))
+    read = Message.parse(answer)
+    assert read.segment_names == ("MSH", "MSA", "ERR")
+    assert frame(answer)
+    assert not set(answer.decode("utf-8", "replace")) & {*"\n\x00\x0b\x1c"}
+    question = salvage(start + rest)
+    if question.raw.isascii():
+        assert read.msh.text(5) == question.msh.text(3)
 
 
 def enhanced(accept: str, application: str) -> Message:

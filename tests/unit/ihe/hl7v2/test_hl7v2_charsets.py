@@ -84,10 +84,15 @@ def test_no_byte_is_lost(data: bytes, declared: str) -> None:
         ("ÉÇ", ASCII, b"EC"),
         ("名前", LATIN_9, b"??"),
         ("a\ud800", UTF_8, b"a?"),
+        ("a＋b｜c＆", LATIN_1, b"a+b?c?"),
     ],
 )
 def test_what_a_charset_lacks_is_written_plainly(text: str, charset: Charset, written: bytes) -> None:
-    assert encode(text, charset) == written
+    assert encode(text, charset, reserved="|^~\\&") == written
+
+
+def test_a_replacement_never_becomes_a_delimiter() -> None:
+    assert encode("名", LATIN_1, reserved="|?") == b" "
 
 
 def test_text_is_taken_in_the_charset_it_declares_if_that_can_hold_it() -> None:
