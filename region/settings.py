@@ -1,27 +1,41 @@
 """Settings: environment variables ``TRAITDUNION_…``, or ``traitdunion.toml`` in the working folder; the former win.
 
 Each setting has a default and a sentence that says what it does; ``traitdunion settings`` prints all of them. A name
-that is no setting is refused, so that a misspelt one does not pass in silence.
+that is no setting is refused, so that a misspelt one does not pass in silence; whatever is wrong is said at once, by
+name and source, and no value is quoted.
 """
 
 from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 PREFIX: Final = "TRAITDUNION_"
 FILE: Final = Path("traitdunion.toml")
+_NOT_SETTINGS: Final = frozenset({"TRAITDUNION_SHARED"})
+"""Variables with that prefix that only the tests read."""
 _REGION_TABLE: Final = Path(__file__).resolve().parent.parent / "fixtures" / "region.toml"
 
 
+def _split(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Codes = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+"""Codes separated by commas in a variable, a list in the file."""
+
+
 class SettingsError(ValueError):
-    """A setting is unknown or has a value it cannot have; one sentence for each."""
+    """A setting is unknown or has a value it cannot have; one line for each."""
 
 
 class Settings(BaseSettings):
@@ -57,10 +71,10 @@ class Settings(BaseSettings):
         Field(description="Which grades link by themselves: calibrated (certain, probable) or strict (certain)."),
     ] = "calibrated"
     strict_domains: Annotated[
-        tuple[str, ...], Field(description="Codes of domains whose records link by themselves only when certain.")
+        Codes, Field(description="Codes of domains whose records link by themselves only when certain.")
     ] = ()
     certain_only_answers: Annotated[
-        tuple[str, ...], Field(description="Codes of domains that are answered with certain links only.")
+        Codes, Field(description="Codes of domains that are answered with certain links only.")
     ] = ()
     outbox_max_attempts: Annotated[
         int, Field(ge=1, description="Failed deliveries after which a notification becomes a dead letter.")
@@ -73,25 +87,57 @@ class Settings(BaseSettings):
     ] = "info"
     log_format: Annotated[Literal["json", "text"], Field(description="How log entries are written.")] = "json"
 
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            try:
+                url = make_url(value.get_secret_value())
+            except ArgumentError:
+                raise ValueError("it is no database URL") from None
+            if url.get_backend_name() not in {"postgresql", "postgres"}:
+                raise ValueError("it must begin with postgresql://")
+        return value
 
-def load_settings() -> Settings:
+    @property
+    def sqlalchemy_url(self) -> str | None:
+        """The database to use, with the driver of this service; ``None`` for the embedded one."""
+        if self.database_url is None:
+            return None
+        url = make_url(self.database_url.get_secret_value()).set(drivername="postgresql+psycopg")
+        return url.render_as_string(hide_password=False)
+
+
+def load_settings(**overrides: Any) -> Settings:
     """Read the settings.
 
+    Args:
+        overrides: values from the command line, checked like the others; ``None`` means not given.
+
     Raises:
-        SettingsError: a name is unknown or a value impossible.
+        SettingsError: names are unknown or values impossible; all of them are said.
     """
     content = _file_content()
     known = Settings.model_fields
-    problems = [f"{FILE}: {name} is no setting" for name in content if name not in known]
     stated = {name.removeprefix(PREFIX).lower(): name for name in os.environ if name.startswith(PREFIX)}
-    problems += [f"{name} is no setting" for short, name in stated.items() if short not in known]
-    if problems:
-        raise SettingsError("; ".join(problems))
+    problems = [f"{FILE}: {name} is no setting" for name in content if name not in known]
+    problems += [f"{name} is no setting" for short, name in stated.items() if short not in known and name not in _NOT_SETTINGS]
+    given = {name: value for name, value in content.items() if name in known and name not in stated}
+    given |= {name: value for name, value in overrides.items() if value is not None}
+    settings: Settings | None = None
     try:
-        return Settings(**{name: value for name, value in content.items() if name not in stated})
+        settings = Settings(**given)
     except ValidationError as error:
-        found = [f"{PREFIX}{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
-        raise SettingsError("; ".join(found)) from None
+        problems += [_sentence(finding, stated, overrides) for finding in error.errors(include_input=False)]
+    if problems or settings is None:
+        raise SettingsError("the settings cannot be used:\n" + "\n".join(f"  {problem}" for problem in problems))
+    return settings
+
+
+def _sentence(finding: Mapping[str, Any], stated: Mapping[str, str], overrides: Mapping[str, Any]) -> str:
+    name = str(finding["loc"][0])
+    source = "command line: " + name if overrides.get(name) is not None else stated.get(name, f"{FILE}: {name}")
+    return f"{source}: {str(finding['msg']).removeprefix('Value error, ')}"
 
 
 def _file_content() -> dict[str, Any]:
@@ -132,5 +178,7 @@ def _shown(value: Any) -> str:
     if value is None:
         return "(unset)"
     if isinstance(value, tuple):
-        return ",".join(value)
+        return ",".join(value) or "(none)"
+    if isinstance(value, bool):
+        return str(value).lower()
     return str(value)

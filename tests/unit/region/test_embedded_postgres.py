@@ -84,16 +84,31 @@ def rows(url: str, query: str) -> list[tuple[object, ...]]:
         return connection.execute(query).fetchall()
 
 
+@pytest.fixture(scope="module")
+def cluster_of_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("embedded") / "postgres"
+    yield folder
+    EmbeddedPostgres(folder).destroy()
+
+
 @pytest.fixture
-def data_dir(tmp_path: Path) -> Iterator[Path]:
+def data_dir(cluster_of_module: Path) -> Path:
+    """A data folder whose cluster exists (making one takes a second) and whose server does not run."""
+    assert not cluster_of_module.exists() or not EmbeddedPostgres(cluster_of_module).status().ready
+    return cluster_of_module
+
+
+@pytest.fixture
+def fresh_dir(tmp_path: Path) -> Iterator[Path]:
+    """A data folder with no cluster."""
     folder = tmp_path / "postgres"
     yield folder
     if folder.exists():
         EmbeddedPostgres(folder).destroy()
 
 
-def test_a_database_survives_stop_and_start(data_dir: Path) -> None:
-    server = EmbeddedPostgres(data_dir)
+def test_a_database_survives_stop_and_start(fresh_dir: Path) -> None:
+    server = EmbeddedPostgres(fresh_dir)
     with server:
         url = server.url(server.ensure_database("kept"))
         with psycopg.connect(url.replace("+psycopg", "")) as connection:
@@ -129,7 +144,7 @@ def test_values_of_failed_statements_do_not_reach_the_server_log(data_dir: Path)
 
 def test_processes_share_one_server_and_the_last_one_stops_it(data_dir: Path) -> None:
     first, second = Use(data_dir), Use(data_dir)
-    with EmbeddedPostgres(data_dir) as server:
+    with EmbeddedPostgres(data_dir, volatile=True) as server:
         assert server.status().pid == first.server_pid == second.server_pid
         first.end()
         second.end()
@@ -151,7 +166,7 @@ def test_a_server_left_by_a_killed_process_is_adopted_and_then_stopped(data_dir:
     killed = Use(data_dir)
     killed.kill()
     assert is_running(killed.server_pid)
-    with EmbeddedPostgres(data_dir) as server:
+    with EmbeddedPostgres(data_dir, volatile=True) as server:
         assert server.status().pid == killed.server_pid
     assert not is_running(killed.server_pid)
 
@@ -165,11 +180,11 @@ def test_a_killed_process_does_not_keep_the_server_when_the_others_end(data_dir:
 
 
 def test_a_killed_server_is_started_again(data_dir: Path) -> None:
-    with EmbeddedPostgres(data_dir) as server:
+    with EmbeddedPostgres(data_dir, volatile=True) as server:
         pid = server.status().pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        with EmbeddedPostgres(data_dir) as second:
+        with EmbeddedPostgres(data_dir, volatile=True) as second:
             assert second.status().pid != pid
             assert rows(second.url("postgres"), "SELECT 1") == [(1,)]
 
@@ -183,12 +198,12 @@ def test_a_pid_file_that_names_another_program_does_not_prevent_the_start(data_d
         assert server.status().ready
 
 
-def test_a_cluster_that_was_half_made_is_made_again(data_dir: Path) -> None:
-    unfinished = data_dir / "cluster.unfinished"
+def test_a_cluster_that_was_half_made_is_made_again(fresh_dir: Path) -> None:
+    unfinished = fresh_dir / "cluster.unfinished"
     unfinished.mkdir(parents=True)
     (unfinished / "PG_VERSION").write_text("18\n")
-    data_dir.chmod(0o755)
-    with EmbeddedPostgres(data_dir, volatile=True) as server:
+    fresh_dir.chmod(0o755)
+    with EmbeddedPostgres(fresh_dir, volatile=True) as server:
         assert server.status().ready
 
 
@@ -196,10 +211,12 @@ def test_a_server_that_cannot_start_says_why(data_dir: Path) -> None:
     server = EmbeddedPostgres(data_dir, volatile=True, timeout_seconds=20)
     with server:
         cluster = server.status().folder / "cluster"
-    with (cluster / "postgresql.conf").open("a") as configuration:
-        configuration.write("\nno_such_setting = 1\n")
+    configuration = cluster / "postgresql.conf"
+    sound = configuration.read_text()
+    configuration.write_text(f"{sound}\nno_such_setting = 1\n")
     with pytest.raises(EmbeddedPostgresError, match="no_such_setting"):
         server.start()
+    configuration.write_text(sound)
     assert not server.status().ready
 
 
@@ -210,6 +227,7 @@ def test_a_cluster_of_another_version_is_refused(data_dir: Path) -> None:
     (cluster / "PG_VERSION").write_text("9\n")
     with pytest.raises(EmbeddedPostgresError, match="of PostgreSQL 9, the installed server is 18"):
         server.start()
+    (cluster / "PG_VERSION").write_text("18\n")
 
 
 def test_a_path_too_long_for_a_socket_gets_a_short_one(public_folder: Path) -> None:
@@ -228,13 +246,13 @@ def test_a_folder_in_use_is_not_destroyed(data_dir: Path) -> None:
         EmbeddedPostgres(data_dir).destroy()
 
 
-def test_destroying_leaves_nothing_of_the_cluster(data_dir: Path) -> None:
-    server = EmbeddedPostgres(data_dir, volatile=True)
+def test_destroying_leaves_nothing_of_the_cluster(fresh_dir: Path) -> None:
+    server = EmbeddedPostgres(fresh_dir, volatile=True)
     with server:
         folder = server.status().folder
     server.destroy()
     assert not (folder / "cluster").exists()
-    assert {path.name for path in data_dir.iterdir()} <= {"lock", "in-use"}
+    assert {path.name for path in fresh_dir.iterdir()} <= {"lock", "in-use"}
 
 
 def test_rights_of_existing_folders_stay_as_they_are(tmp_path: Path) -> None:
