@@ -121,7 +121,8 @@ def load_settings(**overrides: Any) -> Settings:
     known = Settings.model_fields
     stated = {name.removeprefix(PREFIX).lower(): name for name in os.environ if name.startswith(PREFIX)}
     problems = [f"{FILE}: {name} is no setting" for name in content if name not in known]
-    problems += [f"{name} is no setting" for short, name in stated.items() if short not in known and name not in _NOT_SETTINGS]
+    unknown = [name for short, name in stated.items() if short not in known and name not in _NOT_SETTINGS]
+    problems += [f"{name} is no setting" for name in unknown]
     given = {name: value for name, value in content.items() if name in known and name not in stated}
     given |= {name: value for name, value in overrides.items() if value is not None}
     settings: Settings | None = None
