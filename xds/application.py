@@ -10,6 +10,8 @@ from pathlib import Path
 
 from xds.domain.value_sets import AllowedCode, ValueSets
 from xds.services.registry import Registry
+from xds.services.repository import Repository
+from xds.services.studies import Studies
 
 _COLUMNS = ["attribute", "code", "scheme", "display"]
 
@@ -24,9 +26,13 @@ class XdsApplication:
 
     Attributes:
         registry: the registry's parts.
+        repository: the repository's parts.
+        studies: what answers about imaging studies need.
     """
 
     registry: Registry
+    repository: Repository
+    studies: Studies
 
 
 def load_value_sets(path: Path | None = None) -> ValueSets:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from ihe.errors import Finding, Refused
 from ihe.unit_of_work import UnitOfWork
+from xds.domain.document_set import DocumentRequest
 from xds.services.repository import Repository
-from xds.services.retrieve import DocumentRequest
 from xds.store.repository import KeptDocument, find_documents, remove_documents
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ihe.errors import Finding, TooMany
 from ihe.unit_of_work import UnitOfWork
+from xds.domain.document_set import DocumentRequest
 from xds.services.access import DocumentFacts
 from xds.services.repository import Repository
 from xds.store.content import Blocks, ContentError
@@ -20,30 +21,20 @@ MAX_DOCUMENTS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class DocumentRequest:
-    """One wanted document.
-
-    Attributes:
-        home: homeCommunityId as asked, or ``None``.
-    """
-
-    repository_unique_id: str
-    unique_id: str
-    home: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class RetrievedDocument:
     """One found document.
 
     Attributes:
+        mime_type: as registered.
         size: bytes.
+        patient_ids: CX, as submitted with the entries that describe it.
         blocks: the bytes, verified; to be read to the end or closed.
     """
 
     request: DocumentRequest
     mime_type: str
     size: int
+    patient_ids: frozenset[str]
     blocks: Blocks
 
 
@@ -107,7 +98,8 @@ def _open(
             f"the stored bytes of {request.unique_id} are missing or damaged; they were not sent",
             request.unique_id,
         )
-    return RetrievedDocument(request, kept.mime_type, kept.size, blocks)
+    patient_ids = frozenset(entry.patient_id for entry in kept.entries)
+    return RetrievedDocument(request, kept.mime_type, kept.size, patient_ids, blocks)
 
 
 def _may_read(uow: UnitOfWork, kept: KeptDocument, repository: Repository) -> bool:

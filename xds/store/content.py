@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Protocol, Self
+from typing import BinaryIO, Protocol, Self, runtime_checkable
 
 BLOCK_BYTES = 256 * 1024
 """Size of the blocks in which content is read and answered."""
@@ -72,6 +72,7 @@ class StoredObject:
     stored_at: datetime
 
 
+@runtime_checkable
 class StagedContent(Protocol):
     """Bytes on their way in: written once, then published by the store or discarded.
 
@@ -95,6 +96,17 @@ class StagedContent(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+def as_staged(sink: object) -> StagedContent:
+    """A sink that an arriving message was given, as the staged content it is.
+
+    Raises:
+        TypeError: the message was given another kind of sink.
+    """
+    if not isinstance(sink, StagedContent):
+        raise TypeError("documents must arrive in the content store")
+    return sink
 
 
 class Blocks(Protocol):

@@ -13,9 +13,10 @@ import pytest
 from sqlalchemy import text
 
 from ihe.errors import Refused
+from xds.domain.document_set import DocumentRequest
 from xds.services.provide import provide
 from xds.services.remove_documents import remove
-from xds.services.retrieve import DocumentRequest, retrieve
+from xds.services.retrieve import retrieve
 from xds.services.upkeep import Swept, check, sweep
 
 REPOSITORY = "2.25.2000"
