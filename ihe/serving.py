@@ -36,8 +36,9 @@ Request_contra = TypeVar("Request_contra", contravariant=True)
 Reply = TypeVar("Reply")
 
 _ATTEMPTS = 4
-_RETRIED_SQLSTATES = frozenset({"40001", "40P01"})
-"""Serialisation failure and deadlock: the unit was rolled back whole and may be run again."""
+_RETRIED_SQLSTATES = frozenset({"40001", "40P01", "23505"})
+"""Serialisation failure, deadlock, and a row that somebody else wrote first: the unit was rolled back whole and is
+run again on what is there now."""
 
 
 @dataclass(slots=True)
@@ -151,7 +152,6 @@ class Pipeline:
         application = self.applications[endpoint.module.partition(".")[0]]
         with self.database.unit(exchange.caller) as uow:
             if key is not None:
-                messages.lock(uow.connection, key)
                 stored = messages.stored_answer(uow.connection, key)
                 if stored is not None:
                     return "repeated", wire.reply_from_bytes(stored)

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 
 from ihe.caller import Caller
+from ihe.store import outbox
 
 
 class UnitOfWork:
@@ -29,6 +30,7 @@ class UnitOfWork:
         self.connection = connection
         self.caller = caller
         self.now = now
+        self._events: list[dict[str, Any]] = []
 
     def publish(self, kind: str, subject: str, payload: Mapping[str, Any]) -> None:
         """Append a domain event to the outbox, delivered after the commit, in order per subject.
@@ -38,9 +40,13 @@ class UnitOfWork:
             subject: the ordering key, for example the person or record concerned.
             payload: JSON-serialisable facts.
         """
-        from ihe.store.outbox import append_event  # noqa: PLC0415 - the store imports this module's types
+        self._events.append({"at": self.now, "kind": kind, "subject": subject, "payload": dict(payload)})
 
-        append_event(self.connection, self.now, kind, subject, payload)
+    def flush_events(self) -> None:
+        """Write the events published so far; done once, before the commit."""
+        if self._events:
+            outbox.append_events(self.connection, self._events)
+            self._events = []
 
 
 class Database:
@@ -59,7 +65,9 @@ class Database:
         """
         engine = self.engine.execution_options(isolation_level=isolation) if isolation else self.engine
         with engine.connect() as connection, connection.begin():
-            yield UnitOfWork(connection, caller, datetime.now(UTC))
+            uow = UnitOfWork(connection, caller, datetime.now(UTC))
+            yield uow
+            uow.flush_events()
 
     def is_ready(self) -> bool:
         """Whether the database answers."""

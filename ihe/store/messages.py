@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from ihe.store.tables import received_message
 
@@ -27,16 +27,6 @@ class MessageKey:
         """The key of a message's bytes."""
         return cls(sender, control_id, hashlib.sha256(content).digest())
 
-    @property
-    def lock_key(self) -> int:
-        """Advisory lock key (signed 64 bits): two receptions at once are taken one after the other."""
-        return int.from_bytes(self.content_hash[:8], "big", signed=True)
-
-
-def lock(connection: Connection, key: MessageKey) -> None:
-    """Wait until no other transaction is at work on the same message."""
-    connection.execute(select(func.pg_advisory_xact_lock(key.lock_key)))
-
 
 def stored_answer(connection: Connection, key: MessageKey) -> bytes | None:
     """The answer given before, or ``None`` when the message is new."""
@@ -51,7 +41,11 @@ def stored_answer(connection: Connection, key: MessageKey) -> bytes | None:
 
 
 def remember(connection: Connection, key: MessageKey, answer: bytes, now: datetime) -> None:
-    """Keep the answer, in the same commit as what the message changed."""
+    """Keep the answer, in the same commit as what the message changed.
+
+    Of two receptions at once, the later one fails here with a unique violation; its unit is rolled back and run
+    again, and then finds the answer.
+    """
     connection.execute(
         insert(received_message).inline(),
         {

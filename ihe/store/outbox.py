@@ -37,9 +37,9 @@ class OutboxEvent:
     attempts: int = 0
 
 
-def append_event(connection: Connection, at: datetime, kind: str, subject: str, payload: Mapping[str, Any]) -> None:
-    """Write one event in the caller's transaction."""
-    connection.execute(_INSERT, {"at": at, "kind": kind, "subject": subject, "payload": dict(payload)})
+def append_events(connection: Connection, events: Sequence[Mapping[str, Any]]) -> None:
+    """Write events in the caller's transaction, in order; each has ``at``, ``kind``, ``subject``, ``payload``."""
+    connection.execute(_INSERT, list(events))
 
 
 def waiting_for_distribution(connection: Connection, limit: int) -> list[OutboxEvent]:

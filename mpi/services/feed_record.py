@@ -13,7 +13,7 @@ from mpi.domain.cleaning import clean
 from mpi.domain.identity import RecordKey, Traits
 from mpi.domain.overlay import suspect
 from mpi.domain.record import Record, RecordState
-from mpi.services.relink import relink
+from mpi.services.relink import link_new, relink
 from mpi.store import events, locks, records, tasks
 
 
@@ -65,16 +65,17 @@ def feed_record(
         event_id = events.append(
             uow.connection, uow.now, uow.caller, "record.created", {"domain": key.domain, "local_id": key.local_id}
         )
+        cleaned = clean(traits)
         record_id = records.insert(
             uow.connection,
             key,
             traits,
-            clean(traits),
+            cleaned,
             event_id=event_id,
             now=uow.now,
             source_updated_at=source_updated_at,
         )
-        relink(uow, app, [record_id], event_id)
+        link_new(uow, app, record_id, cleaned, event_id)
         return FeedResult(record_id, FeedOutcome.CREATED)
     if known.state is RecordState.SUBSUMED:
         raise Conflict("the identifier was merged into another one of its domain", "PID-3")

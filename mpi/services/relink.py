@@ -24,6 +24,21 @@ LEFT_TO_OTHERS = frozenset({"suspected-overlay"})
 """Kinds of task that are not a matter of the partition and stay open when it has nothing to say of them."""
 
 
+def link_new(uow: UnitOfWork, app: MpiApplication, record_id: int, cleaned: Cleaned, event_id: int) -> None:
+    """Link a record that was just created. One that resembles nobody is a person by itself, at little cost."""
+    keys = blocking_rules.keys(cleaned)
+    blocking.lock(uow.connection, keys)
+    blocking.add(uow.connection, record_id, keys)
+    kept = _score_candidates(uow, app, record_id, cleaned, keys)
+    if kept:
+        pairs.add(uow.connection, kept, uow.now)
+        _relink_component(uow, app, {record_id}, event_id, new=record_id)
+        return
+    alone = links.Assignment(record_id, record_id, None, "alone", {})
+    links.assign(uow.connection, [alone], event_id=event_id, by=uow.caller.label, now=uow.now)
+    announce(uow, app, [record_id], "person.changed", event_id)
+
+
 def relink(
     uow: UnitOfWork, app: MpiApplication, changed: Sequence[int], event_id: int, *, rescore: bool = True
 ) -> None:
@@ -36,49 +51,64 @@ def relink(
     """
     seeds = set(changed)
     if rescore:
-        for record in records.by_ids(uow.connection, changed):
-            seeds |= _rescore(uow, app, record)
-    members = _lock_component(uow, seeds)
-    component = _Component.of(uow, members)
+        for record, cleaned in records.with_cleaned(uow.connection, changed):
+            seeds |= _rescore(uow, app, record, cleaned)
+    moved = _relink_component(uow, app, seeds, event_id)
+    if rescore and not moved:
+        persons = {record.person_id for record in records.by_ids(uow.connection, changed)}
+        announce(uow, app, persons, "person.updated", event_id)
+
+
+def _relink_component(
+    uow: UnitOfWork, app: MpiApplication, seeds: Iterable[int], event_id: int, new: int | None = None
+) -> set[int]:
+    """Partition everything connected to the seeds; returns the persons who gained or lost a record."""
+    component = _Component.of(_lock_component(uow, seeds))
     decided = component.partition(uow, app)
-    moved = _write_links(uow, component, decided, event_id)
+    moved = _write_links(uow, component, decided, event_id, new)
     _write_tasks(uow, component, decided, event_id)
     if moved:
         announce(uow, app, moved, "person.changed", event_id)
-    elif rescore:
-        announce(uow, app, {r.person_id for r in members if r.id in seeds}, "person.updated", event_id)
+    return moved
 
 
-def _rescore(uow: UnitOfWork, app: MpiApplication, record: Record) -> set[int]:
-    """Find and weigh the record's candidates; returns everyone it was or is connected to by a pair."""
-    cleaned = records.cleaned_by_ids(uow.connection, [record.id])[record.id]
+def _score_candidates(
+    uow: UnitOfWork, app: MpiApplication, record_id: int, cleaned: Cleaned, keys: Sequence[int]
+) -> list[pairs.ScoredPair]:
+    """Find and weigh those who share a key; the pairs that link or ask are kept."""
+    found = blocking.candidates(uow.connection, record_id, keys)
+    scores = score_many(cleaned, [other for _, _, other in found], app.model)
+    return [
+        pairs.ScoredPair(
+            pairs.ordered(record_id, other_id), weighed.weight_bits, evidence_json.to_json(weighed), app.model.version
+        )
+        for (other_id, _, other), weighed in zip(found, scores, strict=True)
+        if is_edge(weighed, cleaned, other, app.model)
+    ]
+
+
+def _rescore(uow: UnitOfWork, app: MpiApplication, record: Record, cleaned: Cleaned) -> set[int]:
+    """Weigh a known record's pairs again; returns everyone it was or is connected to by a pair."""
     keys = blocking_rules.keys(cleaned) if record.is_active else ()
     former_keys = blocking.keys_of(uow.connection, record.id)
     blocking.lock(uow.connection, {*keys, *former_keys})
     if set(keys) != set(former_keys):
         blocking.replace(uow.connection, record.id, keys)
     connected = pairs.neighbours(uow.connection, record.id)
-    found = blocking.candidates(uow.connection, record.id, keys)
-    scores = score_many(cleaned, [other for _, _, other in found], app.model)
-    kept = [
-        pairs.ScoredPair(
-            pairs.ordered(record.id, other_id), weighed.weight_bits, evidence_json.to_json(weighed), app.model.version
-        )
-        for (other_id, _, other), weighed in zip(found, scores, strict=True)
-        if is_edge(weighed, cleaned, other, app.model)
-    ]
-    if kept or connected:
-        pairs.replace_for(uow.connection, record.id, kept, uow.now)
+    kept = _score_candidates(uow, app, record.id, cleaned, keys)
+    if connected:
+        pairs.remove(uow.connection, record.id)
+    pairs.add(uow.connection, kept, uow.now)
     return connected.union(*(scored.pair for scored in kept))
 
 
-def _lock_component(uow: UnitOfWork, seeds: Iterable[int]) -> list[Record]:
+def _lock_component(uow: UnitOfWork, seeds: Iterable[int]) -> list[tuple[Record, Cleaned]]:
     """All records connected to the seeds, locked, and still the whole component once they are."""
     locked: set[int] = set()
     while True:
         ids = set(pairs.component(uow.connection, seeds))
         if ids <= locked:
-            return records.by_ids(uow.connection, locked)
+            return records.with_cleaned(uow.connection, sorted(locked))
         records.lock_rows(uow.connection, ids - locked)
         locked |= ids
 
@@ -90,7 +120,7 @@ class _Component:
     Attributes:
         all: active, subsumed and withdrawn ones, by id.
         active: by key.
-        cleaned: of the active ones, by id.
+        cleaned: of all, by id.
         survivor: for each subsumed record, the active one that stands for it.
     """
 
@@ -100,8 +130,9 @@ class _Component:
     survivor: dict[int, int]
 
     @classmethod
-    def of(cls, uow: UnitOfWork, members: Iterable[Record]) -> _Component:
-        by_id = {record.id: record for record in members}
+    def of(cls, members: Iterable[tuple[Record, Cleaned]]) -> _Component:
+        cleaned = {record.id: form for record, form in members}
+        by_id = {record.id: record for record, _ in members}
         active = {record.key: record for record in by_id.values() if record.is_active}
         survivor = {}
         for record in by_id.values():
@@ -110,7 +141,6 @@ class _Component:
                 standing = by_id[standing.merged_into]
             if record.state is RecordState.SUBSUMED and standing.is_active:
                 survivor[record.id] = standing.id
-        cleaned = records.cleaned_by_ids(uow.connection, [r.id for r in active.values()])
         return cls(by_id, active, cleaned, survivor)
 
     def partition(self, uow: UnitOfWork, app: MpiApplication) -> Partition:
@@ -138,11 +168,12 @@ class _Component:
         return [record, *(self.all[i] for i, standing in self.survivor.items() if standing == record.id)]
 
 
-def _write_links(uow: UnitOfWork, component: _Component, decided: Partition, event_id: int) -> set[int]:
+def _write_links(
+    uow: UnitOfWork, component: _Component, decided: Partition, event_id: int, new: int | None
+) -> set[int]:
     """Move the records whose person or grade changed; returns the persons who gained or lost a record."""
     assignments: list[links.Assignment] = []
     moved: set[int] = set()
-    known = links.linked(uow.connection, component.all)
     for person in decided.persons:
         together = [r for key in person for r in component.following(component.active[key])]
         founder = min(record.id for record in together)
@@ -150,18 +181,16 @@ def _write_links(uow: UnitOfWork, component: _Component, decided: Partition, eve
             membership = decided.members[key]
             grade = str(membership.grade) if membership.evidence else None
             for record in component.following(component.active[key]):
-                unchanged = record.person_id == founder and record.grade == grade
-                if unchanged and record.id in known:
+                if record.person_id == founder and record.grade == grade and record.id != new:
                     continue
-                if record.person_id != founder or record.id not in known:
+                if record.person_id != founder or record.id == new:
                     moved |= {record.person_id, founder}
                 assignments.append(_assignment(component, record, founder, grade, membership))
     for record in component.all.values():
-        if record.state is RecordState.WITHDRAWN and record.person_id != record.id:
+        if record.state is RecordState.WITHDRAWN:
             moved |= {record.person_id, record.id}
-            assignments.append(links.Assignment(record.id, record.id, None, "withdrawn", {}))
-        elif record.state is RecordState.WITHDRAWN:
-            moved.add(record.id)
+            if record.person_id != record.id:
+                assignments.append(links.Assignment(record.id, record.id, None, "withdrawn", {}))
     links.assign(uow.connection, assignments, event_id=event_id, by=uow.caller.label, now=uow.now)
     return moved
 
@@ -204,16 +233,15 @@ def _write_tasks(uow: UnitOfWork, component: _Component, decided: Partition, eve
 def announce(uow: UnitOfWork, app: MpiApplication, persons: Iterable[int], kind: str, event_id: int) -> None:
     """Publish what some persons are now: their active identifiers, none for one that was taken into another."""
     wanted = sorted(set(persons))
-    members = records.by_persons(uow.connection, wanted)
+    members = records.keys_of_persons(uow.connection, wanted)
     for person_id in wanted:
-        active = [r for r in members if r.person_id == person_id and r.is_active]
         uow.publish(
             kind,
             f"person/{person_id}",
             {
                 "person_id": person_id,
                 "regional_id": regional_id(person_id),
-                "records": [[r.key.domain, r.key.local_id] for r in active],
+                "records": [[key.domain, key.local_id] for key in members.get(person_id, ())],
                 "event_id": event_id,
             },
         )

@@ -41,6 +41,11 @@ def keys_of(connection: Connection, record_id: int) -> list[int]:
 def replace(connection: Connection, record_id: int, keys: Sequence[int]) -> None:
     """Find the record under these keys from now on; no keys: it is not found any more."""
     connection.execute(_DELETE, {"record_id": record_id})
+    add(connection, record_id, keys)
+
+
+def add(connection: Connection, record_id: int, keys: Sequence[int]) -> None:
+    """Find a new record under these keys."""
     if keys:
         connection.execute(_INSERT, {"record_id": record_id, "keys": list(set(keys))})
 

@@ -31,44 +31,36 @@ class Assignment:
     model: str | None = None
 
 
+_CLOSE = text("UPDATE link SET valid_to = :now WHERE record_id = ANY(:ids) AND valid_to IS NULL")
+_OPEN = text(
+    """
+    WITH given AS (
+        SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:persons AS bigint[]), CAST(:grades AS text[]),
+            CAST(:hows AS text[]), CAST(:evidence AS text[])) AS t(record_id, person_id, grade, how, evidence)
+    ), moved AS (
+        UPDATE record r SET person_id = g.person_id, grade = g.grade, updated_at = :now
+        FROM given g WHERE r.id = g.record_id AND (r.person_id, r.grade) IS DISTINCT FROM (g.person_id, g.grade)
+    )
+    INSERT INTO link (record_id, person_id, grade, how, evidence, event_id, linked_by, valid_from)
+    SELECT record_id, person_id, grade, how, CAST(evidence AS jsonb), :event_id, :by, :now FROM given
+    """
+)
+
+
 def assign(connection: Connection, assignments: Iterable[Assignment], *, event_id: int, by: str, now: datetime) -> None:
     """Move records to persons: the former link ends, the new one begins, at the same moment."""
-    rows = [
-        {
-            "record_id": a.record_id,
-            "person_id": a.person_id,
-            "grade": a.grade,
-            "how": a.how,
-            "evidence": json_text(dict(a.evidence)),
-            "model": a.model,
-            "event_id": event_id,
-            "by": by,
-            "now": now,
-        }
-        for a in assignments
-    ]
+    rows = list(assignments)
     if not rows:
         return
-    connection.execute(text("UPDATE link SET valid_to = :now WHERE record_id = :record_id AND valid_to IS NULL"), rows)
-    connection.execute(
-        text(
-            "INSERT INTO link (record_id, person_id, grade, how, evidence, model, event_id, linked_by, valid_from)"
-            " VALUES (:record_id, :person_id, :grade, :how, CAST(:evidence AS jsonb), :model, :event_id, :by, :now)"
-        ),
-        rows,
-    )
-    connection.execute(
-        text("UPDATE record SET person_id = :person_id, grade = :grade, updated_at = :now WHERE id = :record_id"),
-        rows,
-    )
-
-
-def linked(connection: Connection, record_ids: Iterable[int]) -> set[int]:
-    """Those of some records that have a link in force (a record just created has none yet)."""
-    rows = connection.execute(
-        text("SELECT record_id FROM link WHERE record_id = ANY(:ids) AND valid_to IS NULL"), {"ids": list(record_ids)}
-    )
-    return {row.record_id for row in rows}
+    connection.execute(_CLOSE, {"ids": [a.record_id for a in rows], "now": now})
+    columns = {
+        "ids": [a.record_id for a in rows],
+        "persons": [a.person_id for a in rows],
+        "grades": [a.grade for a in rows],
+        "hows": [a.how for a in rows],
+        "evidence": [json_text(dict(a.evidence)) for a in rows],
+    }
+    connection.execute(_OPEN, {**columns, "event_id": event_id, "by": by, "now": now})
 
 
 @dataclass(frozen=True, slots=True)

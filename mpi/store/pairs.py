@@ -34,7 +34,7 @@ class ScoredPair:
     model: str
 
 
-_UPSERT = text(
+_INSERT = text(
     """
     INSERT INTO scored_pair (record_a, record_b, weight_bits, evidence, model, scored_at)
     VALUES (:a, :b, :weight_bits, CAST(:evidence AS jsonb), :model, :now)
@@ -42,12 +42,13 @@ _UPSERT = text(
 )
 
 
-def replace_for(connection: Connection, record_id: int, pairs: Iterable[ScoredPair], now: datetime) -> None:
-    """Replace the scored pairs of a record."""
-    connection.execute(
-        text("DELETE FROM scored_pair WHERE record_a = :id OR record_b = :id"),
-        {"id": record_id},
-    )
+def remove(connection: Connection, record_id: int) -> None:
+    """Forget the scored pairs of a record."""
+    connection.execute(text("DELETE FROM scored_pair WHERE record_a = :id OR record_b = :id"), {"id": record_id})
+
+
+def add(connection: Connection, pairs: Iterable[ScoredPair], now: datetime) -> None:
+    """Keep scored pairs."""
     rows = [
         {
             "a": found.pair[0],
@@ -60,7 +61,7 @@ def replace_for(connection: Connection, record_id: int, pairs: Iterable[ScoredPa
         for found in pairs
     ]
     if rows:
-        connection.execute(_UPSERT, rows)
+        connection.execute(_INSERT, rows)
 
 
 _COMPONENT = text(

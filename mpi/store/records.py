@@ -62,41 +62,49 @@ def by_ins(connection: Connection, ins: str, oid: str) -> list[Record]:
     return [_record(row) for row in connection.execute(_BY_INS, {"ins": ins, "oid": oid})]
 
 
+_NAMES = """names AS (
+        INSERT INTO record_name (part, name, record_id) SELECT t.p, t.n, written.id
+        FROM written, unnest(CAST(:parts AS text[]), CAST(:names AS text[])) AS t(p, n)
+    )"""
+_VERSION = """versions AS (
+        INSERT INTO record_version (record_id, version, event_id, valid_from, source_updated_at, traits)
+        SELECT id, version, :event_id, :now, CAST(:source_updated_at AS timestamptz), CAST(:traits AS jsonb)
+        FROM written
+    )"""
 _INSERT = text(
-    """
-    INSERT INTO record (id, domain, local_id, state, merged_into, person_id, grade, version, traits, cleaned, ins,
-        ins_oid, identity_status, birth_date, sex, source_updated_at, created_at, updated_at)
-    SELECT n, :domain, :local_id, :state, CAST(:merged_into AS bigint), coalesce(CAST(:person_id AS bigint), n), NULL,
-        1, CAST(:traits AS jsonb), CAST(:cleaned AS jsonb), :ins, :ins_oid, :identity_status,
-        :birth_date, :sex, CAST(:source_updated_at AS timestamptz), :now, :now
-    FROM nextval(pg_get_serial_sequence('record', 'id')) AS n
-    RETURNING id
-    """
-)
-_UPDATE = text(
-    """
-    UPDATE record SET version = version + 1, traits = CAST(:traits AS jsonb), cleaned = CAST(:cleaned AS jsonb),
-        ins = :ins, ins_oid = :ins_oid, identity_status = :identity_status,
-        birth_date = :birth_date, sex = :sex, updated_at = :now,
-        source_updated_at = CAST(:source_updated_at AS timestamptz)
-    WHERE id = :id RETURNING version
+    f"""
+    WITH written AS (
+        INSERT INTO record (id, domain, local_id, state, merged_into, person_id, grade, version, traits, cleaned, ins,
+            ins_oid, identity_status, birth_date, sex, source_updated_at, created_at, updated_at)
+        SELECT n, :domain, :local_id, :state, CAST(:merged_into AS bigint), coalesce(CAST(:person_id AS bigint), n),
+            NULL, 1, CAST(:traits AS jsonb), CAST(:cleaned AS jsonb), :ins, :ins_oid, :identity_status, :birth_date,
+            :sex, CAST(:source_updated_at AS timestamptz), :now, :now
+        FROM nextval(pg_get_serial_sequence('record', 'id')) AS n
+        RETURNING id, version
+    ), {_NAMES}, {_VERSION}
+    SELECT id FROM written
     """
 )
 _NAMES_DELETE = text("DELETE FROM record_name WHERE record_id = :id")
-_NAMES_INSERT = text(
-    "INSERT INTO record_name (part, name, record_id) SELECT p, n, :id"
-    " FROM unnest(CAST(:parts AS text[]), CAST(:names AS text[])) AS t(p, n)"
-)
-_VERSION = text(
-    """
-    INSERT INTO record_version (record_id, version, event_id, valid_from, source_updated_at, traits)
-    VALUES (:record_id, :version, :event_id, :now, CAST(:source_updated_at AS timestamptz), CAST(:traits AS jsonb))
+_UPDATE = text(
+    f"""
+    WITH written AS (
+        UPDATE record SET version = version + 1, traits = CAST(:traits AS jsonb), cleaned = CAST(:cleaned AS jsonb),
+            ins = :ins, ins_oid = :ins_oid, identity_status = :identity_status,
+            birth_date = :birth_date, sex = :sex, updated_at = :now,
+            source_updated_at = CAST(:source_updated_at AS timestamptz)
+        WHERE id = :id RETURNING id, version
+    ), {_NAMES}, {_VERSION}
+    SELECT id FROM written
     """
 )
 
 
 def _traits_columns(traits: Traits, cleaned: Cleaned, source_updated_at: datetime | None) -> dict[str, Any]:
+    names = sorted(search_names(traits))
     return {
+        "parts": [part for part, _ in names],
+        "names": [name for _, name in names],
         "traits": traits_json.dumps(traits),
         "cleaned": traits_json.json_text(cleaned.to_json()),
         "ins": traits.ins,
@@ -121,7 +129,6 @@ def insert(
     merged_into: Record | None = None,
 ) -> int:
     """Create a record, founder of its own person unless it is born subsumed; returns its id."""
-    columns = _traits_columns(traits, cleaned, source_updated_at)
     record_id: int = connection.execute(
         _INSERT,
         {
@@ -130,12 +137,11 @@ def insert(
             "state": str(state),
             "merged_into": merged_into.id if merged_into else None,
             "person_id": merged_into.person_id if merged_into else None,
+            "event_id": event_id,
             "now": now,
-            **columns,
+            **_traits_columns(traits, cleaned, source_updated_at),
         },
     ).scalar_one()
-    _write_names(connection, record_id, traits)
-    _write_version(connection, record_id, 1, event_id, now, columns)
     return record_id
 
 
@@ -150,34 +156,9 @@ def update(
     source_updated_at: datetime | None,
 ) -> None:
     """Replace the traits of a record and keep the former ones as a version."""
-    columns = _traits_columns(traits, cleaned, source_updated_at)
-    version: int = connection.execute(_UPDATE, {"id": record_id, "now": now, **columns}).scalar_one()
     connection.execute(_NAMES_DELETE, {"id": record_id})
-    _write_names(connection, record_id, traits)
-    _write_version(connection, record_id, version, event_id, now, columns)
-
-
-def _write_names(connection: Connection, record_id: int, traits: Traits) -> None:
-    names = search_names(traits)
-    if names:
-        parts, texts = zip(*sorted(names), strict=True)
-        connection.execute(_NAMES_INSERT, {"id": record_id, "parts": list(parts), "names": list(texts)})
-
-
-def _write_version(
-    connection: Connection, record_id: int, version: int, event_id: int, now: datetime, columns: dict[str, Any]
-) -> None:
-    connection.execute(
-        _VERSION,
-        {
-            "record_id": record_id,
-            "version": version,
-            "event_id": event_id,
-            "now": now,
-            "traits": columns["traits"],
-            "source_updated_at": columns["source_updated_at"],
-        },
-    )
+    columns = _traits_columns(traits, cleaned, source_updated_at)
+    connection.execute(_UPDATE, {"id": record_id, "event_id": event_id, "now": now, **columns}).scalar_one()
 
 
 def version_of(connection: Connection, record_id: int, version: int) -> tuple[Traits, datetime | None]:
@@ -189,6 +170,27 @@ def version_of(connection: Connection, record_id: int, version: int) -> tuple[Tr
     if row is None:
         raise KeyError((record_id, version))
     return traits_json.from_json(row.traits), row.source_updated_at
+
+
+_WITH_CLEANED = text(f"SELECT {_COLUMNS}, r.cleaned FROM record r WHERE r.id = ANY(:ids) ORDER BY r.id")
+_KEYS_OF_PERSONS = text(
+    "SELECT person_id, domain, local_id FROM record WHERE person_id = ANY(:persons) AND state = 'active'"
+    " ORDER BY domain, local_id"
+)
+
+
+def with_cleaned(connection: Connection, ids: Iterable[int]) -> list[tuple[Record, Cleaned]]:
+    """Records with their matching forms, in order of id."""
+    rows = connection.execute(_WITH_CLEANED, {"ids": list(ids)})
+    return [(_record(row), Cleaned.from_json(row.cleaned)) for row in rows]
+
+
+def keys_of_persons(connection: Connection, persons: Iterable[int]) -> dict[int, list[RecordKey]]:
+    """The active records of some persons by name, in order."""
+    found: dict[int, list[RecordKey]] = {}
+    for row in connection.execute(_KEYS_OF_PERSONS, {"persons": list(persons)}):
+        found.setdefault(row.person_id, []).append(RecordKey(row.domain, row.local_id))
+    return found
 
 
 def set_state(
@@ -231,9 +233,7 @@ def lock_rows(connection: Connection, ids: Iterable[int]) -> None:
 
 def all_links(connection: Connection) -> Iterator[tuple[str, str, int]]:
     """Domain, local id and person of every active record, streamed in a stable order."""
-    streaming = connection.execution_options(yield_per=5000)
-    rows = streaming.execute(
-        text("SELECT domain, local_id, person_id FROM record WHERE state = 'active' ORDER BY domain, local_id")
-    )
+    query = text("SELECT domain, local_id, person_id FROM record WHERE state = 'active' ORDER BY domain, local_id")
+    rows = connection.execute(query, execution_options={"yield_per": 5000})
     for row in rows:
         yield row.domain, row.local_id, row.person_id

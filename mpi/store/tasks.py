@@ -118,11 +118,10 @@ class TaskRow:
 
 def all_tasks(connection: Connection) -> Iterator[TaskRow]:
     """Every task, streamed in order of id."""
-    rows = connection.execution_options(yield_per=5000).execute(
-        text(
-            "SELECT t.id, t.kind, t.state, a.domain, a.local_id, b.domain, b.local_id, t.weight_bits"
-            " FROM task t JOIN record a ON a.id = t.record_a JOIN record b ON b.id = t.record_b ORDER BY t.id"
-        )
+    query = text(
+        "SELECT t.id, t.kind, t.state, a.domain, a.local_id, b.domain, b.local_id, t.weight_bits"
+        " FROM task t JOIN record a ON a.id = t.record_a JOIN record b ON b.id = t.record_b ORDER BY t.id"
     )
+    rows = connection.execute(query, execution_options={"yield_per": 5000})
     for row in rows:
         yield TaskRow(*row)
