@@ -19,15 +19,23 @@ from ihe.http import HttpRequest
 from ihe.outbox import Dispatcher, Subscriber
 from ihe.serving import Pipeline
 from ihe.transaction import Endpoint, discover, refuse_shared_bindings
-from ihe.unit_of_work import Database
+from ihe.unit_of_work import Database, UnitOfWork
+from ihe.values import PatientId
 from mpi.api import Directory
 from mpi.application import MpiApplication
 from mpi.domain.default_models import default_french
 from mpi.domain.grades import LinkPolicy
 from region.metrics import Metrics
-from region.region_table import RegionTable
+from region.region_table import RegionTable, RegionTableError
 from web import json_api
 from web.application import WebApplication
+from xds.application import XdsApplication, load_value_sets
+from xds.domain.imaging_sources import ImagingSource, ImagingSources
+from xds.ports import Person
+from xds.services.registry import Registry
+from xds.services.repository import Repository
+from xds.services.studies import Studies
+from xds.store.content import BlobStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,7 @@ class Service:
     database: Database
     mpi: MpiApplication
     directory: Directory
+    xds: XdsApplication
     endpoints: tuple[Endpoint, ...]
     pipeline: Pipeline
     metrics: Metrics
@@ -60,6 +69,7 @@ class Service:
 def build_service(
     database_url: str,
     table: RegionTable,
+    content: BlobStore,
     *,
     policy: LinkPolicy | None = None,
     pool_size: int = 20,
@@ -68,6 +78,7 @@ def build_service(
     """Wire the service over a migrated database.
 
     Args:
+        content: where documents are kept.
         pool_size: connections kept open; the threads that serve need one each.
 
     Raises:
@@ -77,12 +88,14 @@ def build_service(
     database = Database(engine)
     mpi = MpiApplication(table, default_french(), policy or LinkPolicy.calibrated())
     directory = Directory(mpi)
+    xds = _xds(table, IndexDirectory(directory), content)
     endpoints = (*discover("mpi.transactions", "xds.transactions"), *json_api.ENDPOINTS)
     refuse_shared_bindings(endpoints)
     metrics = Metrics(engine)
     applications: dict[str, Any] = {
         "mpi": mpi,
-        "web": WebApplication(mpi),
+        "xds": xds,
+        "web": WebApplication(mpi, xds),
     }
     pipeline = Pipeline(database, applications, metrics.observe)
     return Service(
@@ -91,6 +104,7 @@ def build_service(
         database=database,
         mpi=mpi,
         directory=directory,
+        xds=xds,
         endpoints=endpoints,
         pipeline=pipeline,
         metrics=metrics,
@@ -98,6 +112,42 @@ def build_service(
         dispatcher=Dispatcher(engine, subscribers),
         authenticate_http=_http_caller,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class IndexDirectory:
+    """The index in the shape that the registry asks for (``xds.ports.PatientDirectory``)."""
+
+    index: Directory
+
+    def resolve(self, uow: UnitOfWork, patient_id: PatientId) -> Person | None:
+        """The person that the identifier designates, or ``None``."""
+        found = self.index.resolve(uow, patient_id)
+        return None if found is None else Person(found.regional_id, found.identifiers)
+
+    def knows_authority(self, patient_id: PatientId) -> bool:
+        """Whether the authority is a domain of the region."""
+        return self.index.knows_authority(patient_id)
+
+
+def _xds(table: RegionTable, directory: IndexDirectory, content: BlobStore) -> XdsApplication:
+    repository_id = table.region.repository_unique_id
+    if repository_id is None:
+        raise RegionTableError(["the regional domain needs a repository_unique_id, under which documents are kept"])
+    registry = Registry(directory, load_value_sets())
+    site_ids = {d.code: d.repository_unique_id for d in table if d.repository_unique_id is not None}
+    sources = ImagingSources(
+        ImagingSource(
+            site=domain.code,
+            name=domain.name,
+            patient_authority=domain.oid,
+            pacs_url=domain.pacs_url,
+            location_uid=domain.imaging_source_id,
+            accession_authority=domain.accession_authority,
+        )
+        for domain in table.establishments
+    )
+    return XdsApplication(registry, Repository(registry, content, repository_id, site_ids), Studies(directory, sources))
 
 
 def _hl7v2_caller(table: RegionTable) -> Callable[[Message, Peer], Caller]:

@@ -20,6 +20,7 @@ from region.region_table import RegionTable, RegionTableError, load_region
 from region.server import Listening, supervise
 from region.server import serve as listen
 from region.settings import Settings
+from xds.store.content import DiskContent
 
 _DATABASE = "traitdunion"
 
@@ -57,7 +58,8 @@ def service(settings: Settings) -> Iterator[Service]:
 
 
 def _build(settings: Settings, url: str) -> Service:
-    return build_service(url, region_table(settings), policy=_policy(settings), pool_size=settings.threads + 5)
+    content = DiskContent(content_folder(settings))
+    return build_service(url, region_table(settings), content, policy=_policy(settings), pool_size=settings.threads + 5)
 
 
 def region_table(settings: Settings) -> RegionTable:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mpi.application import MpiApplication
+from xds.application import XdsApplication
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,3 +13,4 @@ class WebApplication:
     """What region's bootstrap hands to the web package."""
 
     mpi: MpiApplication
+    xds: XdsApplication

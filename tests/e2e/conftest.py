@@ -16,6 +16,7 @@ import uvicorn
 from region.bootstrap import Service, build_service
 from region.region_table import RegionTable, load_region
 from region.server import Listening, http_app
+from xds.store.content import DiskContent
 
 REGION = Path(__file__).resolve().parents[2] / "fixtures" / "region.toml"
 
@@ -42,10 +43,10 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def running(database_url: str) -> Iterator[Running]:
+def running(database_url: str, tmp_path: Path) -> Iterator[Running]:
     """A service with nothing in it."""
     table = load_region(REGION)
-    service = build_service(database_url, table)
+    service = build_service(database_url, table, DiskContent(tmp_path / "documents"))
     listening = Listening("127.0.0.1", free_port(), free_port(), threads=8)
     config = uvicorn.Config(
         http_app(service, listening), host="127.0.0.1", port=listening.http_port, log_config=None, access_log=False
