@@ -17,7 +17,7 @@ TRUTH_COLUMNS = ("person", "family", "delivery", "homonym_of", "parents", "kinds
 """Columns of ground truth: the person's number; lineage; multiple birth; the person whose name and birth date
 were copied; father's and mother's numbers; what was done to the record, separated by ``|``."""
 
-BLOCK_ROWS = 40_000
+BLOCK_ROWS = 20_000
 """Rows are shuffled within blocks of this size, so that memory does not grow with the population."""
 
 
