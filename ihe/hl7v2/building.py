@@ -2,10 +2,13 @@
 
 A field is given as its repetitions; a repetition as one value or as its components; a component as one
 value or as its sub-components. Plain text is always a value and is escaped; parts taken from a message that
-was read keep their spelling, but for control characters. Empty parts at the end are not written."""
+was read keep their spelling unless it holds control characters, which would break the message. Empty parts
+at the end are not written.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from ihe.hl7v2.charset import UTF_8, Charset, can_write, encode
@@ -15,6 +18,9 @@ from ihe.hl7v2.er7 import Component, Field, Message, Repetition, Segment
 ComponentValue = str | None | Component | Sequence[str | None]
 RepetitionValue = str | None | Component | Repetition | Sequence[ComponentValue]
 FieldValue = RepetitionValue | Field
+
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class SegmentBuilder:
@@ -85,14 +91,14 @@ def build_message(
     return Message(encode(text, charset, "".join(delimiters)).decode(charset.codec), charset)
 
 
+def _keeps_spelling(part: Segment | Field | Repetition | Component, delimiters: Delimiters) -> bool:
+    return part.delimiters == delimiters and _CONTROLS.search(part.raw) is None
+
+
 def _line(segment: SegmentBuilder | Segment, delimiters: Delimiters) -> str:
-    return delimiters.without_controls(_spelling(segment, delimiters))
-
-
-def _spelling(segment: SegmentBuilder | Segment, delimiters: Delimiters) -> str:
     if isinstance(segment, SegmentBuilder):
         return segment.render(delimiters)
-    if segment.delimiters == delimiters:
+    if _keeps_spelling(segment, delimiters):
         return segment.raw
     copy = SegmentBuilder(segment.name)
     for number in range(3 if segment.name == "MSH" else 1, segment.field_count + 1):
@@ -103,7 +109,7 @@ def _spelling(segment: SegmentBuilder | Segment, delimiters: Delimiters) -> str:
 def _repetition(value: FieldValue, delimiters: Delimiters) -> str:
     if value is None or isinstance(value, (str, Component)):
         return _component(value, delimiters)
-    if isinstance(value, (Field, Repetition)) and value.delimiters == delimiters:
+    if isinstance(value, (Field, Repetition)) and _keeps_spelling(value, delimiters):
         return value.raw
     if isinstance(value, Field):
         return delimiters.repetition.join([_repetition(each, delimiters) for each in value.repetitions])
@@ -119,7 +125,7 @@ def _component(value: ComponentValue, delimiters: Delimiters) -> str:
     if value is None:
         return ""
     if isinstance(value, Component):
-        if value.delimiters == delimiters:
+        if _keeps_spelling(value, delimiters):
             return value.raw
         value = value.subcomponents
     texts = [delimiters.escaped(each) if each else "" for each in value]

@@ -78,13 +78,6 @@ class Delimiters(NamedTuple):
             return value
         return needs_escape.sub(lambda found: replacements[found.group()], value)
 
-    def without_controls(self, text: str) -> str:
-        """ER7 text with every control character escaped, which a careless sender did not do."""
-        if _CONTROLS.search(text) is None:
-            return text
-        _, replacements = _escapes(self)
-        return _CONTROLS.sub(lambda found: replacements[found.group()], text)
-
     def unescaped(self, text: str, codec: str = "utf-8") -> str:
         """The value that ER7 text stands for.
 
@@ -98,8 +91,6 @@ class Delimiters(NamedTuple):
 
 
 STANDARD = Delimiters()
-
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def _is_delimiter(char: str) -> bool:
