@@ -34,6 +34,12 @@ def key_texts(cleaned: Cleaned) -> set[str]:
         low, high = (month, day) if month <= day else (day, month)
         date = f"{year}-{low}-{high}"
         default = cleaned.is_default_date
+        if cleaned.phone:
+            found.add(f"dp:{date}:{cleaned.phone}")
+        if cleaned.street:
+            found.add(
+                f"ds:{date}:{cleaned.postal}:{cleaned.street.split(' ')[0]}:{sound(cleaned.street.split(' ')[-1])}"
+            )
         for family in families:
             found.add(f"df:{date}:{sound(family) if default else _head(sound(family))}")
         for given in givens:

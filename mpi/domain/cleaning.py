@@ -138,9 +138,17 @@ def clean(traits: Traits) -> Cleaned:
     used_given, _ = _name(traits.used_given_name, family=False)
     if not given or not (given == first or given.startswith(first + " ")):
         given = _with_first(first, given)
-    date = traits.birth_date or _NO_DATE
+    date = traits.birth_date
+    if date is None or (date.year <= _LAST_PLACEHOLDER_YEAR and (date.month, date.day) in _NEW_YEAR):
+        date = _NO_DATE
     sex = traits.sex.value if traits.sex in (Sex.MALE, Sex.FEMALE) else ""
-    nir = matricules.parse(traits.ins) if traits.ins and traits.ins_oid else None
+    nir = None
+    if traits.ins and traits.ins_oid and traits.ins_oid not in matricules.NOBODYS:
+        nir = matricules.parse(traits.ins)
+    ins_own = nir is not None and _agrees(nir, sex, date)
+    place = canonical(traits.birth_place_code) if traits.birth_place_code else ""
+    if not place and nir is not None and ins_own:
+        place = canonical(nir.place)
     return Cleaned(
         family=family,
         used_family=used_family if used_family != family else "",
@@ -152,15 +160,12 @@ def clean(traits: Traits) -> Cleaned:
         month=date.month or 0,
         day=date.day or 0,
         interpreted=traits.birth_date_interpreted,
-        place=canonical(traits.birth_place_code) if traits.birth_place_code else "",
+        place=place,
         ins=nir.number if nir else "",
         ins_oid=str(traits.ins_oid) if nir else "",
         qualified=nir is not None and traits.has_qualified_ins,
         validated=traits.identity_status.is_validated,
-        ins_own=nir is not None
-        and (not sex or nir.sex in (None, sex))
-        and (date is _NO_DATE or nir.year == date.year % 100)
-        and (nir.month is None or date.month in (None, nir.month)),
+        ins_own=ins_own,
         phone=_phone(traits.phone) if traits.phone else "",
         email=_email(traits.email) if traits.email else "",
         street=_street(traits.address) if traits.address else "",
@@ -176,6 +181,18 @@ def clean(traits: Traits) -> Cleaned:
 
 
 _NO_DATE = PartialDate(1)
+_LAST_PLACEHOLDER_YEAR = 1901
+_NEW_YEAR = ((1, 1), (None, None))
+"""A first of January of 1900 or 1901 is what systems write for "no date"."""
+
+
+def _agrees(nir: matricules.Nir, sex: str, date: PartialDate) -> bool:
+    """Whether a matricule can be that of someone of this sex and birth date."""
+    if sex and nir.sex not in (None, sex):
+        return False
+    if date is _NO_DATE:
+        return True
+    return nir.year == date.year % 100 and (nir.month is None or date.month in (None, nir.month))
 
 
 def _name(text: str | None, *, family: bool) -> tuple[str, bool]:

@@ -14,9 +14,9 @@ from typing import NamedTuple
 from rapidfuzz.distance import OSA, JaroWinkler
 
 from mpi.domain.cleaning import Cleaned
-from mpi.domain.facts import given_name_bits, is_epicene, name_sex, surname_surprisal
+from mpi.domain.facts import given_name_bits, is_epicene, surname_surprisal
 from mpi.domain.names_fr import core, joined, parts, same_person_name
-from mpi.domain.phonetics_fr import sound
+from mpi.domain.phonetics_fr import sound, spelling
 from mpi.domain.places import department, is_country, is_renamed
 
 KNOWN_SURNAME_BITS = 16.5
@@ -45,17 +45,18 @@ class Given(IntEnum):
     MISSING = 0
     LIST = 1
     FIRST = 2
-    FIRST_ONLY = 3
+    USED = 3
     PREFIX = 4
     LISTED = 5
     DIMINUTIVE = 6
     MISSPELT = 7
-    CLOSE = 8
+    SPELLING = 8
     INITIAL = 9
     CROSSED = 10
-    COMPOUND_CONFLICT = 11
-    SIMILAR = 12
-    DIFFERENT = 13
+    LISTS_CONFLICT = 11
+    COMPOUND_CONFLICT = 12
+    SIMILAR = 13
+    DIFFERENT = 14
 
 
 GIVEN_DIFFERS = frozenset({Given.COMPOUND_CONFLICT, Given.SIMILAR, Given.DIFFERENT})
@@ -111,16 +112,22 @@ class Ins(IntEnum):
 
 
 class Contact(IntEnum):
-    """Agreement of phone, e-mail and address, read in the light of the given names."""
+    """Agreement of phone, e-mail and address, read in the light of the given names.
+
+    "Personal" is an e-mail address; mobile numbers are often a parent's.
+    """
 
     MISSING = 0
-    PHONE_AND_ADDRESS = 1
-    PHONE = 2
-    ADDRESS = 3
-    AREA = 4
-    DIFFERENT = 5
-    HOUSEHOLD = 6
-    NOT_HOUSEHOLD = 7
+    PERSONAL_AND_ADDRESS = 1
+    PERSONAL = 2
+    PHONE_AND_ADDRESS = 3
+    PHONE = 4
+    ADDRESS = 5
+    AREA = 6
+    DIFFERENT = 7
+    HOUSEHOLD_PERSONAL = 8
+    HOUSEHOLD = 9
+    NOT_HOUSEHOLD = 10
 
 
 class Origin(IntEnum):
@@ -247,75 +254,103 @@ def compare_given(first_a: str, given_a: str, used_a: str, first_b: str, given_b
         return Given.MISSING, ""
     words_a, words_b = given_a.split(" "), given_b.split(" ")
     if first_a == first_b or joined(first_a) == joined(first_b):
-        count_a, count_b = first_a.count(" ") + 1, first_b.count(" ") + 1
-        rest_a, rest_b = words_a[count_a:], words_b[count_b:]
-        name = max(first_a, first_b)
-        if not rest_a or not rest_b:
-            return Given.FIRST, name
-        if all(x == y or _misspelt(x, y) for x, y in zip(rest_a, rest_b, strict=False)):
-            return Given.LIST, name
-        return (Given.FIRST if set(rest_a) & set(rest_b) else Given.FIRST_ONLY), name
+        return _compare_lists(words_a, first_a, words_b, first_b), max(first_a, first_b)
     if used := {used_a, first_a} & {used_b, first_b} - {""}:
-        return Given.LISTED, min(used)
+        return Given.USED, min(used)
     if first_a and first_b:
-        level = _compound(words_a, first_a.count(" ") + 1, words_b, first_b.count(" ") + 1)
+        level = _compare_words(words_a, first_a, words_b, first_b)
         if level:
-            return level, (_shorter(first_a, first_b) if level < Given.COMPOUND_CONFLICT else "")
-        if listed := {first_a} & set(words_b) | {first_b} & set(words_a):
-            return Given.LISTED, min(listed)
+            return level, (_shorter(first_a, first_b) if level < Given.INITIAL else "")
     best = min(relate_given(one, other) for one in (first_a, used_a) if one for other in (first_b, used_b) if other)
-    return best, (_commoner_given(first_a or used_a, first_b or used_b) if best < Given.COMPOUND_CONFLICT else "")
+    return best, (_commoner_given(first_a or used_a, first_b or used_b) if best < Given.INITIAL else "")
 
 
-def _compound(words_a: list[str], count_a: int, words_b: list[str], count_b: int) -> int:
-    """PREFIX when one first name begins the other, COMPOUND_CONFLICT when they part after a common word, else 0."""
-    shortest = min(count_a, count_b)
-    longest = max(count_a, count_b)
-    if longest == 1:
-        return 0
+def _compare_lists(words_a: list[str], first_a: str, words_b: list[str], first_b: str) -> Given:
+    """Level of two lists that begin with the same first name."""
+    rest_a, rest_b = words_a[first_a.count(" ") + 1 :], words_b[first_b.count(" ") + 1 :]
+    if not rest_a or not rest_b:
+        return Given.FIRST
+    if all(x == y or _misspelt(x, y) for x, y in zip(rest_a, rest_b, strict=False)):
+        return Given.LIST
+    if any(x == y or _misspelt(x, y) for x in rest_a for y in rest_b):
+        return Given.FIRST
+    return Given.LISTS_CONFLICT
+
+
+def _compare_words(words_a: list[str], first_a: str, words_b: list[str], first_b: str) -> int:
+    """Level of two different first names, by the words they are made of and the lists they stand in; 0: no relation."""
+    head_a, head_b = first_a.split(" "), first_b.split(" ")
+    if _are_initials(head_a, head_b):
+        return Given.INITIAL
+    if len(head_a) > 1 or len(head_b) > 1:
+        return _compare_compounds(words_a, head_a, words_b, head_b)
+    if first_a in words_b and first_b in words_a:
+        # Each bears the other's name further back in the list: so do twins.
+        return Given.COMPOUND_CONFLICT
+    if first_a in words_b or first_b in words_a:
+        longer, shorter = (words_b, words_a) if first_a in words_b else (words_a, words_b)
+        # A list of its own that goes on differently is another person's.
+        return Given.LISTED if all(word in longer for word in shorter) else Given.COMPOUND_CONFLICT
+    return 0
+
+
+def _compare_compounds(words_a: list[str], head_a: list[str], words_b: list[str], head_b: list[str]) -> int:
+    shortest, longest = min(len(head_a), len(head_b)), max(len(head_a), len(head_b))
     if words_a[:shortest] == words_b[:shortest]:
         rest = list(zip(words_a[shortest:longest], words_b[shortest:longest], strict=False))
         if shortest < longest and all(x == y or _misspelt(x, y) for x, y in rest):
             return Given.PREFIX
-        longer, listed = (words_a, words_b) if count_a > count_b else (words_b, words_a)
+        longer, listed = (words_a, words_b) if len(head_a) > len(head_b) else (words_b, words_a)
         if shortest == 1 and set(longer[:longest]) <= set(listed):
             return Given.LISTED
         return Given.COMPOUND_CONFLICT
-    if not set(words_a[:count_a]) & set(words_b[:count_b]):
-        return 0
-    if words_a[:count_a][::-1] == words_b[:count_b] or min(count_a, count_b) == 1:
+    if set(head_a) & set(head_b):
+        if head_a[::-1] == head_b or shortest == 1:
+            return Given.LISTED
+        if not all(x == y or _misspelt(x, y) for x, y in zip(head_a, head_b, strict=False)):
+            return Given.COMPOUND_CONFLICT
+        return Given.MISSPELT
+    if shortest == 1 and (head_a[0] in words_b or head_b[0] in words_a):
         return Given.LISTED
-    if all(x == y or _misspelt(x, y) for x, y in zip(words_a[:count_a], words_b[:count_b], strict=False)):
-        return 0
-    return Given.COMPOUND_CONFLICT
+    return 0
+
+
+def _are_initials(head_a: list[str], head_b: list[str]) -> bool:
+    """Whether one first name abbreviates the other: ``J PIERRE``, ``JP``, ``P``."""
+    if len(head_a) == len(head_b):
+        short = [(x, y) for x, y in zip(head_a, head_b, strict=True) if x != y]
+        return all(min(len(x), len(y)) == 1 and x[0] == y[0] for x, y in short)
+    for one, other in ((head_a, head_b), (head_b, head_a)):
+        if len(one) == 1 and len(other) > 1 and one[0] == "".join(word[0] for word in other):
+            return True
+    return False
 
 
 @lru_cache(maxsize=1 << 18)
 def relate_given(one: str, other: str) -> int:
-    """Level of two different first names alone: DIMINUTIVE, MISSPELT, CLOSE, INITIAL, SIMILAR, DIFFERENT (or FIRST)."""
-    if joined(one) == joined(other):
+    """Level of two first names alone: FIRST, DIMINUTIVE, MISSPELT, SPELLING, INITIAL, SIMILAR or DIFFERENT."""
+    whole_one, whole_other = joined(one), joined(other)
+    if whole_one == whole_other:
         return Given.FIRST
     if same_person_name(one, other):
         return Given.DIMINUTIVE
-    whole_one, whole_other = joined(one), joined(other)
     shorter = min(len(whole_one), len(whole_other))
     if shorter == 1:
         return Given.INITIAL if whole_one[0] == whole_other[0] else Given.DIFFERENT
+    if spelling(whole_one) == spelling(whole_other):
+        return Given.SPELLING
+    # In names of up to four letters a second edit leaves nothing in common.
     edits = OSA.distance(whole_one, whole_other, score_cutoff=2)
+    near = edits <= (2 if shorter >= 5 else 1)
     alike = sound(one) == sound(other)
-    both_known = _known_given(one) and _known_given(other)
-    if both_known:
-        if alike and edits <= 2 and name_sex(one) == name_sex(other):
-            return Given.CLOSE
-        return Given.SIMILAR if edits <= 2 or alike else Given.DIFFERENT
-    if (edits == 1 and shorter >= 3) or (alike and edits <= 2 and shorter >= 3):
+    if _known_given(one) and _known_given(other):
+        return Given.SIMILAR if near or alike else Given.DIFFERENT
+    if (edits == 1 and shorter >= 3) or (alike and edits <= 2 and shorter >= 3) or (edits == 2 and shorter >= 6):
         return Given.MISSPELT
-    if edits == 2 and shorter >= 6:
-        return Given.CLOSE
-    if alike or edits <= 2:
+    if alike or near:
         return Given.SIMILAR
     if shorter >= 3 and (whole_one.startswith(whole_other) or whole_other.startswith(whole_one)):
-        return Given.CLOSE
+        return Given.SIMILAR
     return Given.DIFFERENT
 
 
@@ -337,7 +372,7 @@ def compare_birth(a: Cleaned, b: Cleaned) -> int:
         if not a.month or not b.month:
             return Birth.SAME_YEAR
         if not a.day or not b.day:
-            return Birth.SAME_MONTH if a.month == b.month else Birth.TWO_PARTS
+            return Birth.SAME_MONTH if a.month == b.month else Birth.DIFFERENT
         if default_a or default_b:
             return Birth.DEFAULT_YEAR
         if a.day == b.month and a.month == b.day:
@@ -395,9 +430,9 @@ def compare_ins(a: Cleaned, b: Cleaned) -> int:
     if a.ins == b.ins:
         if a.qualified and b.qualified:
             return Ins.SAME_QUALIFIED
-        if a.qualified or b.qualified:
-            return Ins.SAME_HALF_QUALIFIED
-        return Ins.SAME if a.ins_own and b.ins_own else Ins.SAME_BORROWED
+        if not (a.ins_own and b.ins_own):
+            return Ins.SAME_BORROWED
+        return Ins.SAME_HALF_QUALIFIED if a.qualified or b.qualified else Ins.SAME
     if a.qualified and b.qualified:
         return Ins.DIFFERENT_QUALIFIED
     return Ins.DIFFERENT if a.ins_own and b.ins_own else Ins.MISSING
@@ -405,13 +440,18 @@ def compare_ins(a: Cleaned, b: Cleaned) -> int:
 
 def compare_contact(a: Cleaned, b: Cleaned, given_differs: bool) -> int:
     """Level of phone, e-mail and address together."""
-    phone = bool(a.phone and a.phone == b.phone) or bool(a.email and a.email == b.email)
+    phone = bool(a.phone and a.phone == b.phone)
+    personal = bool(a.email and a.email == b.email)
     address = bool(a.street and a.postal == b.postal and same_street(a.street, b.street))
     if given_differs:
+        if personal:
+            return Contact.HOUSEHOLD_PERSONAL
         if phone or address:
             return Contact.HOUSEHOLD
         known = (a.phone and b.phone) or (a.street and b.street)
         return Contact.NOT_HOUSEHOLD if known else Contact.MISSING
+    if personal:
+        return Contact.PERSONAL_AND_ADDRESS if address else Contact.PERSONAL
     if phone:
         return Contact.PHONE_AND_ADDRESS if address else Contact.PHONE
     if address:
@@ -451,7 +491,7 @@ def compare_equal(one: int, other: int) -> int:
 @lru_cache(maxsize=1 << 17)
 def _misspelt(one: str, other: str) -> bool:
     """Whether two given names are one name written differently."""
-    return relate_given(one, other) in (Given.MISSPELT, Given.CLOSE, Given.FIRST)
+    return relate_given(one, other) in (Given.MISSPELT, Given.SPELLING, Given.FIRST)
 
 
 def _known_surname(name: str) -> bool:

@@ -20,42 +20,43 @@ def default_french() -> MatchModel:
         name="French regional, set by hand",
         levels={
             "family": _levels(
-                (0.86, 1.5e-4, 1.0),  # SAME
-                (0.05, 1.5e-4, 1.0),  # USED
-                (0.03, 1.0e-4, 0.7),  # PART
-                (0.025, 8.0e-5, 0.6),  # MISSPELT
-                (0.004, 3.0e-4, 0.3),  # CLOSE
-                (0.006, 4.0e-4, 0.3),  # NEAR
-                (0.008, 1.0e-6),  # CROSSED
-                (0.025, 0.95),  # DIFFERENT_USED_POSSIBLE
-                (0.004, 0.95),  # DIFFERENT
+                (0.93, 1.5e-4, 1.0),  # SAME
+                (0.015, 1.0e-4, 1.0),  # USED
+                (0.004, 5.0e-5, 0.7),  # PART
+                (0.030, 8.0e-5, 0.6),  # MISSPELT
+                (0.001, 3.0e-4, 0.3),  # CLOSE
+                (0.002, 2.0e-4, 0.3),  # NEAR
+                (0.005, 3.0e-7),  # CROSSED
+                (0.008, 0.95),  # DIFFERENT_USED_POSSIBLE
+                (0.001, 0.95),  # DIFFERENT
             ),
             "given": _levels(
-                (0.50, 2.0e-3, 1.0),  # LIST
-                (0.30, 8.0e-3, 1.0),  # FIRST
-                (0.01, 8.0e-3, 1.0),  # FIRST_ONLY
-                (0.05, 3.0e-3, 0.8),  # PREFIX
-                (0.04, 8.0e-3, 0.7),  # LISTED
-                (0.01, 1.0e-3, 0.3),  # DIMINUTIVE
-                (0.03, 5.0e-4, 0.4),  # MISSPELT
-                (0.01, 2.0e-3, 0.3),  # CLOSE
-                (0.004, 0.05),  # INITIAL
-                (0.008, 1.0e-2),  # CROSSED
-                (0.0015, 0.02),  # COMPOUND_CONFLICT
-                (0.0015, 0.02),  # SIMILAR
-                (0.010, 0.95),  # DIFFERENT
+                (0.23, 2.0e-3, 1.0),  # LIST
+                (0.70, 7.8e-3, 1.0),  # FIRST
+                (0.006, 1.0e-3, 0.7),  # USED
+                (0.002, 1.0e-3, 0.7),  # PREFIX
+                (0.008, 4.0e-3, 0.6),  # LISTED
+                (0.003, 4.0e-4, 0.3),  # DIMINUTIVE
+                (0.025, 4.0e-4, 0.4),  # MISSPELT
+                (0.003, 2.0e-4, 0.4),  # SPELLING
+                (0.002, 0.05),  # INITIAL
+                (0.5, 0.5),  # CROSSED
+                (0.0005, 6.0e-3, 1.0),  # LISTS_CONFLICT
+                (0.001, 0.02),  # COMPOUND_CONFLICT
+                (0.002, 0.01),  # SIMILAR
+                (0.004, 0.95),  # DIFFERENT
             ),
             "birth": _levels(
-                (0.93, 3.2e-5),  # SAME
-                (0.01, 1.5e-4),  # SAME_DEFAULT
-                (0.005, 1.0e-3),  # SAME_MONTH
+                (0.95, 3.0e-5),  # SAME
+                (0.009, 1.0e-4),  # SAME_DEFAULT
+                (0.002, 1.0e-3),  # SAME_MONTH
                 (0.005, 1.2e-2),  # SAME_YEAR
-                (0.01, 5.0e-4),  # DEFAULT_YEAR
-                (0.008, 2.0e-5),  # SWAPPED
-                (0.025, 1.0e-3),  # ONE_DIGIT
-                (0.002, 3.0e-5),  # CENTURY
-                (0.008, 3.0e-3),  # TWO_PARTS
-                (0.004, 0.97),  # DIFFERENT
+                (0.005, 5.0e-4),  # DEFAULT_YEAR
+                (0.003, 1.5e-5),  # SWAPPED
+                (0.015, 1.0e-3),  # ONE_DIGIT
+                (0.0002, 3.0e-5),  # CENTURY
+                (0.002, 3.0e-3),  # TWO_PARTS
+                (0.0008, 0.97),  # DIFFERENT
             ),
             "sex": _levels(
                 (0.992, 0.5),  # SAME
@@ -63,11 +64,11 @@ def default_french() -> MatchModel:
                 (0.005, 0.5),  # DIFFERENT
             ),
             "place": _levels(
-                (0.94, 0.035, 0.8),  # SAME
-                (0.95, 0.02, 0.5),  # COUNTRY
-                (0.5, 0.05),  # RENAMED
-                (0.02, 0.12),  # DEPARTMENT
-                (0.02, 0.80),  # DIFFERENT
+                (0.93, 0.035, 0.8),  # SAME
+                (0.05, 2.5e-3),  # COUNTRY
+                (0.002, 5.0e-4),  # RENAMED
+                (0.010, 0.12),  # DEPARTMENT
+                (0.005, 0.80),  # DIFFERENT
             ),
             "ins": _levels(
                 (0.97, 1.0e-8),  # SAME_QUALIFIED
@@ -78,13 +79,16 @@ def default_french() -> MatchModel:
                 (0.02, 1.0),  # DIFFERENT
             ),
             "contact": _levels(
-                (0.35, 1.5e-5),  # PHONE_AND_ADDRESS
-                (0.20, 4.0e-5),  # PHONE
-                (0.15, 3.0e-5),  # ADDRESS
-                (0.15, 0.04),  # AREA
-                (0.15, 0.96),  # DIFFERENT
+                (0.20, 3.0e-6),  # PERSONAL_AND_ADDRESS
+                (0.08, 3.0e-6),  # PERSONAL
+                (0.14, 3.0e-5),  # PHONE_AND_ADDRESS
+                (0.04, 3.0e-5),  # PHONE
+                (0.37, 1.0e-4),  # ADDRESS
+                (0.035, 0.04),  # AREA
+                (0.135, 0.96),  # DIFFERENT
+                (0.5, 0.1),  # HOUSEHOLD_PERSONAL
                 (0.5, 0.5),  # HOUSEHOLD
-                (0.5, 0.5),  # NOT_HOUSEHOLD
+                (0.3, 0.5),  # NOT_HOUSEHOLD
             ),
             "mother": _levels((0.95, 2.0e-3), (0.05, 0.998)),
             "rank": _levels((0.95, 0.5), (0.01, 0.5)),

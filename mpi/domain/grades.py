@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from mpi.domain.cleaning import Cleaned
-from mpi.domain.comparison import Birth, Family, Given, Ins, Place, SexLevel
+from mpi.domain.comparison import FIELDS, Birth, Contact, Family, Given, Ins, Place, SexLevel
 from mpi.domain.model import MatchModel, units
 from mpi.domain.scoring import PairScore
-from mpi.domain.vetoes import NEVER, Veto
+from mpi.domain.vetoes import RELATIVES, Circumstance, Veto, circumstances
 
 
 class Grade(StrEnum):
@@ -67,38 +67,55 @@ class LinkPolicy:
         return all(grade in self.by_domain.get(domain, self.automatic) for domain in domains)
 
 
-CONTRADICTING = frozenset(
-    {Veto.TWINS, Veto.SIBLINGS, Veto.PARENT, Veto.BIRTH_RANK, Veto.GIVEN, Veto.DIFFERENT_INS, Veto.INS_CONTRADICTED}
-)
-"""Vetoes that speak for two persons; the others only say that proof is missing."""
-
-_RELATIVES = frozenset({Veto.TWINS, Veto.SIBLINGS, Veto.PARENT, Veto.BIRTH_RANK, Veto.GIVEN})
-
-
 def grade_of(pair: PairScore, a: Cleaned, b: Cleaned, model: MatchModel) -> Grade | None:
     """The grade of a pair, whatever the policy; ``None`` when it is not even worth a task."""
-    vetoes = frozenset(pair.vetoes)
-    if vetoes & NEVER:
+    return grade_from(pair.levels, circumstances(a, b), pair.vetoes, pair.weight_units, model)
+
+
+def grade_from(
+    levels: tuple[int, ...], found_circumstances: int, vetoes: tuple[Veto, ...], weight_units: int, model: MatchModel
+) -> Grade | None:
+    """The grade of a pair from its levels, circumstances, vetoes and weight in 1/256 bit."""
+    if Veto.DIFFERENT_INS in vetoes:
         return None
-    if not vetoes and is_certain(pair, a, b):
+    if Veto.INS_CONTRADICTED in vetoes:
+        return Grade.POSSIBLE
+    if not vetoes and is_certain(levels, found_circumstances):
         return Grade.CERTAIN
-    if vetoes == {Veto.INS_CONTRADICTED} or (Veto.INS_CONTRADICTED in vetoes):
-        return Grade.POSSIBLE
-    if not vetoes and pair.weight_units >= units(model.thresholds.automatic):
+    wanted = model.thresholds
+    if (not vetoes and weight_units >= units(wanted.automatic)) or (
+        # Rare enough names are support themselves: no chance homonym is to be expected among all inhabitants.
+        vetoes == (Veto.UNSUPPORTED,) and levels[_BIRTH] == Birth.SAME and weight_units >= units(wanted.unsupported)
+    ):
         return Grade.PROBABLE
-    if pair.weight_units >= units(model.thresholds.possible) and not (vetoes & _RELATIVES):
-        return Grade.POSSIBLE
-    return None
+    if weight_units < units(wanted.possible):
+        return None
+    if not is_task_worthy(levels, vetoes):
+        return None
+    return Grade.POSSIBLE
 
 
-def is_certain(pair: PairScore, a: Cleaned, b: Cleaned) -> bool:
+_FIELD_NAMES = tuple(FIELDS)
+_GIVEN, _BIRTH, _INS, _CONTACT = (_FIELD_NAMES.index(name) for name in ("given", "birth", "ins", "contact"))
+
+
+def is_task_worthy(levels: tuple[int, ...], vetoes: tuple[Veto, ...]) -> bool:
+    """Whether a person should be asked in spite of the vetoes: relatives are no question without something personal."""
+    personal = levels[_CONTACT] == Contact.HOUSEHOLD_PERSONAL or levels[_INS] in (Ins.SAME_HALF_QUALIFIED, Ins.SAME)
+    if personal:
+        return True
+    if any(veto in RELATIVES for veto in vetoes):
+        return False
+    return not (Veto.TWINS in vetoes and (levels[_GIVEN] == Given.DIFFERENT or Veto.SEX in vetoes))
+
+
+def is_certain(levels: tuple[int, ...], found_circumstances: int) -> bool:
     """Equal qualified INS, or equal strict traits with birthplace, both checked on a document."""
-    family, given, birth, sex, place, ins = pair.levels[:6]
+    family, given, birth, sex, place, ins = levels[:6]
     if ins == Ins.SAME_QUALIFIED:
         return True
     return (
-        a.validated
-        and b.validated
+        bool(found_circumstances & Circumstance.BOTH_VALIDATED)
         and family == Family.SAME
         and given in (Given.LIST, Given.FIRST)
         and birth == Birth.SAME

@@ -14,6 +14,8 @@ INS_NIR = "1.2.250.1.213.1.4.8"
 INS_NIA = "1.2.250.1.213.1.4.9"
 INS_TEST = "1.2.250.1.213.1.4.10"
 INS_DEMO = "1.2.250.1.213.1.4.11"
+NOBODYS = frozenset({INS_TEST, INS_DEMO})
+"""Authorities whose matricules many records share for tests and demonstrations: evidence of nothing."""
 
 _SHAPE = re.compile(r"^[1-478]\d{4}(?:\d{2}|2[AB])\d{6}$")
 

@@ -54,13 +54,15 @@ class Thresholds:
     Attributes:
         automatic: from here a pair without a veto is ``probable``.
         possible: from here it is a task.
+        unsupported: from here a pair is ``probable`` although only name, given name, sex and birth date agree.
         cohesion: the least average weight between all records of two groups that may be joined.
         margin: by how much the best person must be ahead of the second-best.
         prior: weight at which a pair is as likely one person as two.
     """
 
-    automatic: float = 29.0
+    automatic: float = 31.5
     possible: float = 21.0
+    unsupported: float = 33.0
     cohesion: float = 18.0
     margin: float = 4.0
     prior: float = 20.0

@@ -13,13 +13,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mpi.domain.cleaning import Cleaned
-from mpi.domain.grades import CONTRADICTING, Grade, LinkPolicy, grade_of
+from mpi.domain.comparison import Given, compare_given
+from mpi.domain.grades import Grade, LinkPolicy, grade_of
 from mpi.domain.identity import RecordKey
 from mpi.domain.model import MatchModel, units
 from mpi.domain.scoring import PairScore, score
-from mpi.domain.vetoes import Veto
+from mpi.domain.vetoes import CONTRADICTING, EXPLAINABLE, Veto
 
 Pair = tuple[RecordKey, RecordKey]
+_BORNE = frozenset(
+    {Given.LIST, Given.FIRST, Given.USED, Given.LISTED, Given.MISSPELT, Given.SPELLING, Given.DIMINUTIVE}
+)
 CAP_BITS = 40.0
 """Beyond this a weight says nothing more; one strong pair must not outvote the other members."""
 
@@ -237,17 +241,41 @@ class _Decider:
         """Number of pairs and average weight (capped) between two groups; ``None`` when they may not be joined."""
         if self._apart(one, other):
             return None
-        total = 0
+        total = explained = 0
         cap = units(CAP_BITS)
         for i in self.groups[one]:
             for j in self.groups[other]:
                 pair = self._score(i, j)
-                if any(veto in CONTRADICTING for veto in pair.vetoes):
+                if not self._is_compatible(i, j, (one, other)):
                     return None
+                if any(veto in CONTRADICTING for veto in pair.vetoes):
+                    explained += 1
+                    continue
                 total += max(min(pair.weight_units, cap), -cap)
-        count = len(self.groups[one]) * len(self.groups[other])
+        count = len(self.groups[one]) * len(self.groups[other]) - explained
+        if not count:
+            return None
         average = total / count
         return (count, average) if average >= units(self.model.thresholds.cohesion) else None
+
+    def _is_explained(self, i: int, j: int, groups: tuple[int, ...]) -> bool:
+        """Whether a third record of the groups bears the given names of both and contradicts neither."""
+        for k in (index for group in groups for index in self.groups[group]):
+            if k in (i, j):
+                continue
+            links = (self._score(i, k), self._score(j, k))
+            if any(veto in CONTRADICTING for link in links for veto in link.vetoes):
+                continue
+            if self._bears(k, i) and self._bears(k, j):
+                return True
+        return False
+
+    def _bears(self, k: int, i: int) -> bool:
+        a, b = self.records[k].cleaned, self.records[i].cleaned
+        level, _ = compare_given(a.first, a.given, a.used_given, b.first, b.given, b.used_given)
+        if level in _BORNE:
+            return True
+        return self._score(k, i).levels[1] == Given.CROSSED
 
     def _is_ambiguous(
         self,
@@ -270,19 +298,23 @@ class _Decider:
                 continue
             (left,) = set(groups) - shared
             (right,) = set(rival_groups) - shared
-            if self._contradict(left, right):
+            (between_both,) = shared
+            if self._contradict(left, right, between_both):
                 return True
         return False
 
-    def _contradict(self, one: int, other: int) -> bool:
+    def _contradict(self, one: int, other: int, between: int) -> bool:
+        """Whether two groups speak against each other, in spite of what a third group between them explains."""
         if self._apart(one, other):
             return True
         return any(
-            veto in CONTRADICTING
-            for i in self.groups[one]
-            for j in self.groups[other]
-            for veto in self._score(i, j).vetoes
+            not self._is_compatible(i, j, (one, other, between)) for i in self.groups[one] for j in self.groups[other]
         )
+
+    def _is_compatible(self, i: int, j: int, groups: tuple[int, ...]) -> bool:
+        """Whether two records do not contradict each other, or a record of the groups explains why they seem to."""
+        against = [veto for veto in self._score(i, j).vetoes if veto in CONTRADICTING]
+        return not against or (all(veto in EXPLAINABLE for veto in against) and self._is_explained(i, j, groups))
 
     def _ask(self, kind: TaskKind, one: int, other: int) -> None:
         pair = pair_of(self.records[one].key, self.records[other].key)

@@ -51,3 +51,33 @@ def sound(name: str) -> str:
     for pattern, replacement in _REWRITES:
         code = pattern.sub(replacement, code)
     return code or name[:1]
+
+
+_SPELLINGS = (
+    ("PH", "F"),
+    ("TH", "T"),
+    ("CH", "5"),
+    ("H", ""),
+    ("Y", "I"),
+    ("CQ", "K"),
+    ("CK", "K"),
+    ("QU", "K"),
+    ("CA", "KA"),
+    ("CO", "KO"),
+    ("CL", "KL"),
+    ("CR", "KR"),
+    ("5R", "KR"),
+    ("Z", "S"),
+    ("EPANE", "EPAN"),
+    ("EFANE", "EFAN"),
+)
+_DOUBLED = re.compile(r"(.)\1+")
+
+
+@lru_cache(maxsize=1 << 17)
+def spelling(name: str) -> str:
+    """A much closer code: equal only for spellings of one name (MATHIEU, MATTHIEU; CATHERINE, KATHERINE)."""
+    code = _DOUBLED.sub(r"\1", name)
+    for old, new in _SPELLINGS:
+        code = code.replace(old, new)
+    return _DOUBLED.sub(r"\1", code)

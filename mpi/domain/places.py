@@ -36,6 +36,8 @@ _FORMER = {
 }
 """Departments of Algeria, Morocco and Tunisia before independence, with the country written today."""
 _PARIS_REGION = frozenset({"75", "77", "78", "91", "92", "93", "94", "95"})
+RENAMED_HEADS = _PARIS_REGION | {"96", "20", "2A", "2B"}
+"""First two characters of the codes that :func:`is_renamed` can be about, one side at least."""
 
 
 @lru_cache(maxsize=1 << 16)

@@ -1,12 +1,14 @@
 """What forbids an automatic link whatever the weight, and what has been noticed about a pair.
 
 ``NEVER`` keeps two records apart for good (only a steward's "same" overrules it); all others turn a link into
-a task for a person, when the weight is worth one.
+a task for a person, when the weight is worth one. The rules see levels and circumstances only, so that the
+bulk linker asks them once for each combination.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import IntFlag, StrEnum
+from functools import lru_cache
 
 from mpi.domain.cleaning import Cleaned
 from mpi.domain.comparison import (
@@ -21,10 +23,17 @@ from mpi.domain.comparison import (
     Place,
     SexLevel,
 )
+from mpi.domain.facts import name_sex
 
-_SAME_FAMILY = frozenset({Family.SAME, Family.USED, Family.PART, Family.MISSPELT})
+_SAME_FAMILY = frozenset({Family.SAME, Family.USED, Family.PART, Family.MISSPELT, Family.CLOSE})
+_OTHER_FAMILY = frozenset({Family.DIFFERENT, Family.DIFFERENT_USED_POSSIBLE})
 _SAME_BIRTH = frozenset({Birth.SAME, Birth.SAME_DEFAULT})
-_SAME_FIRST = frozenset({Given.LIST, Given.FIRST, Given.FIRST_ONLY})
+_WEAK_BIRTH = frozenset({Birth.SAME_DEFAULT, Birth.SAME_MONTH, Birth.SAME_YEAR, Birth.DEFAULT_YEAR})
+_SAME_FIRST = frozenset({Given.LIST, Given.FIRST, Given.LISTS_CONFLICT})
+_TWIN_LIKE = frozenset({Given.LISTED, Given.DIMINUTIVE, Given.INITIAL})
+_PERSONAL = frozenset({Contact.PERSONAL_AND_ADDRESS, Contact.PERSONAL})
+_CONTACT = _PERSONAL | {Contact.PHONE_AND_ADDRESS, Contact.PHONE, Contact.ADDRESS}
+_SAME_INS = frozenset({Ins.SAME_QUALIFIED, Ins.SAME_HALF_QUALIFIED, Ins.SAME})
 
 
 class Veto(StrEnum):
@@ -34,18 +43,41 @@ class Veto(StrEnum):
     INS_CONTRADICTED = "equal qualified INS, but the traits contradict it"
     ATTRIBUTE = "an identity attribute forbids automatic links"
     UNNAMED = "a name is a placeholder or missing"
+    UNDATED = "a birth date is missing"
     TWINS = "same family and birth date, different given names: twins"
     SIBLINGS = "same family, different given names and birth dates: relatives"
+    GIVEN = "the given names differ"
+    LISTS = "the further given names contradict each other: homonyms"
     PARENT = "same names, birth dates a generation apart: parent and child"
     BIRTH_RANK = "two ranks of one multiple birth"
-    DEFAULT_DATE = "the birth date is a default and nothing else supports it"
-    SEX = "the sexes differ and the given name is not borne by both"
-    GIVEN = "the given names differ"
+    HOMONYMS = "same names and birth date, another birthplace and home: homonyms"
+    FAMILY = "the family names have nothing in common"
     BIRTH = "the birth dates differ"
+    DECADES = "the birth dates are decades apart"
+    DEFAULT_DATE = "the birth date is a default or partial and nothing else supports it"
+    SEX = "the sexes differ"
+    TWIN_LIKE = "the given names agree only in a way that those of twins may"
     UNSUPPORTED = "name, given name, sex and birth date alone are no proof"
 
 
 NEVER = frozenset({Veto.DIFFERENT_INS})
+RELATIVES = frozenset({Veto.SIBLINGS, Veto.GIVEN, Veto.PARENT, Veto.BIRTH_RANK})
+"""Vetoes that name a relative: with less than an equal matricule, mobile or e-mail not worth a task."""
+CONTRADICTING = RELATIVES | NEVER | {Veto.TWINS, Veto.LISTS, Veto.HOMONYMS, Veto.INS_CONTRADICTED}
+"""Vetoes that speak for two persons; the others only say that proof is missing."""
+EXPLAINABLE = frozenset({Veto.TWINS, Veto.SIBLINGS, Veto.GIVEN})
+"""Contradictions that a third record resolves when it bears the names of both."""
+
+
+class Circumstance(IntFlag):
+    """What the rules must know of a pair beside its levels."""
+
+    HELD = 1
+    UNNAMED = 2
+    GENERATION = 4
+    DECADE = 8
+    NAME_TELLS_SEX = 16
+    BOTH_VALIDATED = 32
 
 
 class Hint(StrEnum):
@@ -57,63 +89,115 @@ class Hint(StrEnum):
     DEFAULT_DATE = "a birth date is a default"
 
 
-def find_vetoes(a: Cleaned, b: Cleaned, pair: Agreement) -> tuple[Veto, ...]:
-    """All vetoes of a pair, in the order of :class:`Veto`; symmetric."""
-    found: list[Veto] = []
-    proven = pair.ins == Ins.SAME_QUALIFIED
-    given_differs = pair.given in GIVEN_DIFFERS
-    same_family = pair.family in _SAME_FAMILY
-    if pair.ins == Ins.DIFFERENT_QUALIFIED:
-        found.append(Veto.DIFFERENT_INS)
-    if proven and is_contradicted(pair):
-        found.append(Veto.INS_CONTRADICTED)
+def circumstances(a: Cleaned, b: Cleaned) -> int:
+    """The circumstances of a pair; symmetric."""
+    found = 0
     if a.held or b.held:
-        found.append(Veto.ATTRIBUTE)
-    if not proven and (a.unnamed or b.unnamed or pair.given == Given.MISSING or pair.family == Family.MISSING):
-        found.append(Veto.UNNAMED)
-    if same_family and given_differs:
-        found.append(Veto.TWINS if pair.birth in _SAME_BIRTH else Veto.SIBLINGS)
-    elif given_differs:
-        found.append(Veto.GIVEN)
-    if same_family and pair.given in _SAME_FIRST and pair.birth == Birth.DIFFERENT and abs(a.year - b.year) >= 14:
-        found.append(Veto.PARENT)
-    elif pair.birth == Birth.DIFFERENT and not proven:
-        found.append(Veto.BIRTH)
-    if pair.rank == Origin.DIFFERENT and pair.birth in _SAME_BIRTH:
-        found.append(Veto.BIRTH_RANK)
-    supported = is_supported(pair)
-    if (a.is_default_date or b.is_default_date) and not supported and not proven:
-        found.append(Veto.DEFAULT_DATE)
-    if pair.sex == SexLevel.DIFFERENT and not proven:
-        found.append(Veto.SEX)
-    if not supported:
-        found.append(Veto.UNSUPPORTED)
-    return tuple(found)
+        found |= Circumstance.HELD
+    if a.unnamed or b.unnamed:
+        found |= Circumstance.UNNAMED
+    apart = abs(a.year - b.year)
+    if apart >= 10:
+        found |= Circumstance.DECADE | (Circumstance.GENERATION if apart >= 14 else 0)
+    if name_sex(a.first) and name_sex(b.first):
+        found |= Circumstance.NAME_TELLS_SEX
+    if a.validated and b.validated:
+        found |= Circumstance.BOTH_VALIDATED
+    return int(found)
 
 
-def is_supported(pair: Agreement) -> bool:
-    """Whether something beside name, first name, sex and birth date agrees: birthplace, INS, contact, mother, list."""
-    return (
-        pair.place in (Place.SAME, Place.COUNTRY, Place.RENAMED)
-        or Ins.SAME_QUALIFIED <= pair.ins <= Ins.SAME
-        or Contact.PHONE_AND_ADDRESS <= pair.contact <= Contact.ADDRESS
-        or pair.mother == Origin.SAME
-        or pair.given == Given.LIST
+def find_vetoes(a: Cleaned, b: Cleaned, pair: Agreement) -> tuple[Veto, ...]:
+    """All vetoes of a pair; symmetric."""
+    return vetoes_of(pair.levels, circumstances(a, b))
+
+
+@lru_cache(maxsize=1 << 16)
+def vetoes_of(levels: tuple[int, ...], found_circumstances: int) -> tuple[Veto, ...]:
+    """The vetoes of levels and circumstances, in the order of :class:`Veto`."""
+    family, given, birth, sex, place, ins, contact, mother, rank, _ = levels
+    proven = ins == Ins.SAME_QUALIFIED
+    same_family, given_differs = family in _SAME_FAMILY, given in GIVEN_DIFFERS
+    same_birth, odd_birth = birth in _SAME_BIRTH, birth == Birth.DIFFERENT
+    known_ins = ins in _SAME_INS
+    strong = place == Place.SAME or known_ins or contact in _CONTACT or mother == Origin.SAME
+    generation = bool(found_circumstances & Circumstance.GENERATION)
+    parent = same_family and given in _SAME_FIRST and odd_birth and generation
+    rules = (
+        (Veto.DIFFERENT_INS, ins == Ins.DIFFERENT_QUALIFIED),
+        (Veto.INS_CONTRADICTED, proven and is_contradicted(family, given, birth, sex)),
+        (Veto.ATTRIBUTE, bool(found_circumstances & Circumstance.HELD)),
+        (
+            Veto.UNNAMED,
+            not proven
+            and (
+                bool(found_circumstances & Circumstance.UNNAMED) or given == Given.MISSING or family == Family.MISSING
+            ),
+        ),
+        (Veto.UNDATED, birth == Birth.MISSING and not proven),
+        (Veto.TWINS, same_family and given_differs and same_birth),
+        (Veto.SIBLINGS, same_family and given_differs and not same_birth),
+        (Veto.GIVEN, given_differs and not same_family),
+        (Veto.LISTS, given == Given.LISTS_CONFLICT and not known_ins),
+        (Veto.PARENT, parent),
+        (Veto.BIRTH_RANK, rank == Origin.DIFFERENT and same_birth),
+        (
+            Veto.HOMONYMS,
+            same_family
+            and birth == Birth.SAME
+            and place == Place.DIFFERENT
+            and contact in (Contact.AREA, Contact.DIFFERENT)
+            and not known_ins,
+        ),
+        (Veto.FAMILY, family in _OTHER_FAMILY and not proven),
+        (Veto.BIRTH, odd_birth and not parent and not proven),
+        (
+            Veto.DECADES,
+            not odd_birth and bool(found_circumstances & Circumstance.DECADE) and not known_ins,
+        ),
+        (Veto.DEFAULT_DATE, birth in _WEAK_BIRTH and not strong),
+        (Veto.SEX, not proven and _sex_counts(levels, found_circumstances, strong)),
+        (Veto.TWIN_LIKE, given in _TWIN_LIKE and not known_ins and contact not in _PERSONAL),
+        (Veto.UNSUPPORTED, not (strong or _is_supported(given, birth, place, contact))),
     )
+    return tuple(veto for veto, holds in rules if holds)
 
 
-def is_contradicted(pair: Agreement) -> bool:
+def _is_supported(given: int, birth: int, place: int, contact: int) -> bool:
+    """Whether something weaker joins name, first name, sex and birth date: a country, a list, the same town."""
+    if place in (Place.COUNTRY, Place.RENAMED) or given == Given.LIST:
+        return True
+    return contact == Contact.AREA and birth == Birth.SAME
+
+
+def _sex_counts(levels: tuple[int, ...], found_circumstances: int, strong: bool) -> bool:
+    """Whether a difference of sex forbids; not when all else agrees and the first name shows it as a slip."""
+    family, given, birth, sex = levels[:4]
+    if sex == SexLevel.DIFFERENT_EPICENE:
+        return True
+    slip = (
+        strong
+        and family == Family.SAME
+        and given in (Given.LIST, Given.FIRST)
+        and birth == Birth.SAME
+        and bool(found_circumstances & Circumstance.NAME_TELLS_SEX)
+    )
+    return sex == SexLevel.DIFFERENT and not slip
+
+
+def is_contradicted(family: int, given: int, birth: int, sex: int) -> bool:
     """Whether the traits say that an equal matricule was attached to another person by mistake."""
-    odd_family = pair.family in (Family.DIFFERENT, Family.DIFFERENT_USED_POSSIBLE)
-    odd_given = pair.given in GIVEN_DIFFERS
-    odd_birth = pair.birth == Birth.DIFFERENT
-    return odd_given or odd_birth or pair.sex == SexLevel.DIFFERENT or (odd_family and pair.birth not in _SAME_BIRTH)
+    return (
+        given in GIVEN_DIFFERS
+        or birth == Birth.DIFFERENT
+        or sex == SexLevel.DIFFERENT
+        or (family in _OTHER_FAMILY and birth not in _SAME_BIRTH)
+    )
 
 
 def find_hints(a: Cleaned, b: Cleaned, pair: Agreement) -> tuple[Hint, ...]:
     """What is worth telling a person about a pair."""
     found: list[Hint] = []
-    if pair.contact == Contact.HOUSEHOLD:
+    if pair.contact in (Contact.HOUSEHOLD, Contact.HOUSEHOLD_PERSONAL):
         found.append(Hint.HOUSEHOLD)
     if pair.family == Family.USED:
         found.append(Hint.USED_NAME)

@@ -1,0 +1,505 @@
+"""Many pairs at once: the levels, weights and vetoes of :mod:`mpi.domain.scoring` over columns.
+
+Same definition, same bits: names are compared once for each distinct pair of spellings, by the same functions;
+cheap tests only leave out pairs of spellings that those functions would call different. A test compares both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rapidfuzz.distance import OSA, JaroWinkler
+from rapidfuzz.process import cpdist
+
+from mpi.domain import places
+from mpi.domain.cleaning import Cleaned
+from mpi.domain.comparison import (
+    FIELDS,
+    GIVEN_DIFFERS,
+    Birth,
+    Contact,
+    Family,
+    Given,
+    Ins,
+    Origin,
+    Place,
+    SexLevel,
+    compare_family,
+    compare_given,
+    compare_mother,
+    compare_place,
+    same_street,
+)
+from mpi.domain.facts import is_epicene, name_sex
+from mpi.domain.grades import Grade, grade_from
+from mpi.domain.model import MatchModel, units
+from mpi.domain.names_fr import core, formal_names, joined, parts
+from mpi.domain.phonetics_fr import sound, spelling
+from mpi.domain.vetoes import Circumstance, Veto, vetoes_of
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+VETO_BIT = {veto: 1 << index for index, veto in enumerate(Veto)}
+GRADES = (Grade.CERTAIN, Grade.PROBABLE, Grade.POSSIBLE)
+NO_GRADE = 9
+_BLOOM_WORDS = 8
+_FAMILY, _GIVEN, _PLACE = (tuple(FIELDS).index(name) for name in ("family", "given", "place"))
+
+
+class _Vocabulary:
+    """Numbers for distinct values, 0 for the empty one."""
+
+    def __init__(self, empty: Hashable = "") -> None:
+        self.number: dict[Any, int] = {empty: 0}
+
+    def column(self, values: Iterable[Hashable]) -> Ints:
+        number = self.number
+        return np.array([number.setdefault(value, len(number)) for value in values], dtype=np.int64)
+
+    @property
+    def values(self) -> list[Any]:
+        return list(self.number)
+
+
+class Columns:
+    """Cleaned records as columns of numbers, with the distinct values they stand for."""
+
+    def __init__(self, records: Sequence[Cleaned]) -> None:
+        self.count = len(records)
+        families, givens = _Vocabulary(("", "")), _Vocabulary(("", "", ""))
+        self.family = families.column((r.family, r.used_family) for r in records)
+        self.given = givens.column((r.first, r.given, r.used_given) for r in records)
+        self.families: list[tuple[str, str]] = families.values
+        self.givens: list[tuple[str, str, str]] = givens.values
+        whole = _Vocabulary()
+        self.family_whole = whole.column(joined(r.family) for r in records)
+        self.first_whole = whole.column(joined(r.first) for r in records)
+        self.tells_sex = np.array([bool(name_sex(first)) for first, _, _ in self.givens])[self.given]
+        self.epicene = np.array([is_epicene(first) for first, _, _ in self.givens])[self.given]
+        self.sex = np.array([" MF".index(r.sex) if r.sex else 0 for r in records], dtype=np.int64)
+        self.year, self.month, self.day = (
+            np.array([getattr(r, part) for r in records], dtype=np.int64) for part in ("year", "month", "day")
+        )
+        self.default = np.array([r.is_default_date for r in records], dtype=bool)
+        place = _Vocabulary()
+        self.place = place.column(r.place for r in records)
+        self.places: list[str] = place.values
+        department = _Vocabulary()
+        self.department = department.column(places.department(code) for code in self.places)[self.place]
+        self.country = np.array([places.is_country(code) for code in self.places])[self.place]
+        self.ins = _Vocabulary(("", "")).column((r.ins, r.ins_oid) if r.ins else ("", "") for r in records)
+        self.ins_oid = _Vocabulary().column(r.ins_oid for r in records)
+        self.qualified, self.validated, self.ins_own, self.unnamed = (
+            np.array([getattr(r, part) for r in records], dtype=bool)
+            for part in ("qualified", "validated", "ins_own", "unnamed")
+        )
+        self.held = np.array([bool(r.held) for r in records], dtype=bool)
+        self.phone, self.email, self.postal, self.city = (
+            _Vocabulary().column(getattr(r, part) for r in records) for part in ("phone", "email", "postal", "city")
+        )
+        street = _Vocabulary()
+        self.street = street.column(r.street for r in records)
+        self.streets: list[str] = street.values
+        self.house = _Vocabulary().column(text.split(" ")[0] for text in self.streets)[self.street]
+        mother = _Vocabulary()
+        self.mother = mother.column(r.mother for r in records)
+        self.mothers: list[str] = mother.values
+        self.rank = np.array([r.birth_rank for r in records], dtype=np.int64)
+        self.death = np.array([r.death for r in records], dtype=np.int64)
+
+    @cached_property
+    def family_gate(self) -> _Gate:
+        """Finds the pairs of spellings of family names that are worth comparing."""
+
+        def traces(name: str) -> set[str]:
+            whole = joined(name)
+            return {whole, core(name), *parts(name), "~" + sound(name), "^" + whole[:5]}
+
+        return _Gate([tuple(name for name in names if name) for names in self.families], traces, jaro_winkler=True)
+
+    @cached_property
+    def given_gate(self) -> _Gate:
+        """Finds the pairs of spellings of given names that are worth comparing."""
+
+        def traces(name: str) -> set[str]:
+            whole = joined(name)
+            initials = "".join(word[0] for word in name.split(" ")) if " " in name else whole
+            return {*name.split(" "), *formal_names(name), whole, initials} | {
+                "~" + sound(name),
+                "=" + spelling(whole),
+                "^" + whole[:3],
+            }
+
+        gate = _Gate(
+            [tuple(name for name in (first, used) if name) for first, _, used in self.givens],
+            traces,
+            jaro_winkler=False,
+        )
+        for index, (_, given, _) in enumerate(self.givens):
+            gate.leave(index, given.split(" "))
+        gate.always |= np.array(
+            [any(len(word) == 1 for word in f"{first} {used}".split()) for first, _, used in self.givens], dtype=bool
+        )
+        return gate
+
+
+def hash_word(word: str) -> int:
+    """A small stable hash (FNV-1a); the gate only needs equal words to have equal ones."""
+    value = 0xCBF29CE484222325
+    for letter in word:
+        value = ((value ^ ord(letter)) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
+    return value >> 20
+
+
+class _Gate:
+    """Says which pairs of entries may agree in any way; never leaves out one that does.
+
+    Args:
+        entries: the names of each distinct entry, none to a few.
+        traces: words of a name, equal where two names may agree other than by edits.
+        jaro_winkler: whether a high Jaro–Winkler similarity counts, too.
+    """
+
+    def __init__(
+        self, entries: Sequence[tuple[str, ...]], traces: Callable[[str], set[str]], *, jaro_winkler: bool
+    ) -> None:
+        self.jaro_winkler = jaro_winkler
+        self.blooms = np.zeros((len(entries), _BLOOM_WORDS), dtype=np.uint64)
+        self.always = np.zeros(len(entries), dtype=bool)
+        width = max((len(names) for names in entries), default=0) or 1
+        self.names = np.full((len(entries), width), "", dtype=object)
+        self.letters = np.zeros((len(entries), width), dtype=np.uint32)
+        self.lengths = np.zeros((len(entries), width), dtype=np.int64)
+        for index, names in enumerate(entries):
+            for position, name in enumerate(names):
+                whole = joined(name)
+                self.names[index, position] = whole
+                self.letters[index, position] = sum(1 << (ord(letter) - 65) for letter in set(whole))
+                self.lengths[index, position] = len(whole)
+                self.leave(index, traces(name))
+
+    def leave(self, index: int, traces: Iterable[str]) -> None:
+        """Note words that two entries may have in common."""
+        for trace in traces:
+            word, bit = divmod(hash_word(trace) % (64 * _BLOOM_WORDS), 64)
+            self.blooms[index, word] |= np.uint64(1 << bit)
+
+    def passes(self, left: Ints, right: Ints) -> Bools:
+        """Whether each pair of entries is worth comparing."""
+        passed = (self.blooms[left] & self.blooms[right]).any(axis=1) | self.always[left] | self.always[right]
+        width = self.names.shape[1]
+        for i in range(width):
+            for j in range(width):
+                open_pairs = np.flatnonzero(~passed & (self.lengths[left, i] > 0) & (self.lengths[right, j] > 0))
+                if not open_pairs.size:
+                    continue
+                one, other = left[open_pairs], right[open_pairs]
+                differing = np.bitwise_count(self.letters[one, i] ^ self.letters[other, j])
+                longest = np.maximum(self.lengths[one, i], self.lengths[other, j])
+                near = differing <= (np.maximum(4, 0.4 * longest) if self.jaro_winkler else 4)
+                open_pairs, one, other = open_pairs[near], one[near], other[near]
+                if not open_pairs.size:
+                    continue
+                texts = (self.names[one, i], self.names[other, j])
+                alike = cpdist(*texts, scorer=OSA.distance, score_cutoff=2, dtype=np.uint8) <= 2
+                if self.jaro_winkler:
+                    alike |= cpdist(*texts, scorer=JaroWinkler.similarity, score_cutoff=0.9, dtype=np.float32) >= 0.9
+                passed[open_pairs[alike]] = True
+        return passed
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredPairs:
+    """Weights of many pairs, in their order.
+
+    Attributes:
+        weight_units: total weights in 1/256 bit.
+        levels: one row for each pair, one column for each field.
+        vetoes: bits of :data:`VETO_BIT`.
+        grades: index in :data:`GRADES`, or :data:`NO_GRADE` when the pair is not worth keeping.
+    """
+
+    weight_units: Ints
+    levels: NDArray[np.int8]
+    vetoes: Ints
+    grades: Ints
+
+
+def score_pairs(columns: Columns, left: Ints, right: Ints, model: MatchModel) -> ScoredPairs:
+    """Weigh the pairs ``(left[i], right[i])`` of positions in ``columns``."""
+    levels = np.zeros((len(left), len(FIELDS)), dtype=np.int8)
+    family, family_units = _families(columns, left, right, model)
+    given, given_name = _givens(columns, left, right)
+    crossed = (
+        (family >= Family.NEAR)
+        & (given >= Given.INITIAL)
+        & (columns.family_whole[left] == columns.first_whole[right])
+        & (columns.first_whole[left] == columns.family_whole[right])
+        & (columns.family_whole[left] > 0)
+        & (columns.first_whole[left] > 0)
+    )
+    family[crossed], family_units[crossed] = Family.CROSSED, 0
+    given[crossed], given_name[crossed] = Given.CROSSED, 0
+    differs = np.isin(given, list(GIVEN_DIFFERS))
+    place = _places(columns, left, right)
+    for index, column in enumerate(
+        (
+            family,
+            given,
+            _births(columns, left, right),
+            _sexes(columns, left, right),
+            place,
+            _ins(columns, left, right),
+            _contacts(columns, left, right, differs),
+            _mothers(columns, left, right),
+            _equals(columns.rank[left], columns.rank[right]),
+            _equals(columns.death[left], columns.death[right]),
+        )
+    ):
+        levels[:, index] = column
+    weight = family_units + _given_rarity(columns, left, right, given, given_name, model)
+    weight += _place_rarity(columns, left, place, model)
+    for index, table in enumerate(model.unit_table):
+        weight += np.array(table, dtype=np.int64)[levels[:, index]]
+    vetoes, grades = _judge(levels, _circumstances(columns, left, right), weight, model)
+    return ScoredPairs(weight, levels, vetoes, grades)
+
+
+def _distinct(one: Ints, other: Ints, size: int) -> tuple[Ints, Ints, Ints]:
+    """Distinct unordered pairs of numbers, and for each pair given its place among them."""
+    codes, inverse = np.unique(np.minimum(one, other) * size + np.maximum(one, other), return_inverse=True)
+    return codes // size, codes % size, inverse.astype(np.int64)
+
+
+def _families(columns: Columns, left: Ints, right: Ints, model: MatchModel) -> tuple[Ints, Ints]:
+    """Level and rarity of the family names."""
+    one, other, inverse = _distinct(columns.family[left], columns.family[right], len(columns.families))
+    level = np.full(len(one), int(Family.DIFFERENT), dtype=np.int64)
+    rarity = np.zeros(len(one), dtype=np.int64)
+    has_used = np.array([bool(used) for _, used in columns.families])
+    level[~(has_used[one] & has_used[other])] = Family.DIFFERENT_USED_POSSIBLE
+    level[(one == 0) | (other == 0)] = Family.MISSING
+    only_used = np.array([bool(used) and not family for family, used in columns.families])
+    level[only_used[one] & only_used[other]] = Family.DIFFERENT
+    frequency = model.frequency_table[_FAMILY]
+    average = model.average_bits["family"]
+    for index in np.flatnonzero((one > 0) & (other > 0) & columns.family_gate.passes(one, other)):
+        found, name = compare_family(*columns.families[one[index]], *columns.families[other[index]])
+        level[index] = found
+        if name and frequency[found]:
+            rarity[index] = units(frequency[found] * (model.family_bits(name) - average))
+    return level[inverse], rarity[inverse]
+
+
+def _givens(columns: Columns, left: Ints, right: Ints) -> tuple[Ints, Ints]:
+    """Level of the given names, and a number for the name they share (0: none), see :func:`_given_rarity`."""
+    one, other, inverse = _distinct(columns.given[left], columns.given[right], len(columns.givens))
+    level = np.full(len(one), int(Given.DIFFERENT), dtype=np.int64)
+    name_number = np.zeros(len(one), dtype=np.int64)
+    unknown = np.array([not (first or used) for first, _, used in columns.givens])
+    level[unknown[one] | unknown[other]] = Given.MISSING
+    shared = _shared_names(columns)
+    for index in np.flatnonzero(~unknown[one] & ~unknown[other] & columns.given_gate.passes(one, other)):
+        found, name = compare_given(*columns.givens[one[index]], *columns.givens[other[index]])
+        level[index] = found
+        if name:
+            name_number[index] = shared.setdefault(name, len(shared))
+    return level[inverse], name_number[inverse]
+
+
+def _shared_names(columns: Columns) -> dict[str, int]:
+    names: dict[str, int] = columns.__dict__.setdefault("_shared_names", {"": 0})
+    return names
+
+
+def _given_rarity(columns: Columns, left: Ints, right: Ints, level: Ints, name: Ints, model: MatchModel) -> Ints:
+    """What the rarity of the shared given name adds, by sex and decade of birth."""
+    frequency = np.array(model.frequency_table[_GIVEN])
+    rarity = np.zeros(len(left), dtype=np.int64)
+    named = np.flatnonzero((name > 0) & (frequency[level] != 0))
+    if not named.size:
+        return rarity
+    names = list(_shared_names(columns))
+    one, other = left[named], right[named]
+    sex = np.where(columns.sex[one] == columns.sex[other], columns.sex[one], 0)
+    decade = np.where(columns.year[one] == columns.year[other], columns.year[one], 0) // 10
+    codes, inverse = np.unique(((name[named] * 16 + level[named]) * 3 + sex) * 1024 + decade, return_inverse=True)
+    average = model.average_bits["given"]
+    values = []
+    for code in codes.tolist():
+        rest, of_decade = divmod(code, 1024)
+        rest, of_sex = divmod(rest, 3)
+        of_name, of_level = divmod(rest, 16)
+        bits = model.given_bits(names[of_name], ("", "M", "F")[of_sex], of_decade * 10)
+        values.append(units(model.frequency_table[_GIVEN][of_level] * (bits - average)))
+    rarity[named] = np.array(values, dtype=np.int64)[inverse]
+    return rarity
+
+
+def _place_rarity(columns: Columns, left: Ints, level: Ints, model: MatchModel) -> Ints:
+    rarity = np.zeros(len(left), dtype=np.int64)
+    for wanted in (Place.SAME, Place.COUNTRY):
+        share = model.frequency_table[_PLACE][wanted]
+        if share:
+            table = np.array(
+                [units(share * (model.place_bits(c) - model.average_bits["place"])) for c in columns.places]
+            )
+            reached = level == wanted
+            rarity[reached] = table[columns.place[left[reached]]]
+    return rarity
+
+
+def _births(columns: Columns, left: Ints, right: Ints) -> Ints:
+    year_a, month_a, day_a = columns.year[left], columns.month[left], columns.day[left]
+    year_b, month_b, day_b = columns.year[right], columns.month[right], columns.day[right]
+    default_a, default_b = columns.default[left], columns.default[right]
+    level = np.full(len(left), int(Birth.DIFFERENT), dtype=np.int64)
+    same_year, same_month, same_day = year_a == year_b, month_a == month_b, day_a == day_b
+    days_known = (day_a > 0) & (day_b > 0)
+    both_default, any_default = default_a & default_b, default_a | default_b
+    two_parts = same_year.astype(int) + same_month + same_day == 2
+    level[days_known & two_parts & ~any_default & (np.abs(year_a - year_b) <= 10)] = Birth.TWO_PARTS
+    full_a, full_b = year_a * 10000 + month_a * 100 + day_a, year_b * 10000 + month_b * 100 + day_b
+    level[days_known & _one_digit(full_a, full_b) & ~both_default] = Birth.ONE_DIGIT
+    level[days_known & (np.abs(year_a - year_b) == 100) & same_month & same_day] = Birth.CENTURY
+    # Within one year the last assignment wins, so the order runs from the weakest reading to the strongest.
+    level[same_year & (day_a == month_b) & (month_a == day_b) & days_known] = Birth.SWAPPED
+    level[same_year & days_known & any_default] = Birth.DEFAULT_YEAR
+    partly = same_year & ~days_known
+    level[partly] = np.where(same_month[partly], Birth.SAME_MONTH, Birth.DIFFERENT)
+    level[same_year & ((month_a == 0) | (month_b == 0))] = Birth.SAME_YEAR
+    same = same_year & same_month & same_day & (day_a > 0)
+    level[same] = np.where(default_a[same], Birth.SAME_DEFAULT, Birth.SAME)
+    level[(year_a == 0) | (year_b == 0)] = Birth.MISSING
+    return level
+
+
+def _one_digit(one: Ints, other: Ints) -> Bools:
+    """Whether numbers of eight digits differ in one digit or in two neighbours that changed places."""
+    differing = np.zeros(len(one), dtype=np.int64)
+    swapped = np.zeros(len(one), dtype=bool)
+    digits = [((one // 10**place) % 10, (other // 10**place) % 10) for place in range(8)]
+    for place, (a, b) in enumerate(digits):
+        differing += a != b
+        if place:
+            previous_a, previous_b = digits[place - 1]
+            swapped |= (a == previous_b) & (previous_a == b) & (a != b)
+    near: Bools = (differing == 1) | ((differing == 2) & swapped)
+    return near
+
+
+def _sexes(columns: Columns, left: Ints, right: Ints) -> Ints:
+    one, other = columns.sex[left], columns.sex[right]
+    epicene = columns.epicene[left] | columns.epicene[right]
+    level = np.where(epicene, SexLevel.DIFFERENT_EPICENE, SexLevel.DIFFERENT)
+    level = np.where(one == other, SexLevel.SAME, level)
+    return np.where((one == 0) | (other == 0), SexLevel.MISSING, level).astype(np.int64)
+
+
+def _places(columns: Columns, left: Ints, right: Ints) -> Ints:
+    one, other = columns.place[left], columns.place[right]
+    level = np.full(len(left), int(Place.DIFFERENT), dtype=np.int64)
+    level[(columns.department[left] == columns.department[right]) & ~columns.country[left]] = Place.DEPARTMENT
+    year = np.maximum(columns.year[left], columns.year[right])
+    special = np.array([code[:2] in places.RENAMED_HEADS for code in columns.places])
+    for index in np.flatnonzero(
+        (one != other) & (year < 1976) & (special[one] | special[other]) & (one > 0) & (other > 0)
+    ):
+        level[index] = compare_place(columns.places[one[index]], columns.places[other[index]], int(year[index]))
+    level[one == other] = np.where(columns.country[left], Place.COUNTRY, Place.SAME)[one == other]
+    level[(one == 0) | (other == 0)] = Place.MISSING
+    return level
+
+
+def _ins(columns: Columns, left: Ints, right: Ints) -> Ints:
+    one, other = columns.ins[left], columns.ins[right]
+    both = columns.qualified[left] & columns.qualified[right]
+    either = columns.qualified[left] | columns.qualified[right]
+    own = columns.ins_own[left] & columns.ins_own[right]
+    different = np.where(both, Ins.DIFFERENT_QUALIFIED, np.where(own, Ins.DIFFERENT, Ins.MISSING))
+    half = np.where(own, np.where(either, Ins.SAME_HALF_QUALIFIED, Ins.SAME), Ins.SAME_BORROWED)
+    level = np.where(one == other, np.where(both, Ins.SAME_QUALIFIED, half), different)
+    comparable = (one > 0) & (other > 0) & (columns.ins_oid[left] == columns.ins_oid[right])
+    return np.where(comparable, level, Ins.MISSING).astype(np.int64)
+
+
+def _contacts(columns: Columns, left: Ints, right: Ints, differs: Bools) -> Ints:
+    def same(column: Ints) -> Bools:
+        equal: Bools = (column[left] == column[right]) & (column[left] > 0)
+        return equal
+
+    phone = same(columns.phone)
+    personal = same(columns.email)
+    street_a, street_b = columns.street[left], columns.street[right]
+    streets_known = (street_a > 0) & (street_b > 0)
+    same_area = columns.postal[left] == columns.postal[right]
+    address = same_area & streets_known & (street_a == street_b)
+    open_pairs = same_area & streets_known & ~address & (columns.house[left] == columns.house[right])
+    for index in np.flatnonzero(open_pairs):
+        address[index] = same_street(columns.streets[street_a[index]], columns.streets[street_b[index]])
+    postal_known = (columns.postal[left] > 0) & (columns.postal[right] > 0)
+    city_known = (columns.city[left] > 0) & (columns.city[right] > 0)
+    area = np.where(postal_known, same_area, columns.city[left] == columns.city[right])
+    level = np.where(area, Contact.AREA, Contact.DIFFERENT)
+    level = np.where(postal_known | city_known, level, Contact.MISSING)
+    level = np.where(address, Contact.ADDRESS, level)
+    level = np.where(phone, np.where(address, Contact.PHONE_AND_ADDRESS, Contact.PHONE), level)
+    level = np.where(personal, np.where(address, Contact.PERSONAL_AND_ADDRESS, Contact.PERSONAL), level)
+    known = ((columns.phone[left] > 0) & (columns.phone[right] > 0)) | streets_known
+    other = np.where(phone | address, Contact.HOUSEHOLD, np.where(known, Contact.NOT_HOUSEHOLD, Contact.MISSING))
+    other = np.where(personal, Contact.HOUSEHOLD_PERSONAL, other)
+    return np.where(differs, other, level).astype(np.int64)
+
+
+def _mothers(columns: Columns, left: Ints, right: Ints) -> Ints:
+    if not columns.mother.any():
+        return np.zeros(len(left), dtype=np.int64)
+    one, other, inverse = _distinct(columns.mother[left], columns.mother[right], len(columns.mothers))
+    level = [compare_mother(columns.mothers[a], columns.mothers[b]) for a, b in zip(one, other, strict=True)]
+    return np.array(level, dtype=np.int64)[inverse]
+
+
+def _equals(one: Ints, other: Ints) -> Ints:
+    level = np.where(one == other, Origin.SAME, Origin.DIFFERENT)
+    return np.where((one == 0) | (other == 0), Origin.MISSING, level).astype(np.int64)
+
+
+def _circumstances(columns: Columns, left: Ints, right: Ints) -> Ints:
+    """The circumstances of :func:`mpi.domain.vetoes.circumstances` over columns."""
+    apart = np.abs(columns.year[left] - columns.year[right])
+    found = np.zeros(len(left), dtype=np.int64)
+    for circumstance, holds in (
+        (Circumstance.HELD, columns.held[left] | columns.held[right]),
+        (Circumstance.UNNAMED, columns.unnamed[left] | columns.unnamed[right]),
+        (Circumstance.GENERATION, apart >= 14),
+        (Circumstance.DECADE, apart >= 10),
+        (Circumstance.NAME_TELLS_SEX, columns.tells_sex[left] & columns.tells_sex[right]),
+        (Circumstance.BOTH_VALIDATED, columns.validated[left] & columns.validated[right]),
+    ):
+        found[holds] |= int(circumstance)
+    return found
+
+
+def _judge(levels: NDArray[np.int8], circumstances: Ints, weight: Ints, model: MatchModel) -> tuple[Ints, Ints]:
+    """Vetoes and grades: the rules are asked once for each combination of levels, circumstances and weight band."""
+    wanted = model.thresholds
+    bands = np.array(sorted(units(bits) for bits in (wanted.possible, wanted.automatic, wanted.unsupported)))
+    band = np.searchsorted(bands, weight, side="right")
+    code = circumstances * (len(bands) + 1) + band
+    for index in range(levels.shape[1]):
+        code = code * 16 + levels[:, index]
+    _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
+    vetoes, grades = [], []
+    for index in first.tolist():
+        reached = tuple(levels[index].tolist())
+        found = vetoes_of(reached, int(circumstances[index])) if model.french else ()
+        grade = grade_from(reached, int(circumstances[index]), found, int(weight[index]), model)
+        vetoes.append(sum(VETO_BIT[veto] for veto in found))
+        grades.append(NO_GRADE if grade is None else grade.rank)
+    return np.array(vetoes, dtype=np.int64)[inverse], np.array(grades, dtype=np.int64)[inverse]
