@@ -33,8 +33,8 @@ def make_surnames(source: Path) -> None:
     """Write ``surnames.csv``: surprisal in eighths of a bit, then the names that have it, by ``|``."""
     births: Counter[str] = Counter()
     with (source / "insee_noms_1891_2000_total.csv").open(encoding="utf-8", newline="") as file:
-        for name, count in csv.reader(file):
-            births["*" if name == "AUTRES NOMS" else fold(name)] += int(count)
+        for row in csv.reader(file):
+            births["*" if row[0] == "AUTRES NOMS" else fold(row[0])] += int(row[1])
     total = births.total()
     groups: defaultdict[int, list[str]] = defaultdict(list)
     for name, count in births.most_common(SURNAMES_KEPT + 1):

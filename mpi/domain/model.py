@@ -22,6 +22,10 @@ from mpi.domain.comparison import FIELDS
 UNITS_PER_BIT = 256
 
 
+RULES = 2
+"""Counts the changes of cleaning, comparison and vetoes: what one edition of the rules weighed is not another's."""
+
+
 def units(bits: float) -> int:
     """Bits as a whole number of 1/256 bit."""
     return round(bits * UNITS_PER_BIT)
@@ -100,8 +104,8 @@ class MatchModel:
 
     @cached_property
     def version(self) -> str:
-        """Sixteen hexadecimal digits of the hash of the content."""
-        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        """Sixteen hexadecimal digits of the hash of the content and of the edition of the rules."""
+        text = json.dumps([RULES, self.to_json()], sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def __eq__(self, other: object) -> bool:
