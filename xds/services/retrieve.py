@@ -13,7 +13,7 @@ from ihe.unit_of_work import UnitOfWork
 from xds.domain.document_set import DocumentRequest
 from xds.services.access import DocumentFacts
 from xds.services.repository import Repository
-from xds.store.content import Blocks, ContentError
+from xds.store.content import Blocks, ContentError, ContentUnreachable
 from xds.store.repository import KeptDocument, find_documents
 
 MAX_DOCUMENTS = 200
@@ -92,12 +92,12 @@ def _open(
         )
     try:
         blocks = repository.content.read(kept.sha256)
-    except (ContentError, OSError):
-        return Finding(
-            "XDSRepositoryError",
-            f"the stored bytes of {request.unique_id} are missing or damaged; they were not sent",
-            request.unique_id,
-        )
+    except (ContentUnreachable, OSError):
+        problem = f"the storage that holds {request.unique_id} doesn't answer; try again later"
+        return Finding("XDSRepositoryBusy", problem, request.unique_id)
+    except ContentError:
+        problem = f"the stored bytes of {request.unique_id} are missing or damaged; they were not sent"
+        return Finding("XDSRepositoryError", problem, request.unique_id)
     patient_ids = frozenset(entry.patient_id for entry in kept.entries)
     return RetrievedDocument(request, kept.mime_type, kept.size, patient_ids, blocks)
 

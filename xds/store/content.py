@@ -11,6 +11,7 @@ its first byte leaves, a large one is cut off before its last block.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -20,7 +21,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Protocol, Self, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
+
+from ihe.errors import Unavailable
 
 BLOCK_BYTES = 256 * 1024
 """Size of the blocks in which content is read and answered."""
@@ -28,7 +31,7 @@ BLOCK_BYTES = 256 * 1024
 VERIFIED_FIRST_BYTES = 16 * 1024 * 1024
 """Objects up to this size are verified whole before the first block is handed out."""
 
-_DIGEST = re.compile(r"^[0-9a-f]{64}$")
+DIGEST = re.compile(r"^[0-9a-f]{64}$")
 
 
 class ContentError(Exception):
@@ -41,6 +44,10 @@ class ContentMissing(ContentError):
 
 class ContentCorrupt(ContentError):
     """The bytes at that address no longer have that hash."""
+
+
+class ContentUnreachable(ContentError):
+    """The storage doesn't answer now; the bytes may be sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,8 @@ class StoredObject:
 class StagedContent(Protocol):
     """Bytes on their way in: written once, then published by the store or discarded.
 
-    Leaving the context discards what was not published.
+    Leaving the context discards what was not published. What the storage cannot take raises
+    :class:`~ihe.errors.Unavailable`.
     """
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -132,6 +140,9 @@ class BlobStore(Protocol):
 
         When this returns, the object survives a power cut. Publishing again what was published already changes
         nothing, so that a transaction may be run again.
+
+        Raises:
+            Unavailable: the storage cannot take them now.
         """
 
     def read(self, sha256: str) -> Blocks:
@@ -139,6 +150,7 @@ class BlobStore(Protocol):
 
         Raises:
             ContentMissing: no such object; raised by the call itself.
+            ContentUnreachable: the storage doesn't answer.
             ContentCorrupt: the bytes changed; raised by the call itself up to :data:`VERIFIED_FIRST_BYTES`, else
                 while reading and before the last block.
         """
@@ -175,7 +187,7 @@ class DiskContent:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def stage(self) -> DiskStaged:
-        return DiskStaged(self._staging / uuid.uuid4().hex)
+        return DiskStaged(self._staging)
 
     def publish(self, staged: StagedContent) -> ContentFacts:
         if not isinstance(staged, DiskStaged):
@@ -185,9 +197,10 @@ class DiskContent:
             return facts
         # An object already there is replaced by the same bytes: that renews its date and repairs it if damaged.
         target = self._path(facts.sha256)
-        self._make_shard(target.parent)
-        staged.move_to(target)
-        _flush_folder(target.parent)
+        with storing():
+            self._make_shard(target.parent)
+            staged.move_to(target)
+            _flush_folder(target.parent)
         return facts
 
     def read(self, sha256: str) -> Blocks:
@@ -198,17 +211,17 @@ class DiskContent:
             raise ContentMissing(sha256) from None
         try:
             if os.fstat(source.fileno()).st_size <= VERIFIED_FIRST_BYTES:
-                _check(source, sha256)
+                hashed_size(source, sha256)
                 source.seek(0)
+            return VerifiedBlocks(source, sha256)
         except BaseException:
             source.close()
             raise
-        return _VerifiedBlocks(source, sha256)
 
     def verify(self, sha256: str) -> int:
         try:
             with self._path(sha256).open("rb") as source:
-                return _check(source, sha256)
+                return hashed_size(source, sha256)
         except FileNotFoundError:
             raise ContentMissing(sha256) from None
 
@@ -216,7 +229,7 @@ class DiskContent:
         for outer in sorted(self._objects.iterdir()):
             for inner in sorted(outer.iterdir()):
                 for path in sorted(inner.iterdir()):
-                    if not _DIGEST.match(path.name):
+                    if not DIGEST.match(path.name):
                         continue
                     try:
                         state = path.stat()
@@ -233,18 +246,10 @@ class DiskContent:
         _flush_folder(path.parent)
 
     def sweep_staging(self, older_than: datetime) -> int:
-        swept = 0
-        for path in self._staging.iterdir():
-            try:
-                if path.stat().st_mtime < older_than.timestamp():
-                    path.unlink()
-                    swept += 1
-            except FileNotFoundError:
-                continue
-        return swept
+        return sweep_folder(self._staging, older_than)
 
     def _path(self, sha256: str) -> Path:
-        if not _DIGEST.match(sha256):
+        if not DIGEST.match(sha256):
             raise ValueError("a content address is 64 lower-case hexadecimal digits")
         return self._objects / sha256[:2] / sha256[2:4] / sha256
 
@@ -259,45 +264,57 @@ class DiskContent:
 
 
 class DiskStaged:
-    """A :class:`StagedContent` in a temporary file."""
+    """A :class:`StagedContent` in a temporary file.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    Args:
+        folder: where the file is made.
+
+    Attributes:
+        path: the file; once it is published, the object.
+        is_published: whether it became the object.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / uuid.uuid4().hex
         self.is_published = False
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with storing():
+            handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._file = os.fdopen(handle, "wb", buffering=BLOCK_BYTES)
         self._sha256 = hashlib.sha256()
         self._sha1 = hashlib.sha1(usedforsecurity=False)
         self._size = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        self._file.write(data)
+        with storing():
+            self._file.write(data)
         self._sha256.update(data)
         self._sha1.update(data)
         self._size += len(data)
 
     def facts(self) -> ContentFacts:
         if not self._file.closed:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
+            with storing():
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self._file.close()
         return ContentFacts(self._sha256.hexdigest(), self._sha1.hexdigest(), self._size)
 
     def read(self, limit_bytes: int) -> bytes:
         if not self._file.closed:
             self._file.flush()
-        with self._path.open("rb") as source:
+        with self.path.open("rb") as source:
             return source.read(limit_bytes)
 
     def move_to(self, target: Path) -> None:
         """Rename the finished file; the caller flushes the folder."""
-        self._path = self._path.rename(target)
+        self.path = self.path.rename(target)
         self.is_published = True
 
     def discard(self) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # what was still buffered is not wanted any more
+            self._file.close()
         if not self.is_published:
-            self._path.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self
@@ -308,6 +325,28 @@ class DiskStaged:
         self.discard()
 
 
+@contextlib.contextmanager
+def storing() -> Iterator[None]:
+    """What the disk cannot take is a reason to try again later, not a fault of the request."""
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable("the content store cannot take the document now") from error
+
+
+def sweep_folder(folder: Path, older_than: datetime) -> int:
+    """Delete the files of a staging folder that were last written before ``older_than``."""
+    swept = 0
+    for path in folder.iterdir():
+        try:
+            if path.stat().st_mtime < older_than.timestamp():
+                path.unlink()
+                swept += 1
+        except FileNotFoundError:
+            continue
+    return swept
+
+
 def _flush_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -316,7 +355,20 @@ def _flush_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _check(source: BinaryIO, sha256: str) -> int:
+class Source(Protocol):
+    """Bytes to be read."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+def hashed_size(source: Source, sha256: str) -> int:
+    """Read to the end; the size in bytes.
+
+    Raises:
+        ContentCorrupt: the bytes have another hash.
+    """
     size = 0
     digest = hashlib.sha256()
     while block := source.read(BLOCK_BYTES):
@@ -327,10 +379,10 @@ def _check(source: BinaryIO, sha256: str) -> int:
     return size
 
 
-class _VerifiedBlocks:
+class VerifiedBlocks:
     """Blocks of an object, the last of them only when the whole had the right hash."""
 
-    def __init__(self, source: BinaryIO, sha256: str) -> None:
+    def __init__(self, source: Source, sha256: str) -> None:
         self._source = source
         self._address = sha256
         self._digest = hashlib.sha256()

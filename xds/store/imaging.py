@@ -34,7 +34,6 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from ihe.values import AssigningAuthority, Code, Oid
 from xds.domain.imaging import ImagingSeries, ImagingStudy, Instance, IssuedId, Manifest
 from xds.domain.priors import ManifestedStudy
-from xds.store.repository import repository_document
 from xds.store.tables import document_entry, metadata
 
 imaging_study = Table(
@@ -148,10 +147,9 @@ def _manifested_query() -> Select[Any]:
             entry.source_patient_id,
             entry.confidentiality_codes,
             entry.id.label("entry_id"),
-            repository_document.c.repository_unique_id,
+            entry.repository_unique_id,
         )
         .join(imaging_study, study.document_unique_id == entry.unique_id)
-        .join(repository_document, repository_document.c.unique_id == study.document_unique_id)
         .where(entry.status == "Approved")
     )
 

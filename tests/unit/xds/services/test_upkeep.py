@@ -96,7 +96,7 @@ def test_young_bytes_are_left_alone(house: Any) -> None:
 def test_abandoned_staging_is_swept(house: Any) -> None:
     staged = house.content.stage()
     staged.write(b"x")
-    os.utime(staged._path, (0, 0))
+    os.utime(staged.path, (0, 0))
     assert sweep(house.database, house.repository) == Swept(0, 1)
     staged.discard()
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ihe.errors import Unavailable
 from xds.store import content
 from xds.store.content import ContentCorrupt, ContentFacts, ContentMissing, DiskContent
 
@@ -142,7 +143,7 @@ def test_removed_is_gone(store: DiskContent) -> None:
 def test_only_abandoned_staging_is_swept(store: DiskContent) -> None:
     with store.stage() as old, store.stage() as young:
         old.write(b"old")
-        os.utime(old._path, (0, 0))
+        os.utime(old.path, (0, 0))
         assert store.sweep_staging(datetime.now(UTC) - timedelta(hours=1)) == 1
         young.write(b"young")
         assert store.publish(young).size == 5
@@ -152,6 +153,14 @@ def test_nobody_else_may_read(store: DiskContent, tmp_path: Path) -> None:
     facts = put(store, b"abc")
     assert stat.S_IMODE(path_of(store, facts).stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "content").stat().st_mode) == 0o700
+
+
+def test_a_full_disk_is_a_reason_to_try_again_later(store: DiskContent) -> None:
+    with store.stage() as staged, Path("/dev/full").open("wb", buffering=0) as full:
+        staged._file.close()
+        staged._file = full  # type: ignore[assignment]
+        with pytest.raises(Unavailable):
+            staged.write(b"abc")
 
 
 def test_threads_storing_the_same_bytes_do_not_disturb_each_other(store: DiskContent) -> None:
