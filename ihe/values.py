@@ -30,7 +30,7 @@ class Oid(str):
 
     def __new__(cls, text: str) -> Oid:
         value = text.removeprefix("urn:oid:")
-        if len(value) > 64 or not _OID.match(value):
+        if len(value) > 64 or not _OID.fullmatch(value):
             raise ValueError("not a dotted OID of at most 64 characters")
         return super().__new__(cls, value)
 
@@ -200,7 +200,7 @@ class PartialDate:
         head = text.strip()
         if "-" not in head and len(head) > 8 and head[:8].isdigit():
             head = head[:8]
-        found = _PARTIAL_DATE.match(head)
+        found = _PARTIAL_DATE.fullmatch(head)
         if not found:
             raise ValueError("a date is written YYYY, YYYYMM or YYYYMMDD")
         year, month, day = found.groups()
@@ -253,7 +253,7 @@ def parse_dtm(text: str) -> datetime:
 
     Source: HL7 v2.5: 2.A.22; ITI TF-3: Table 4.2.3.1.7-2, DTM.
     """
-    found = _DTM.match(text.strip())
+    found = _DTM.fullmatch(text.strip())
     if not found:
         raise ValueError("a date-time is written YYYY[MM[DD[hh[mm[ss]]]]]")
     year, month, day, hour, minute, second, zone = found.groups()

@@ -1,0 +1,80 @@
+"""The synthetic region against its ground truth: nobody mixed up, nearly every pair found or asked about."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from ihe.hl7v2.er7 import Message
+from ihe.hl7v2.listener import Peer
+from mpi.domain.identity import RecordKey
+from region.bootstrap import build_service
+from region.region_table import load_region
+from region.synthetic.population import build
+from xds.store.content import DiskContent
+
+REGION = Path(__file__).resolve().parents[2] / "fixtures" / "region.toml"
+
+
+@pytest.fixture(scope="module")
+def fed(module_database_url, tmp_path_factory):
+    """The region after its whole feed: the scenario, each record's person, and the pairs asked about."""
+    service = build_service(
+        module_database_url, load_region(REGION), DiskContent(tmp_path_factory.mktemp("documents"))
+    )
+    scenario = build()
+    for sent in scenario.messages:
+        (answer,) = service.hl7v2.handle(sent.data, Peer("127.0.0.1", 0))
+        assert Message.parse(answer).segment("MSA").text(1) == "AA", sent.trigger
+    with service.engine.connect() as connection:
+        rows = connection.execute(text("SELECT domain, local_id, person_id FROM record WHERE state = 'active'"))
+        person_of = {RecordKey(row.domain, row.local_id): row.person_id for row in rows}
+        asked = connection.execute(
+            text(
+                "SELECT a.domain, a.local_id, b.domain, b.local_id FROM task t JOIN record a ON a.id = t.record_a"
+                " JOIN record b ON b.id = t.record_b WHERE t.state = 'open'"
+            )
+        )
+        waiting = {frozenset((RecordKey(*row[:2]), RecordKey(*row[2:]))) for row in asked}
+    service.close()
+    return scenario, person_of, waiting
+
+
+def _active(scenario):
+    return {key: truth.person for key, truth in scenario.records.items() if truth.merged_into is None}
+
+
+def test_the_feed_has_the_size_that_was_asked_for(fed):
+    scenario, person_of, _ = fed
+    assert len(scenario.persons) >= 600
+    assert len(_active(scenario)) >= 1400
+    assert set(person_of) == set(_active(scenario))
+    assert len({key.domain for key in person_of}) == 10
+
+
+def test_no_two_persons_are_merged(fed):
+    scenario, person_of, _ = fed
+    truth = _active(scenario)
+    humans = defaultdict(set)
+    for key, person in person_of.items():
+        humans[person].add(truth[key])
+    assert {person: who for person, who in humans.items() if len(who) > 1} == {}
+
+
+def test_nearly_every_true_pair_is_linked_or_waits(fed):
+    scenario, person_of, waiting = fed
+    by_human = defaultdict(list)
+    for key, human in _active(scenario).items():
+        by_human[human].append(key)
+    pairs = [pair for keys in by_human.values() for pair in combinations(keys, 2)]
+    found = sum(person_of[a] == person_of[b] or frozenset((a, b)) in waiting for a, b in pairs)
+    assert found / len(pairs) >= 0.97
+
+
+def test_tasks_stay_few(fed):
+    _, person_of, waiting = fed
+    assert len(waiting) <= 0.06 * len(person_of)
