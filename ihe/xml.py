@@ -1,18 +1,20 @@
 """The one way XML is read and written: no document type, no entities, no network, bounded, and in pieces.
 
-A prolog guard reads up to the first start tag with the same parser as the document itself, so that a DOCTYPE is met,
-and refused, in whatever encoding it hides and before any of it takes effect. Only then the document is built, and every
-limit is asked after each piece, so that a hostile document is refused long before its end.
+Two parsers share the work. Expat reads the pieces as they arrive, builds nothing, and refuses: a DOCTYPE in whatever
+encoding it hides, anything not well-formed, and every excess, long before the end of the document. What has passed is
+then built in one go by lxml, which has its own nets (no entities, no network, no huge trees). The split has a second
+reason: an lxml parser shares its table of names with its thread, and must not be fed by one thread after another.
 
-Text that is large by nature (a document as base64 inside a SOAP body) can be taken out of the tree while it
+Text that is large by nature (a document as base64 inside a SOAP body) can be taken out of the document while it
 arrives: see ``capture`` of :class:`XmlReader`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol
+from xml.parsers import expat
 
 from lxml import etree
 
@@ -21,7 +23,7 @@ from ihe.errors import MalformedRequest, TooLarge
 Element = etree._Element
 
 _PIECE = 64 * 1024
-"""Bytes given to the parser at once: bounds what it can build before the limits are asked."""
+"""Bytes read at once: bounds what may be held of a captured text."""
 
 _CHARSETS = frozenset(
     {"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin1", "iso-8859-15", "windows-1252", "utf-16"}
@@ -86,9 +88,9 @@ class XmlLimits:
 
     Attributes:
         bytes: encoded size, captured text not counted.
-        depth: nesting of elements, the root being 1.
+        depth: nesting of elements, the root being 1; at most 255.
         elements: number of elements.
-        attributes: attributes of one element.
+        attributes: attributes and namespace declarations of one element.
         text: characters between two tags, captured text not counted; at most 10 million.
     """
 
@@ -103,21 +105,25 @@ DEFAULT_LIMITS: Final = XmlLimits()
 
 
 class TextSink(Protocol):
-    """Takes the text of one captured element, in order."""
+    """Takes the content of one captured element, in order."""
 
     def write(self, text: str) -> None:
-        """Take the next piece."""
+        """Take the next piece of text."""
+
+    def child(self, tag: str) -> None:
+        """An element begins inside; it stays in the document, with its own text."""
 
     def end(self) -> None:
-        """The end tag was met; the children of the element are known now."""
+        """The end tag was met."""
 
 
-Capture = Callable[[Element], TextSink | None]
-"""Asked at every start tag; a sink means: the text of this element goes there and not into the tree."""
+Capture = Callable[[str], TextSink | None]
+"""Asked at every start tag for its qualified name; a sink means: the text of this element goes there and not into the
+document. Captured elements do not nest."""
 
 
 class XmlReader:
-    """Reads one XML document from pieces of bytes.
+    """Reads one XML document from pieces of bytes, which may come from different threads one after another.
 
     Args:
         limits: what is refused.
@@ -132,27 +138,12 @@ class XmlReader:
     def __init__(
         self, limits: XmlLimits = DEFAULT_LIMITS, charset: str | None = None, capture: Capture | None = None
     ) -> None:
-        if charset is not None and charset.lower() not in _CHARSETS:
-            raise MalformedRequest("the charset of the XML document is not supported")
+        if charset is not None:
+            _check_charset(charset)
         self._limits = limits
-        self._guard: _PrologGuard | None = _PrologGuard(charset)
-        self._parser: etree.XMLPullParser = etree.XMLPullParser(
-            events=("start", "end"),
-            encoding=charset,
-            resolve_entities=False,
-            no_network=True,
-            huge_tree=False,
-            load_dtd=False,
-            remove_comments=True,
-            remove_pis=True,
-        )
-        self._capture = capture
-        self._sinks: dict[Element, TextSink] = {}
-        self._open: list[Element] = []
-        self._bytes = 0
-        self._captured = 0
-        self._elements = 0
-        self._root: Element | None = None
+        self._charset = charset
+        self._kept = _KeptBytes()
+        self._scan = _Scan(limits, charset, capture, self._kept)
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes.
@@ -162,153 +153,178 @@ class XmlReader:
             TooLarge: a limit is exceeded.
         """
         for start in range(0, len(data), _PIECE):
-            self._feed(data[start : start + _PIECE])
+            piece = data[start : start + _PIECE]
+            self._kept.append(piece)
+            self._scan.feed(piece)
+            if len(self._kept) > self._limits.bytes + self._scan.pending:
+                raise TooLarge(f"the XML document exceeds {self._limits.bytes} bytes")
 
     def close(self) -> Element:
-        """End the document and return its root.
+        """End the document and return its root, which belongs to the thread that asks for it.
 
         Raises:
             MalformedRequest: nothing, or not the whole document, has been fed.
             TooLarge: a limit is exceeded.
         """
-        try:
-            self._parser.close()
-        except etree.XMLSyntaxError as error:
-            raise _refusal(error) from None
-        self._follow()
-        if self._root is None:
-            raise MalformedRequest("the XML document is empty")
-        return self._root
-
-    def _feed(self, piece: bytes) -> None:
-        self._bytes += len(piece)
-        if self._guard is not None and self._guard.passed(piece):
-            self._guard = None
-        try:
-            self._parser.feed(piece)
-        except etree.XMLSyntaxError as error:
-            raise _refusal(error) from None
-        self._follow()
-        if self._bytes - self._captured > self._limits.bytes:
-            raise TooLarge(f"the XML document exceeds {self._limits.bytes} bytes")
-
-    def _follow(self) -> None:
-        for event, element in cast("Iterator[tuple[str, Element]]", self._parser.read_events()):
-            if event == "start":
-                self._started(element)
-            else:
-                self._ended(element)
-        if self._open:
-            self._pass_text(self._open[-1], before=None)
-
-    def _started(self, element: Element) -> None:
-        limits = self._limits
-        self._elements += 1
-        if self._open:
-            self._pass_text(self._open[-1], before=element)
-        else:
-            self._root = element
-        self._open.append(element)
-        if len(self._open) > limits.depth:
-            raise TooLarge(f"the XML document is nested deeper than {limits.depth} elements")
-        if self._elements > limits.elements:
-            raise TooLarge(f"the XML document has more than {limits.elements} elements")
-        if len(element.attrib) > limits.attributes:
-            raise TooLarge(f"an XML element has more than {limits.attributes} attributes")
-        if self._capture is not None and (sink := self._capture(element)) is not None:
-            self._sinks[element] = sink
-
-    def _ended(self, element: Element) -> None:
-        self._pass_text(element, before=None)
-        self._open.pop()
-        if (sink := self._sinks.pop(element, None)) is not None:
-            sink.end()
-
-    def _pass_text(self, parent: Element, before: Element | None) -> None:
-        """Capture or measure the text in ``parent`` that stands before that child, or at its end so far."""
-        sink = self._sinks.get(parent)
-        if sink is not None:
-            if parent.text:
-                self._captured += len(parent.text)
-                sink.write(parent.text)
-                parent.text = None
-            return
-        previous = next(parent.iterchildren(reversed=True), None) if before is None else before.getprevious()
-        text = parent.text if previous is None else previous.tail
-        if text is not None and len(text) > self._limits.text:
-            raise TooLarge(f"a text in the XML document exceeds {self._limits.text} characters")
-
-
-class _Started(Exception):
-    """The first start tag was met."""
-
-
-class _PrologTarget:
-    """Parser target that stops at a DOCTYPE and at the first start tag, whichever is first."""
-
-    def doctype(self, name: str, public: str | None, system: str | None) -> None:
-        raise MalformedRequest("an XML document type (DOCTYPE) is not allowed")
-
-    def start(self, tag: str | bytes, attrib: dict[str | bytes, str | bytes]) -> None:
-        raise _Started
-
-    def end(self, tag: str | bytes) -> None:
-        return None
-
-    def data(self, data: str | bytes) -> None:
-        return None
-
-    def comment(self, text: str | bytes) -> None:
-        return None
-
-    def close(self) -> None:
-        return None
-
-
-class _PrologGuard:
-    """Reads what stands before the first start tag."""
-
-    def __init__(self, charset: str | None) -> None:
-        self._parser = etree.XMLParser(
-            target=_PrologTarget(),
-            encoding=charset,
+        self._scan.feed(b"", last=True)
+        parser = etree.XMLParser(
+            encoding=self._charset,
             resolve_entities=False,
             no_network=True,
             huge_tree=False,
             load_dtd=False,
+            remove_comments=True,
+            remove_pis=True,
         )
+        try:
+            root = etree.fromstring(self._kept.content(), parser)
+        except etree.XMLSyntaxError as error:
+            line, column = error.position
+            raise MalformedRequest(f"not well-formed XML (line {line}, column {column})") from None
+        if root.getroottree().docinfo.internalDTD is not None:
+            raise MalformedRequest(_NO_DOCTYPE)
+        return root
 
-    def passed(self, piece: bytes) -> bool:
-        """Take the next bytes; whether the first start tag was met.
+
+_NO_DOCTYPE: Final = "an XML document type (DOCTYPE) is not allowed"
+
+
+def _check_charset(charset: str) -> None:
+    if charset.lower() not in _CHARSETS:
+        raise MalformedRequest("the charset of the XML document is not supported")
+
+
+class _KeptBytes:
+    """The bytes of a document without the ranges that were cut, by positions in the whole document."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+        self._cut = 0
+
+    def __len__(self) -> int:
+        return len(self._bytes)
+
+    def append(self, data: bytes) -> None:
+        self._bytes += data
+
+    def cut(self, start: int, end: int) -> None:
+        """Forget a range behind every earlier one."""
+        del self._bytes[start - self._cut : end - self._cut]
+        self._cut += end - start
+
+    def content(self) -> bytes:
+        return bytes(self._bytes)
+
+
+class _Scan:
+    """Reads a document for what is wrong with it, and cuts captured text out of it.
+
+    Attributes:
+        pending: bytes that may still turn out to be captured text.
+    """
+
+    def __init__(self, limits: XmlLimits, charset: str | None, capture: Capture | None, kept: _KeptBytes) -> None:
+        self._limits = limits
+        self._capture = capture
+        self._kept = kept
+        self._depth = 0
+        self._elements = 0
+        self._declarations = 0
+        self._text = 0
+        self._sink: TextSink | None = None
+        self._sink_depth = 0
+        self._text_start: int | None = None
+        self._text_end = 0
+        self.pending = 0
+        parser = expat.ParserCreate(charset, "}")
+        parser.XmlDeclHandler = self._declaration
+        parser.StartDoctypeDeclHandler = self._doctype
+        parser.StartNamespaceDeclHandler = self._namespace
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._characters
+        for handler in ("CommentHandler", "ProcessingInstructionHandler", "StartCdataSectionHandler"):
+            setattr(parser, handler, self._other)
+        parser.EndCdataSectionHandler = self._other
+        self._parser = parser
+
+    def feed(self, piece: bytes, *, last: bool = False) -> None:
+        """Read the next bytes.
 
         Raises:
-            MalformedRequest: a DOCTYPE, or no XML.
+            MalformedRequest: not well-formed, or with a document type.
+            TooLarge: a limit is exceeded.
         """
         try:
-            self._parser.feed(piece)
-        except _Started:
-            return True
-        except etree.XMLSyntaxError as error:
-            raise _refusal(error) from None
-        return False
+            self._parser.Parse(piece, last)
+        except expat.ExpatError as error:
+            where = f"line {error.lineno}, column {error.offset + 1}"
+            raise MalformedRequest(f"not well-formed XML: {expat.ErrorString(error.code)} ({where})") from None
+        self._cut_text()
+        self.pending = 0 if self._text_start is None else 2 * _PIECE
 
+    def _declaration(self, version: str, encoding: str | None, standalone: int) -> None:
+        if encoding is not None:
+            _check_charset(encoding)
 
-def _refusal(error: etree.XMLSyntaxError) -> MalformedRequest | TooLarge:
-    """The error without libxml2's own sentence, which may quote the document."""
-    code: int | None = getattr(error, "code", None)
-    line, column = error.position
-    where = f" (line {line}, column {column})" if line else ""
-    if code in _RESOURCE_LIMITS:
-        return TooLarge(f"the XML document exceeds a limit of the parser{where}")
-    if not where:
-        return MalformedRequest("not well-formed XML: the document is empty or ends too early")
-    return MalformedRequest(f"not well-formed XML: {_ERROR_NAMES.get(code, 'SYNTAX')}{where}")
+    def _doctype(self, *_: Any) -> None:
+        raise MalformedRequest(_NO_DOCTYPE)
 
+    def _namespace(self, prefix: str | None, uri: str) -> None:
+        self._declarations += 1
 
-_RESOURCE_LIMITS: Final = frozenset({etree.ErrorTypes.ERR_RESOURCE_LIMIT, etree.ErrorTypes.ERR_NAME_TOO_LONG})
-_ERROR_NAMES: Final[Mapping[int | None, str]] = {
-    code: name.removeprefix("ERR_") for name, code in vars(etree.ErrorTypes).items() if isinstance(code, int)
-}
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self._other()
+        limits = self._limits
+        self._depth += 1
+        self._elements += 1
+        if self._depth > limits.depth:
+            raise TooLarge(f"the XML document is nested deeper than {limits.depth} elements")
+        if self._elements > limits.elements:
+            raise TooLarge(f"the XML document has more than {limits.elements} elements")
+        if len(attributes) + self._declarations > limits.attributes:
+            raise TooLarge(f"an XML element has more than {limits.attributes} attributes")
+        self._declarations = self._text = 0
+        if self._capture is None:
+            return
+        tag = "{" + name if "}" in name else name
+        if self._sink is None:
+            self._sink = self._capture(tag)
+            self._sink_depth = self._depth
+        else:
+            self._sink.child(tag)
+
+    def _end(self, name: str) -> None:
+        self._other()
+        if self._sink is not None and self._depth == self._sink_depth:
+            self._sink.end()
+            self._sink = None
+        self._depth -= 1
+        self._text = 0
+
+    def _characters(self, text: str) -> None:
+        if self._sink is not None and self._depth == self._sink_depth:
+            self._text_end = self._parser.CurrentByteIndex
+            if self._text_start is None:
+                self._text_start = self._text_end
+            self._sink.write(text)
+            return
+        self._text += len(text)
+        if self._text > self._limits.text:
+            raise TooLarge(f"a text in the XML document exceeds {self._limits.text} characters")
+
+    def _cut_text(self) -> None:
+        """Cut captured text up to its last piece, whose own end is not known yet."""
+        if self._text_start is not None:
+            self._kept.cut(self._text_start, self._text_end)
+            self._text_start = self._text_end
+
+    def _other(self, *_: Any) -> None:
+        """Whatever is no text ends it."""
+        if self._text_start is not None:
+            self._text_end = self._parser.CurrentByteIndex
+            self._cut_text()
+            self._text_start = None
 
 
 def parse_xml(data: bytes, limits: XmlLimits = DEFAULT_LIMITS, charset: str | None = None) -> Element:

@@ -36,6 +36,8 @@ DOCUMENT_ELEMENTS: Final = frozenset({qname(NS.XDSB, "Document")})
 """Elements of type ``xs:base64Binary`` that may be large."""
 
 _INCLUDE: Final = qname(NS.XOP, "Include")
+_BATCH: Final = 64 * 1024
+"""Characters of base64 decoded at once: an XML parser gives text line by line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class MessageLimits:
     """
 
     xml: XmlLimits = DEFAULT_LIMITS
-    documents: int = 1000
+    documents: int = 10_000
     part_header_bytes: int = 16 * 1024
     total_bytes: int = 8 * 1024 * 1024 * 1024
 
@@ -146,6 +148,7 @@ class MessageReader:
         if self._xml is None:
             raise MalformedRequest("the root part of the multipart message is missing")
         root = self._xml.close()
+        self._documents.put_includes(root, self._document_elements)
         attachments = self._documents.attachments
         named = {content_id_of(include) for include in root.iter(_INCLUDE)}
         if not named <= attachments.keys():
@@ -163,8 +166,8 @@ class MessageReader:
         self._xml = XmlReader(self._limits.xml, kind.parameter("charset") or None, self._capture)
         return self._xml
 
-    def _capture(self, element: Element) -> TextSink | None:
-        return _InlineDocument(element, self._documents) if element.tag in self._document_elements else None
+    def _capture(self, tag: str) -> TextSink | None:
+        return _InlineDocument(self._documents) if tag in self._document_elements else None
 
 
 def _action_of(kind: ContentType) -> str:
@@ -174,10 +177,16 @@ def _action_of(kind: ContentType) -> str:
 
 
 class _Documents:
-    """The documents of one message: those that are whole, and those that are still arriving."""
+    """The documents of one message: those that are whole, and those that are still arriving.
+
+    Attributes:
+        attachments: those that are whole, by content id.
+        inline: for each document element so far, the content id of the document in it, or ``None`` when it names one.
+    """
 
     def __init__(self, open_sink: SinkFactory, most: int) -> None:
         self.attachments: dict[str, Attachment] = {}
+        self.inline: list[str | None] = []
         self._sinks: list[DocumentSink] = []
         self._open_sink = open_sink
         self._most = most
@@ -193,6 +202,12 @@ class _Documents:
         if content_id in self.attachments:
             raise MalformedRequest("two MIME parts have one Content-ID", "Content-ID")
         self.attachments[content_id] = Attachment(content_id, mime_type, sink.facts(), sink)
+
+    def put_includes(self, root: Element, document_elements: frozenset[str]) -> None:
+        """Let each document element whose text was taken out name its document."""
+        for element, content_id in zip(root.iter(*document_elements), self.inline, strict=True):
+            if content_id is not None:
+                element.append(xop_include(content_id))
 
     def discard(self) -> None:
         for sink in self._sinks:
@@ -256,34 +271,48 @@ def _nowhere(data: bytes) -> None:
 
 
 class _InlineDocument:
-    """Decodes the base64 text of a document element while it arrives, and leaves an ``xop:Include`` in its place."""
+    """Decodes the base64 text of a document element while it arrives."""
 
-    def __init__(self, element: Element, documents: _Documents) -> None:
-        self._element = element
+    def __init__(self, documents: _Documents) -> None:
         self._documents = documents
         self._decoder = Base64()
         self._sink: DocumentSink | None = None
+        self._children: list[str] = []
+        self._held: list[str] = []
+        self._held_size = 0
 
     def write(self, text: str) -> None:
-        if self._sink is None:
-            text = text.lstrip(" \t\r\n")
-            if not text:
-                return
-            self._sink = self._documents.open()
+        self._held.append(text)
+        self._held_size += len(text)
+        if self._held_size >= _BATCH:
+            self._decode()
+
+    def _decode(self) -> None:
+        text = "".join(self._held)
+        self._held, self._held_size = [], 0
         if not text.isascii():
             raise MalformedRequest("the content is not valid base64")
-        self._sink.write(self._decoder.feed(text.encode("ascii")))
+        content = self._decoder.feed(text.encode("ascii"))
+        if self._sink is None and text.strip(" \t\r\n"):
+            self._sink = self._documents.open()
+        if self._sink is not None:
+            self._sink.write(content)
+
+    def child(self, tag: str) -> None:
+        self._children.append(tag)
 
     def end(self) -> None:
-        if len(self._element):
-            if self._sink is not None or len(self._element) > 1 or self._element[0].tag != _INCLUDE:
+        self._decode()
+        if self._children:
+            if self._sink is not None or self._children != [_INCLUDE]:
                 raise MalformedRequest("a document element holds base64 text or one xop:Include")
+            self._documents.inline.append(None)
             return
         sink = self._sink or self._documents.open()
         sink.write(self._decoder.close())
         content_id = f"{uuid.uuid4()}@inline"
         self._documents.keep(content_id, "application/octet-stream", sink)
-        self._element.append(xop_include(content_id))
+        self._documents.inline.append(content_id)
 
 
 def xop_include(content_id: str) -> Element:

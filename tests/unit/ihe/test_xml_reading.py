@@ -35,9 +35,9 @@ def read_in_steps(data: bytes, step: int) -> Element:
     ],
 )
 def test_a_document_type_is_refused_in_any_encoding(document: bytes) -> None:
-    with pytest.raises(MalformedRequest, match="DOCTYPE"):
+    with pytest.raises(MalformedRequest, match=r"DOCTYPE|charset"):
         parse_xml(document)
-    with pytest.raises(MalformedRequest, match="DOCTYPE"):
+    with pytest.raises(MalformedRequest, match=r"DOCTYPE|charset"):
         read_in_steps(document, 1)
 
 
@@ -131,12 +131,15 @@ def test_captured_text_leaves_no_trace_in_the_tree_and_counts_for_no_limit() -> 
         def write(self, text: str) -> None:
             taken.append(text)
 
+        def child(self, tag: str) -> None:
+            taken.append(f"<{tag}>")
+
         def end(self) -> None:
             ended.append(len(taken))
 
     taken: list[str] = []
     ended: list[int] = []
-    reader = XmlReader(XmlLimits(bytes=200, text=20), capture=lambda element: Sink() if element.tag == "d" else None)
+    reader = XmlReader(XmlLimits(bytes=200, text=20), capture=lambda tag: Sink() if tag == "d" else None)
     text = base64.b64encode(bytes(range(256)) * 1000)
     reader.feed(b"<a><d>" + text[:7])
     for start in range(7, len(text), 1000):
