@@ -138,9 +138,14 @@ def test_a_failed_commit_leaves_no_rows_and_only_unnamed_bytes(house: Any, make:
     entry = make.entry()
     staged = house.content.stage()
     staged.write(b"lost")
-    with house.unit() as uow:
-        provide(uow, make.submission(entry), {entry.id: staged}, house.repository)
-        uow.connection.get_transaction().rollback()
+
+    def fail_at_the_end() -> None:
+        with house.unit() as uow:
+            provide(uow, make.submission(entry), {entry.id: staged}, house.repository)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_at_the_end()
     assert nothing_is_kept(house)
     assert len(list(house.content.objects())) == 1
 
