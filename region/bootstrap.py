@@ -18,6 +18,8 @@ from ihe.hl7v2.wire import Hl7v2Router
 from ihe.http import HttpRequest
 from ihe.outbox import Dispatcher, Subscriber
 from ihe.serving import Pipeline
+from ihe.soap.envelope import SoapRequest
+from ihe.soap.http import Peer as SoapPeer
 from ihe.transaction import Endpoint, discover, refuse_shared_bindings
 from ihe.unit_of_work import Database, UnitOfWork
 from ihe.values import PatientId
@@ -60,6 +62,7 @@ class Service:
     hl7v2: Hl7v2Router
     dispatcher: Dispatcher
     authenticate_http: Callable[[HttpRequest, str], Caller]
+    authenticate_soap: Callable[[SoapRequest, SoapPeer], Caller]
 
     def close(self) -> None:
         """Give the database connections back."""
@@ -111,6 +114,7 @@ def build_service(
         hl7v2=Hl7v2Router(endpoints, pipeline, _hl7v2_caller(table)),
         dispatcher=Dispatcher(engine, subscribers),
         authenticate_http=_http_caller,
+        authenticate_soap=_soap_caller,
     )
 
 
@@ -158,6 +162,10 @@ def _hl7v2_caller(table: RegionTable) -> Callable[[Message, Peer], Caller]:
         return Caller(node=peer.host, site=domain.code if domain else None)
 
     return caller
+
+
+def _soap_caller(request: SoapRequest, peer: SoapPeer) -> Caller:
+    return Caller(node=peer.host)
 
 
 def _http_caller(request: HttpRequest, peer: str) -> Caller:

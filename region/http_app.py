@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
-from starlette.types import ASGIApp
+from starlette.routing import BaseRoute
 
 from ihe.caller import Caller
 from ihe.errors import IheError, NotFound, TooLarge, UnsupportedRequest
@@ -35,7 +35,7 @@ def build_http_app(
     executor: Executor,
     authenticate: Callable[[HttpRequest, str], Caller],
     max_body_bytes: int,
-    mounts: Iterable[tuple[str, ASGIApp]] = (),
+    routes: Iterable[BaseRoute] = (),
     is_ready: Callable[[], bool],
     render_metrics: Callable[[], bytes],
     lifespan: Lifespan | None = None,
@@ -45,7 +45,7 @@ def build_http_app(
     Args:
         executor: threads in which requests are served.
         authenticate: who calls, from the request and the peer's address.
-        mounts: applications below a path (SOAP endpoints, the workbench).
+        routes: further ones (SOAP endpoints, the workbench).
         is_ready: whether the service can serve now.
     """
     app = FastAPI(title="Trait d'Union", docs_url=None, redoc_url=None, openapi_url="/openapi.json", lifespan=lifespan)
@@ -61,8 +61,7 @@ def build_http_app(
             openapi_extra=_parameters(binding.path),
         )
     _add_operations(app, executor, is_ready, render_metrics)
-    for path, mounted in mounts:
-        app.mount(path, mounted)
+    app.router.routes.extend(routes)
     app.add_exception_handler(HTTPException, _refuse_path)
     return app
 

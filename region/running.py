@@ -82,6 +82,7 @@ def _listening(settings: Settings) -> Listening:
         mllp_port=settings.mllp_port,
         threads=settings.threads,
         max_message_bytes=settings.max_message_bytes,
+        max_document_bytes=settings.max_document_bytes,
         idle_seconds=settings.idle_timeout_seconds,
         shared=settings.workers > 1,
     )

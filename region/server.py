@@ -12,15 +12,17 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
 from ihe.hl7v2.listener import Limits, MllpListener
+from ihe.soap.mtom import DEFAULT_MESSAGE_LIMITS
 from region.bootstrap import Service
 from region.http_app import build_http_app
+from region.soap_app import soap_routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Listening:
     mllp_port: int = 2575
     threads: int = 16
     max_message_bytes: int = 16 * 1024 * 1024
+    max_document_bytes: int = 4 * 1024**3
     idle_seconds: float = 600.0
     shared: bool = False
 
@@ -74,6 +77,14 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
         executor=executor,
         authenticate=service.authenticate_http,
         max_body_bytes=listening.max_message_bytes,
+        routes=soap_routes(
+            service.endpoints,
+            service.pipeline,
+            executor=executor,
+            authenticate=service.authenticate_soap,
+            open_sink=service.xds.repository.content.stage,
+            limits=replace(DEFAULT_MESSAGE_LIMITS, total_bytes=listening.max_document_bytes),
+        ),
         is_ready=service.database.is_ready,
         render_metrics=service.metrics.render,
         lifespan=life,
