@@ -25,6 +25,9 @@ _STRUCTURES: Final[Mapping[str, str]] = {
 
 IDENTITY_EVENTS: Final = frozenset({"A28", "A31", "A40", "A47"})
 
+_WRITTEN_STATUS: Final = {IdentityStatus.QUAL: IdentityStatus.VALI, IdentityStatus.RECUP: IdentityStatus.PROV}
+"""HL7 v2 has no code for identities retrieved from INSi: the INS beside the status tells them."""
+
 _INS_NAMESPACES: Final[Mapping[str, str]] = {
     "1.2.250.1.213.1.4.8": "ASIP-SANTE-INS-NIR",
     "1.2.250.1.213.1.4.9": "ASIP-SANTE-INS-NIA",
@@ -107,8 +110,7 @@ def _pid(event: Event, domain: Domain, stamp: _Stamp) -> str:
     identifiers = [_cx(event.local_id, domain, "PI")]
     if traits.ins and traits.ins_oid:
         identifiers.append(f"{traits.ins}^^^{_INS_NAMESPACES[traits.ins_oid]}&{traits.ins_oid}&ISO^INS")
-    qualified = traits.identity_status is IdentityStatus.QUAL
-    status = IdentityStatus.VALI if qualified else traits.identity_status
+    status = _WRITTEN_STATUS.get(traits.identity_status, traits.identity_status)
     died = traits.death_date is not None
     return _segment(
         "PID",

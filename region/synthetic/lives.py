@@ -77,7 +77,7 @@ def _first_visit(person: Person, site: str, chronicle: Chronicle, rng: random.Ra
     status = _status(person, rng)
     traits = write_down(person, site, status, rng)
     if status is IdentityStatus.PROV and person.ins and rng.random() < 0.05:  # retrieved from INSi, not yet checked
-        traits = replace(traits, ins=person.ins, ins_oid=INS_NIR)
+        traits = replace(traits, ins=person.ins, ins_oid=INS_NIR, identity_status=IdentityStatus.RECUP)
     waiting = status is IdentityStatus.QUAL and person.born_abroad and rng.random() < 0.4
     if waiting:  # the national number still waits for the civil status
         traits = replace(traits, ins_oid=INS_NIA)
