@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 from uuid import uuid4
@@ -25,12 +25,11 @@ from ihe.transaction import endpoint_of
 from ihe.xml import parse_xml
 from tests.xds_repository import house, make
 from xds.application import XdsApplication
-from xds.domain.model import DocumentEntry, Submission, SubmissionSet
+from xds.domain.model import Submission
 from xds.transactions import iti41_provide_and_register_document_set_b as iti41
 from xds.transactions import iti43_retrieve_document_set as iti43
 from xds.transactions import iti86_remove_documents as iti86
-from xds.translate import ebxml_writer
-from xds.translate.ebxml_vocabulary import LCM, RIM, SUBMISSION_SET
+from xds.translate.ebxml_request import submission_request
 from xds.translate.kos_writer import build_kos
 
 __all__ = ["house", "make"]
@@ -132,36 +131,14 @@ def wire(house: Any) -> Iterator[Wire]:
 
 def provide_body(submission: Submission, documents: dict[str, str]) -> str:
     """The body of ITI-41; the documents are given by entry id, as element content."""
-    objects = "".join(_described(each) for each in (*submission.entries, submission.submission_set))
-    associations = "".join(
-        ebxml_writer.association(
-            ebxml_writer.body_of(each), id=each.id, type=each.type, source=each.source, target=each.target, status=""
-        )
-        for each in submission.associations
-    ).replace(' status=""', "")
     elements = "".join(
         f"<xdsb:Document id={quoteattr(entry_id)}>{content}</xdsb:Document>" for entry_id, content in documents.items()
     )
     return (
         f'<xdsb:ProvideAndRegisterDocumentSetRequest xmlns:xdsb="{XDSB}" xmlns:xop="{NAMES["xop"]}">'
-        f'<lcm:SubmitObjectsRequest xmlns:lcm="{LCM}" xmlns:rim="{RIM}"><rim:RegistryObjectList>'
-        f"{objects}{associations}</rim:RegistryObjectList></lcm:SubmitObjectsRequest>"
+        f"{submission_request(submission)}"
         f"{elements}</xdsb:ProvideAndRegisterDocumentSetRequest>"
     )
-
-
-def _described(item: DocumentEntry | SubmissionSet) -> str:
-    """An entry or set as a source writes it: with a symbolic id (the writer knows only final ones), without status."""
-    final = uuid4().urn
-    body = ebxml_writer.body_of(replace(item, id=final))
-    common = {"id": final, "logical_id": final, "status": "", "home": None, "patient_id": item.patient_id}
-    if isinstance(item, DocumentEntry):
-        text = ebxml_writer.extrinsic_object(
-            body, object_type=item.object_type, mime_type=item.mime_type or "", **common
-        )
-    else:
-        text = ebxml_writer.registry_package(body, layout=SUBMISSION_SET, **common)
-    return text.replace(final, item.id).replace(' status=""', "")
 
 
 def include(name: str) -> str:

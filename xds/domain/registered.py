@@ -50,6 +50,7 @@ class RegisteredEntry(RegisteredObject):
     hash: str | None
     size: int | None
     source_patient_id: str | None
+    document_availability: str | None
 
     @property
     def object_type(self) -> str:

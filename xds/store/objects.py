@@ -19,6 +19,7 @@ ENTRY_COLUMNS = (
     *(document_entry.c[name] for name in ("id", "logical_id", "version", "status", "unique_id", "patient_id")),
     *(document_entry.c[name] for name in ("anchor", "home", "body", "registered_at", "on_demand", "mime_type")),
     *(document_entry.c[name] for name in ("repository_unique_id", "hash", "size", "source_patient_id")),
+    document_entry.c.document_availability,
 )
 SET_COLUMNS = tuple(submission_set.c)[:10]
 FOLDER_COLUMNS = (*tuple(folder.c)[:10], folder.c.last_update_time)
@@ -166,15 +167,14 @@ def save_associations(connection: Connection, items: Iterable[tuple[Association,
         connection.execute(insert(association).inline(), values)
 
 
-def set_status(
-    connection: Connection, table: Table, ids: Sequence[str], status: Availability, now: datetime, caller: str
-) -> None:
-    """Change the status of objects of one table and note it in their history."""
+def set_status(connection: Connection, ids: Sequence[str], status: Availability, now: datetime, caller: str) -> None:
+    """Change the status of entries, folders or associations and note it in their history."""
     if not ids:
         return
     keys = [rows.to_uuid(each) for each in ids]
     name = rows.status_name(status)
-    connection.execute(update(table).where(table.c.id.in_(keys)).values(status=name))
+    for table in (document_entry, folder, association):
+        connection.execute(update(table).where(table.c.id.in_(keys)).values(status=name))
     connection.execute(
         insert(status_change).inline(),
         [{"object_id": key, "at": now, "status": name, "caller": caller} for key in keys],

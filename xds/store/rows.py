@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import Row, RowMapping
 
 from ihe.values import Code, PatientId
-from xds.domain import registered
 from xds.domain.datatypes import code_key, dtm_start, is_dtm
 from xds.domain.model import Association, Author, Availability, Described, DocumentEntry, Folder, SubmissionSet
 from xds.domain.registered import RegisteredAssociation, RegisteredEntry, RegisteredFolder, RegisteredSet
+from xds.store.packing import pack, unpack
 
 _STATUS = {"Approved": Availability.APPROVED, "Deprecated": Availability.DEPRECATED}
 
@@ -51,7 +51,7 @@ def described_row(item: Described, anchor: PatientId, body: str, now: datetime) 
         "patient_id": item.patient_id.xds_cx,
         "anchor": anchor.xds_cx,
         "home": item.home,
-        "body": body,
+        "body": pack(body),
         "registered_at": now,
     }
     if isinstance(item, DocumentEntry):
@@ -69,7 +69,7 @@ def association_row(item: Association, body: str, now: datetime) -> dict[str, An
         "source": to_uuid(item.source),
         "target": to_uuid(item.target),
         "status": status_name(item.status or Availability.APPROVED),
-        "body": body,
+        "body": pack(body),
         "registered_at": now,
     }
 
@@ -133,7 +133,7 @@ def _common(row: RowMapping) -> dict[str, Any]:
         "patient_id": row["patient_id"],
         "anchor": row["anchor"],
         "home": row["home"],
-        "body": row["body"],
+        "body": unpack(row["body"]),
         "registered_at": row["registered_at"],
     }
 
@@ -149,6 +149,7 @@ def read_entry(row: Row[Any]) -> RegisteredEntry:
         hash=columns["hash"],
         size=columns["size"],
         source_patient_id=columns["source_patient_id"],
+        document_availability=columns["document_availability"],
     )
 
 
@@ -162,7 +163,7 @@ def read_folder(row: Row[Any]) -> RegisteredFolder:
     return RegisteredFolder(**_common(row._mapping), last_update_time=row._mapping["last_update_time"])
 
 
-def read_association(row: Row[Any]) -> registered.RegisteredAssociation:
+def read_association(row: Row[Any]) -> RegisteredAssociation:
     """A row of ``association``."""
     columns = row._mapping
     return RegisteredAssociation(
@@ -171,6 +172,6 @@ def read_association(row: Row[Any]) -> registered.RegisteredAssociation:
         source=to_urn(columns["source"]),
         target=to_urn(columns["target"]),
         status=_STATUS[columns["status"]],
-        body=columns["body"],
+        body=unpack(columns["body"]),
         registered_at=columns["registered_at"],
     )

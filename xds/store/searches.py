@@ -159,8 +159,9 @@ def _like(column: ColumnElement[Any], patterns: Collection[str]) -> ColumnElemen
         conditions.append(column.op("&&")(_texts(plain)))
     wild = [pattern.replace("\\", "\\\\") for pattern in patterns if _has_wildcard(pattern)]
     if wild:
-        value = func.unnest(column).column_valued("value")
-        conditions.append(exists(select(literal(1)).select_from(value).where(value.op("LIKE")(func.any(_texts(wild))))))
+        values = func.unnest(column).table_valued("value").render_derived()
+        matching = values.c.value.op("LIKE")(func.any(_texts(wild)))
+        conditions.append(exists(select(literal(1)).select_from(values).where(matching)))
     return or_(*conditions)
 
 

@@ -1,15 +1,16 @@
 """Tables of the registry.
 
-The migrations are authoritative; a test compares these definitions with the migrated database. Columns beside
-``body`` hold what queries filter on. Times of the metadata are numbers ``YYYYMMDDhhmmss`` (UTC, the first second of
-the period); codes are written ``code^^scheme``; patient identifiers are CX.
+The migrations are authoritative; a test compares these definitions with the migrated database. ``body`` is the packed
+metadata (see :mod:`xds.store.packing`), the columns beside it hold what queries filter on. Times of the metadata are
+numbers ``YYYYMMDDhhmmss`` (UTC, the first second of the period); codes are written ``code^^scheme``; patient
+identifiers are CX.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, MetaData, Table, Text, Uuid
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, LargeBinary, MetaData, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY
 
 metadata = MetaData()
@@ -25,7 +26,7 @@ def _described() -> list[Column[Any]]:
         Column("patient_id", Text, nullable=False),
         Column("anchor", Text, nullable=False),
         Column("home", Text),
-        Column("body", Text, nullable=False),
+        Column("body", LargeBinary, nullable=False),
         Column("registered_at", DateTime(timezone=True), nullable=False),
     ]
 
@@ -81,7 +82,7 @@ association = Table(
     Column("source", Uuid, nullable=False),
     Column("target", Uuid, nullable=False),
     Column("status", Text, nullable=False),
-    Column("body", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
     Column("registered_at", DateTime(timezone=True), nullable=False),
 )
 
@@ -92,5 +93,16 @@ status_change = Table(
     Column("object_id", Uuid, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
     Column("status", Text, nullable=False),
+    Column("caller", Text, nullable=False),
+)
+
+removed_object = Table(
+    "removed_object",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("unique_id", Text),
+    Column("repository_unique_id", Text),
+    Column("removed_at", DateTime(timezone=True), nullable=False),
     Column("caller", Text, nullable=False),
 )

@@ -8,14 +8,15 @@ Source: ITI TF-3: 4.2.4; ebRS 3.0.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from xml.sax.saxutils import quoteattr
 
 from ihe.errors import Finding
-from ihe.values import format_dtm
+from ihe.values import PatientId
 from xds.domain.answers import QueryAnswer, Returned
-from xds.domain.registered import RegisteredAssociation, RegisteredEntry, RegisteredFolder
+from xds.domain.registered import RegisteredAssociation, RegisteredEntry
 from xds.translate import ebxml_writer
-from xds.translate.ebxml_vocabulary import FOLDER, QUERY, RIM, RS, SUBMISSION_SET
+from xds.translate.ebxml_vocabulary import QUERY, RIM, RS
 
 SUCCESS = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Success"
 FAILURE = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Failure"
@@ -71,8 +72,8 @@ def error_list(findings: Sequence[Finding]) -> str:
 
 def _query_response(status: str, findings: Sequence[Finding], objects: str) -> str:
     return (
-        f'<query:AdhocQueryResponse xmlns:query="{QUERY}" xmlns:rim="{RIM}" status="{status}">'
-        f"{error_list(findings)}<rim:RegistryObjectList>{objects}</rim:RegistryObjectList>"
+        f'<query:AdhocQueryResponse xmlns:query="{QUERY}" status="{status}">{error_list(findings)}'
+        f'<RegistryObjectList xmlns="{RIM}">{objects}</RegistryObjectList>'
         "</query:AdhocQueryResponse>"
     )
 
@@ -80,32 +81,17 @@ def _query_response(status: str, findings: Sequence[Finding], objects: str) -> s
 def _object(returned: Returned) -> str:
     item = returned.object
     if isinstance(item, RegisteredAssociation):
-        return ebxml_writer.association(
-            item.body, id=item.id, type=item.type, source=item.source, target=item.target, status=item.status
-        )
+        return ebxml_writer.association(item)
     assert returned.patient_id is not None
+    patient_id = _quoted(returned.patient_id)
     if isinstance(item, RegisteredEntry):
-        return ebxml_writer.extrinsic_object(
-            item.body,
-            id=item.id,
-            logical_id=item.logical_id,
-            object_type=item.object_type,
-            mime_type=item.mime_type,
-            status=item.status,
-            home=item.home,
-            patient_id=returned.patient_id,
-        )
-    updated = format_dtm(item.last_update_time) if isinstance(item, RegisteredFolder) else None
-    return ebxml_writer.registry_package(
-        item.body,
-        layout=FOLDER if isinstance(item, RegisteredFolder) else SUBMISSION_SET,
-        id=item.id,
-        logical_id=item.logical_id,
-        status=item.status,
-        home=item.home,
-        patient_id=returned.patient_id,
-        last_update_time=updated,
-    )
+        return ebxml_writer.extrinsic_object(item, patient_id)
+    return ebxml_writer.registry_package(item, patient_id)
+
+
+@lru_cache(maxsize=256)
+def _quoted(patient_id: PatientId) -> str:
+    return quoteattr(patient_id.xds_cx)
 
 
 def _location(location: str | None) -> str:

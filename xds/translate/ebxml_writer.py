@@ -4,20 +4,22 @@ An object's *body* is everything inside its element that never changes once it i
 registration, and kept; an answer only adds what depends on the moment: status, and the patient identifier under which
 it is asked for. So a large answer costs the joining of ready pieces.
 
-The pieces use the prefix ``rim`` for the ebRIM namespace; whoever places them declares it.
+The pieces are unprefixed; whoever places them makes ebRIM the default namespace.
 
 Source: ITI TF-3: 4.2.3 and Table 4.2.3.1.7-2; ebRIM 3.0 schema for the order of elements.
 """
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Mapping
+from itertools import count
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from ihe.values import Code, PatientId, escape_hl7
-from xds.domain.model import Association, Author, DocumentEntry, Folder, SubmissionSet, Texts
+from ihe.values import Code, PatientId, escape_hl7, format_dtm
+from xds.domain.datatypes import is_symbolic
+from xds.domain.model import Association, Author, Described, DocumentEntry, Folder, SubmissionSet, Texts
+from xds.domain.registered import RegisteredAssociation, RegisteredEntry, RegisteredFolder, RegisteredSet
 from xds.translate.ebxml_vocabulary import (
     ASSOCIATION_DOCUMENTATION,
     ASSOCIATION_TYPE,
@@ -34,11 +36,14 @@ from xds.translate.ebxml_vocabulary import (
     Place,
 )
 
-Described = DocumentEntry | SubmissionSet | Folder
+_PATIENT_PART = 1
+_IDENTIFIER_PARTS = 2
+_CLASSIFICATION_PARTS = 16
+"""Numbers of the parts of an object, see :func:`_part_id`."""
 
 
 def body_of(item: Described | Association) -> str:
-    """The unchanging inner ebRIM of an object whose ``id`` is final.
+    """The unchanging inner ebRIM of an object.
 
     Without the patient identifier and, of a folder, without ``lastUpdateTime``: these depend on the moment.
     """
@@ -55,64 +60,65 @@ def layout_of(item: Described) -> Layout:
     return SUBMISSION_SET if isinstance(item, SubmissionSet) else FOLDER
 
 
-def extrinsic_object(
-    body: str,
-    *,
-    id: str,  # noqa: A002 - the attribute's name
-    logical_id: str,
-    object_type: str,
-    mime_type: str,
-    status: str,
-    home: str | None,
-    patient_id: PatientId,
-) -> str:
-    """A document entry as returned by a query."""
+def extrinsic_object(item: RegisteredEntry, patient_id: str) -> str:
+    """A document entry as returned by a query.
+
+    Args:
+        patient_id: CX under which it is returned, quoted as an attribute value.
+    """
     return (
-        f'<rim:ExtrinsicObject id="{id}" lid="{logical_id}"{_home(home)} objectType="{object_type}"'
-        f' status="{status}" mimeType={quoteattr(mime_type)}>'
-        f"{body}{_patient_identifier(DOCUMENT_ENTRY, id, patient_id)}</rim:ExtrinsicObject>"
+        f'<ExtrinsicObject id="{item.id}" lid="{item.logical_id}"{_home(item.home)}'
+        f' objectType="{item.object_type}" status="{item.status}" mimeType={quoteattr(item.mime_type)}>'
+        f"{item.body}{_patient_identifier(DOCUMENT_ENTRY, item.id, patient_id)}</ExtrinsicObject>"
     )
 
 
-def registry_package(
-    body: str,
-    *,
-    layout: Layout,
-    id: str,  # noqa: A002 - the attribute's name
-    logical_id: str,
-    status: str,
-    home: str | None,
-    patient_id: PatientId,
-    last_update_time: str | None = None,
-) -> str:
-    """A submission set or folder as returned by a query."""
-    updated = _slot("lastUpdateTime", (last_update_time,)) if last_update_time else ""
+def registry_package(item: RegisteredSet | RegisteredFolder, patient_id: str) -> str:
+    """A submission set or folder as returned by a query; ``patient_id`` as in :func:`extrinsic_object`."""
+    layout, updated = SUBMISSION_SET, ""
+    if isinstance(item, RegisteredFolder):
+        layout, updated = FOLDER, _slot("lastUpdateTime", (format_dtm(item.last_update_time),))
     return (
-        f'<rim:RegistryPackage id="{id}" lid="{logical_id}"{_home(home)} objectType="{PACKAGE_TYPE}"'
-        f' status="{status}">'
-        f"{updated}{body}{_patient_identifier(layout, id, patient_id)}</rim:RegistryPackage>"
+        f'<RegistryPackage id="{item.id}" lid="{item.logical_id}"{_home(item.home)}'
+        f' objectType="{PACKAGE_TYPE}" status="{item.status}">'
+        f"{updated}{item.body}{_patient_identifier(layout, item.id, patient_id)}</RegistryPackage>"
     )
 
 
-def association(
-    body: str,
-    *,
-    id: str,  # noqa: A002 - the attribute's name
-    type: str,  # noqa: A002 - the attribute's name
-    source: str,
-    target: str,
-    status: str,
-) -> str:
+def association(item: RegisteredAssociation) -> str:
     """An association as returned by a query."""
     return (
-        f'<rim:Association id="{id}" lid="{id}" objectType="{ASSOCIATION_TYPE}" status="{status}"'
-        f' associationType="{type}" sourceObject="{source}" targetObject="{target}">{body}</rim:Association>'
+        f'<Association id="{item.id}" lid="{item.id}" objectType="{ASSOCIATION_TYPE}" status="{item.status}"'
+        f' associationType="{item.type}" sourceObject="{item.source}" targetObject="{item.target}">'
+        f"{item.body}</Association>"
+    )
+
+
+def submitted(item: Described | Association) -> str:
+    """An object as a source submits it: ids may be symbolic, status and logicalID only if the object has them."""
+    if isinstance(item, Association):
+        return (
+            f"<Association id={quoteattr(item.id)}{_optional('status', item.status)}"
+            f" objectType={quoteattr(ASSOCIATION_TYPE)} associationType={quoteattr(item.type)}"
+            f" sourceObject={quoteattr(item.source)} targetObject={quoteattr(item.target)}>"
+            f"{body_of(item)}</Association>"
+        )
+    layout = layout_of(item)
+    patient_id = "" if item.patient_id is None else quoteattr(item.patient_id.xds_cx)
+    identifier = _patient_identifier(layout, item.id, patient_id) if patient_id else ""
+    name, own = "RegistryPackage", f" objectType={quoteattr(PACKAGE_TYPE)}"
+    if isinstance(item, DocumentEntry):
+        name = "ExtrinsicObject"
+        own = f"{_optional('mimeType', item.mime_type)} objectType={quoteattr(item.object_type)}"
+    return (
+        f"<{name} id={quoteattr(item.id)}{_optional('lid', item.logical_id)}{_optional('status', item.status)}"
+        f"{_home(item.home)}{own}>{body_of(item)}{identifier}</{name}>"
     )
 
 
 def object_ref(id: str, home: str | None = None) -> str:  # noqa: A002 - the attribute's name
     """A reference to an object."""
-    return f'<rim:ObjectRef id="{id}"{_home(home)}/>'
+    return f'<ObjectRef id="{id}"{_home(home)}/>'
 
 
 def _body(item: Described, layout: Layout) -> Iterable[str]:
@@ -122,81 +128,82 @@ def _body(item: Described, layout: Layout) -> Iterable[str]:
     yield _extra(item.extra)
     yield _texts("Name", item.title)
     yield _texts("Description", item.comments)
-    yield f'<rim:VersionInfo versionName="{item.version}"/>'
+    yield f'<VersionInfo versionName="{item.version}"/>'
     yield from _classifications(item, layout)
-    for place in layout.identifiers:
-        if place.field != "patient_id":
-            value = getattr(item, place.field)
-            if value:
-                yield _identifier(layout, place, item.id, value)
+    for position, place in enumerate(layout.identifiers[:-1]):
+        value = getattr(item, place.field)
+        if value:
+            part = _part_id(item.id, _IDENTIFIER_PARTS + position)
+            yield _identifier(layout, place, item.id, part, quoteattr(value))
 
 
 def _classifications(item: Described, layout: Layout) -> Iterable[str]:
+    parts = (_part_id(item.id, number) for number in count(_CLASSIFICATION_PARTS))
     if layout.author is not None and not isinstance(item, Folder):
-        for position, author in enumerate(item.authors):
-            yield _author(author, layout.author, item.id, position)
+        for author in item.authors:
+            yield _author(author, layout.author, item.id, next(parts))
     for place in layout.codes:
         value = getattr(item, place.field)
-        codes = value if place.many else (value,) if value else ()
-        for position, code in enumerate(codes):
-            yield _coded(code, place.key, item.id, position)
+        for code in value if place.many else (value,) if value else ():
+            yield _coded(code, place.key, item.id, next(parts))
     if layout is not DOCUMENT_ENTRY:
-        yield _node(SUBMISSION_SET_NODE if layout is SUBMISSION_SET else FOLDER_NODE, item.id)
+        yield _node(SUBMISSION_SET_NODE if layout is SUBMISSION_SET else FOLDER_NODE, item.id, next(parts))
     if item.limited_metadata:
-        yield _node(layout.limited_metadata, item.id)
+        yield _node(layout.limited_metadata, item.id, next(parts))
 
 
 def _association_body(item: Association) -> str:
-    documentation = _coded(item.documentation, ASSOCIATION_DOCUMENTATION, item.id, 0) if item.documentation else ""
+    documentation = ""
+    if item.documentation is not None:
+        part = _part_id(item.id, _CLASSIFICATION_PARTS)
+        documentation = _coded(item.documentation, ASSOCIATION_DOCUMENTATION, item.id, part)
     texts = _texts("Name", item.title) + _texts("Description", item.comments)
     return _extra(item.slots) + texts + documentation
 
 
-def _author(author: Author, scheme: str, owner: str, position: int) -> str:
+def _author(author: Author, scheme: str, owner: str, part: str) -> str:
     slots = "".join(_slot(place.key, _values(getattr(author, place.field))) for place in AUTHOR_SLOTS)
     return (
-        f'<rim:Classification id="{_part_id(owner, scheme, position)}" objectType="{CLASSIFICATION_TYPE}"'
+        f'<Classification id="{part}" objectType="{CLASSIFICATION_TYPE}"'
         f' classificationScheme="{scheme}" classifiedObject="{owner}" nodeRepresentation="">'
-        f"{slots}{_extra(author.extra)}</rim:Classification>"
+        f"{slots}{_extra(author.extra)}</Classification>"
     )
 
 
-def _coded(code: Code, scheme: str, owner: str, position: int) -> str:
-    name = f"<rim:Name><rim:LocalizedString value={quoteattr(code.display)}/></rim:Name>" if code.display else ""
+def _coded(code: Code, scheme: str, owner: str, part: str) -> str:
+    name = f"<Name><LocalizedString value={quoteattr(code.display)}/></Name>" if code.display else ""
     return (
-        f'<rim:Classification id="{_part_id(owner, scheme, position)}" objectType="{CLASSIFICATION_TYPE}"'
+        f'<Classification id="{part}" objectType="{CLASSIFICATION_TYPE}"'
         f' classificationScheme="{scheme}" classifiedObject="{owner}"'
         f" nodeRepresentation={quoteattr(code.code)}>"
-        f"{_slot('codingScheme', (code.scheme,))}{name}</rim:Classification>"
+        f"{_slot('codingScheme', (code.scheme,))}{name}</Classification>"
     )
 
 
-def _node(node: str, owner: str) -> str:
+def _node(node: str, owner: str, part: str) -> str:
     return (
-        f'<rim:Classification id="{_part_id(owner, node, 0)}" objectType="{CLASSIFICATION_TYPE}"'
+        f'<Classification id="{part}" objectType="{CLASSIFICATION_TYPE}"'
         f' classificationNode="{node}" classifiedObject="{owner}"/>'
     )
 
 
-def _identifier(layout: Layout, place: Place, owner: str, value: str) -> str:
-    name = f"XDS{layout.kind}.{place.attribute}"
+def _identifier(layout: Layout, place: Place, owner: str, part: str, quoted: str) -> str:
     return (
-        f'<rim:ExternalIdentifier id="{_part_id(owner, place.key, 0)}" objectType="{EXTERNAL_IDENTIFIER_TYPE}"'
-        f' registryObject="{owner}" identificationScheme="{place.key}" value={quoteattr(value)}>'
-        f'<rim:Name><rim:LocalizedString value="{name}"/></rim:Name></rim:ExternalIdentifier>'
+        f'<ExternalIdentifier id="{part}" objectType="{EXTERNAL_IDENTIFIER_TYPE}"'
+        f' registryObject="{owner}" identificationScheme="{place.key}" value={quoted}>'
+        f'<Name><LocalizedString value="XDS{layout.kind}.{place.attribute}"/></Name></ExternalIdentifier>'
     )
 
 
-def _patient_identifier(layout: Layout, owner: str, patient_id: PatientId) -> str:
-    place = layout.identifiers[-1]
-    return _identifier(layout, place, owner, patient_id.xds_cx)
+def _patient_identifier(layout: Layout, owner: str, quoted: str) -> str:
+    return _identifier(layout, layout.identifiers[-1], owner, _part_id(owner, _PATIENT_PART), quoted)
 
 
 def _slot(name: str, values: Iterable[str]) -> str:
-    inner = "".join([f"<rim:Value>{escape(value)}</rim:Value>" for value in values])
+    inner = "".join([f"<Value>{escape(value)}</Value>" for value in values])
     if not inner:
         return ""
-    return f"<rim:Slot name={quoteattr(name)}><rim:ValueList>{inner}</rim:ValueList></rim:Slot>"
+    return f"<Slot name={quoteattr(name)}><ValueList>{inner}</ValueList></Slot>"
 
 
 def _extra(slots: Mapping[str, tuple[str, ...]]) -> str:
@@ -208,12 +215,12 @@ def _texts(name: str, texts: Texts) -> str:
         return ""
     inner = "".join(
         [
-            f"<rim:LocalizedString{_optional('xml:lang', text.language)}{_optional('charset', text.charset)}"
+            f"<LocalizedString{_optional('xml:lang', text.language)}{_optional('charset', text.charset)}"
             f" value={quoteattr(text.value)}/>"
             for text in texts
         ]
     )
-    return f"<rim:{name}>{inner}</rim:{name}>"
+    return f"<{name}>{inner}</{name}>"
 
 
 def _values(value: Any) -> tuple[str, ...]:
@@ -239,6 +246,12 @@ def _optional(name: str, value: str | None) -> str:
     return "" if value is None else f" {name}={quoteattr(value)}"
 
 
-def _part_id(owner: str, scheme: str, position: int) -> str:
-    """A UUID for a part of an object, the same each time the object is rendered."""
-    return uuid.uuid5(uuid.UUID(owner.removeprefix("urn:uuid:")), f"{scheme}/{position}").urn
+def _part_id(owner: str, number: int) -> str:
+    """An id for a part of an object: the object's own UUID with its last four digits changed.
+
+    It is the same each time, costs no search, and is no other object's: those differ in the other 112 bits. The
+    parts of an object with a symbolic name get symbolic names.
+    """
+    if is_symbolic(owner):
+        return f"{owner}.{number}"
+    return f"{owner[:-4]}{int(owner[-4:], 16) ^ number:04x}"

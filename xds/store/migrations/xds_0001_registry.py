@@ -21,7 +21,7 @@ def upgrade() -> None:
             patient_id text NOT NULL,
             anchor text NOT NULL,
             home text,
-            body text NOT NULL,
+            body bytea STORAGE MAIN NOT NULL,
             registered_at timestamptz NOT NULL,
             on_demand boolean NOT NULL,
             mime_type text NOT NULL,
@@ -56,7 +56,7 @@ def upgrade() -> None:
             patient_id text NOT NULL,
             anchor text NOT NULL,
             home text,
-            body text NOT NULL,
+            body bytea STORAGE MAIN NOT NULL,
             registered_at timestamptz NOT NULL,
             source_id text NOT NULL,
             submission_time bigint NOT NULL,
@@ -76,7 +76,7 @@ def upgrade() -> None:
             patient_id text NOT NULL,
             anchor text NOT NULL,
             home text,
-            body text NOT NULL,
+            body bytea STORAGE MAIN NOT NULL,
             registered_at timestamptz NOT NULL,
             codes text[] NOT NULL,
             last_update_time timestamptz NOT NULL,
@@ -91,7 +91,7 @@ def upgrade() -> None:
             source uuid NOT NULL,
             target uuid NOT NULL,
             status text NOT NULL,
-            body text NOT NULL,
+            body bytea STORAGE MAIN NOT NULL,
             registered_at timestamptz NOT NULL
         );
         CREATE INDEX association_source ON association (source);
@@ -105,10 +105,19 @@ def upgrade() -> None:
             caller text NOT NULL
         );
         CREATE INDEX status_change_object ON status_change (object_id);
+
+        CREATE TABLE removed_object (
+            id uuid PRIMARY KEY,
+            kind text NOT NULL,
+            unique_id text,
+            repository_unique_id text,
+            removed_at timestamptz NOT NULL,
+            caller text NOT NULL
+        );
         """
     )
 
 
 def downgrade() -> None:
     """Drop it."""
-    op.execute("DROP TABLE status_change, association, folder, submission_set, document_entry")
+    op.execute("DROP TABLE removed_object, status_change, association, folder, submission_set, document_entry")

@@ -97,7 +97,7 @@ def test_names_of_parameters_are_trimmed() -> None:
         (FIND_DOCUMENTS, [*USUAL, ("$XDSDocumentEntryClassCode", "('10')")], "LeafClass", "XDSRegistryError"),
         (
             FIND_DOCUMENTS,
-            [*USUAL, ("$XDSDocumentEntryClassCodeScheme", "('s')")],
+            [*USUAL, ("$XDSDocumentEntryColour", "('blue')")],
             "LeafClass",
             "XDSRegistryError",
         ),

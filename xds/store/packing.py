@@ -1,0 +1,47 @@
+"""Packs object bodies: raw deflate with a preset dictionary of what every body repeats.
+
+A body is five or six kilobytes of ebRIM of which a few hundred bytes are its own. Packed it stays within its table row,
+so that a person's thousand entries are read without a detour, and ten million of them fit a tenth of the space. The
+first byte names the dictionary; a dictionary that was ever used must never change or go.
+
+Source: RFC 1951; zlib manual, deflateSetDictionary.
+"""
+
+from __future__ import annotations
+
+import zlib
+from importlib.resources import files
+
+_PRESENT = 1
+_DICTIONARIES = {number: files("xds.store").joinpath(f"body_dictionary_{number}.txt").read_bytes() for number in (1,)}
+_RAW_DEFLATE = -15
+_LARGEST_BODY = 16 * 1024 * 1024
+
+
+class BodyFault(Exception):
+    """A stored body that cannot be unpacked; the row is damaged."""
+
+
+def pack(body: str) -> bytes:
+    """The body as it is stored."""
+    packer = zlib.compressobj(wbits=_RAW_DEFLATE, zdict=_DICTIONARIES[_PRESENT])
+    return bytes((_PRESENT,)) + packer.compress(body.encode()) + packer.flush()
+
+
+def unpack(stored: bytes) -> str:
+    """The body that was packed.
+
+    Raises:
+        BodyFault: the bytes are not what :func:`pack` made.
+    """
+    dictionary = _DICTIONARIES.get(stored[0]) if stored else None
+    if dictionary is None:
+        raise BodyFault("a stored body names no known dictionary")
+    unpacker = zlib.decompressobj(wbits=_RAW_DEFLATE, zdict=dictionary)
+    try:
+        body = unpacker.decompress(memoryview(stored)[1:], _LARGEST_BODY)
+        if not unpacker.eof:
+            raise BodyFault("a stored body ends too early or is too large")
+        return body.decode()
+    except (zlib.error, UnicodeDecodeError) as error:
+        raise BodyFault("a stored body is damaged") from error
