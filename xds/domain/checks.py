@@ -93,13 +93,13 @@ def name_of(item: RegistryObject) -> str:
 def check_submission(
     submission: Submission,
     value_sets: ValueSets,
-    kind: DocumentKind = DocumentKind.STABLE,
+    kind: DocumentKind | None = DocumentKind.STABLE,
 ) -> list[Finding]:
     """Everything wrong with a submission by itself, with what reading it already found first.
 
     Args:
         value_sets: codes of the affinity domain.
-        kind: the only kind of document entry that the transaction takes.
+        kind: the only kind of document entry that the transaction takes; ``None`` for any.
     """
     findings = list(submission.findings)
     known = {finding.location for finding in findings}
@@ -109,7 +109,7 @@ def check_submission(
     return findings
 
 
-def _content(submission: Submission, value_sets: ValueSets, kind: DocumentKind) -> Iterator[Finding]:
+def _content(submission: Submission, value_sets: ValueSets, kind: DocumentKind | None) -> Iterator[Finding]:
     yield from _required(submission.submission_set, _SET_ALWAYS, _SET_FULL)
     yield from _well_formed(submission.submission_set, _SET_FORMATS)
     yield from _coded(submission.submission_set, value_sets)
@@ -144,10 +144,11 @@ def _forbidden(entry: DocumentEntry) -> Iterator[Finding]:
             yield _finding(entry, attribute, "must not stand in an on-demand entry")
 
 
-def _kind(entry: DocumentEntry, kind: DocumentKind) -> Iterator[Finding]:
-    if entry.object_type == kind:
+def _kind(entry: DocumentEntry, kind: DocumentKind | None) -> Iterator[Finding]:
+    known = entry.object_type in tuple(DocumentKind)
+    if entry.object_type == kind or (kind is None and known):
         return
-    if entry.object_type in tuple(DocumentKind):
+    if known:
         other = "on-demand entries" if entry.is_on_demand else "stable entries"
         yield _finding(entry, "objectType", f"{entry.object_type}: {other} have a transaction of their own")
     else:

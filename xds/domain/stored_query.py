@@ -90,6 +90,12 @@ class StoredQuery:
         groups = self.values.get(name)
         return groups[0] if groups else ()
 
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """The patient identifiers asked for, as CX."""
+        names = (each.name for each in self.definition.parameters if each.kind is Kind.PATIENT)
+        return tuple(value for name in names for value in self.many(name))
+
     def groups(self, name: str) -> Groups:
         """The conditions of a parameter; empty when it is not given."""
         return self.values.get(name, ())
@@ -290,7 +296,8 @@ def check_query(definition: QueryDefinition, given: Mapping[str, Groups]) -> lis
 def _unknown(definition: QueryDefinition, given: Mapping[str, Groups]) -> Iterator[Finding]:
     known = {parameter.name for parameter in definition.parameters}
     for name in given:
-        if name not in known:
+        # "…CodeScheme" is of the first edition; now each code names its own scheme and is checked for it.
+        if name.removesuffix("Scheme") not in known:
             yield Finding("XDSRegistryError", f"{definition.name} has no parameter {name}", name)
 
 

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 
 from ihe.errors import Finding, Refused
 from ihe.unit_of_work import UnitOfWork
 from xds.domain.association_checks import check_associations
 from xds.domain.checks import check_submission
 from xds.domain.datatypes import is_symbolic
-from xds.domain.identifiers import with_final_ids
+from xds.domain.identifiers import as_first_versions, with_final_ids
 from xds.domain.model import (
     REPLACEMENTS,
     Association,
@@ -30,7 +29,6 @@ from xds.domain.registry_checks import Known, check_against_registry, outside_re
 from xds.services.ownership import Ownership, anchors, check_patients
 from xds.services.registry import Registry
 from xds.store import objects
-from xds.store.tables import document_entry
 from xds.translate.ebxml_writer import body_of
 
 
@@ -54,18 +52,23 @@ def register(
     findings = [*check_submission(submission, registry.value_sets, kind), *check_associations(submission)]
     ownership = Ownership(uow, registry.directory)
     findings += check_patients(submission, ownership)
-    _refuse_errors(findings)
+    refuse_errors(findings)
 
     known = _load(uow, submission, ownership)
     findings += check_against_registry(submission, known)
-    _refuse_errors(findings)
+    refuse_errors(findings)
 
-    final = with_final_ids(submission, lambda: uuid.uuid4().urn)
+    final = as_first_versions(with_final_ids(submission, lambda: uuid.uuid4().urn))
     _Registration(uow, final, ownership).save()
     return findings
 
 
-def _refuse_errors(findings: list[Finding]) -> None:
+def refuse_errors(findings: Sequence[Finding]) -> None:
+    """Refuse with all findings if one is an error.
+
+    Raises:
+        Refused: it is.
+    """
     if any(finding.severity == "Error" for finding in findings):
         raise Refused(findings)
 
@@ -106,23 +109,12 @@ class _Registration:
         replaced = [each for each in self.submission.associations if each.type in REPLACEMENTS]
         inherited = list(self._inherited_memberships(replaced))
         associations = [*self.submission.associations, *inherited]
-        approved = [replace(item, status=Availability.APPROVED) for item in self.submission.described]
-        objects.save_described(
-            connection,
-            [(item, self.anchors[item.id], body_of(item)) for item in approved],
-            now,
-        )
+        described = self.submission.described
+        objects.save_described(connection, [(item, self.anchors[item.id], body_of(item)) for item in described], now)
         objects.save_associations(connection, [(each, body_of(each)) for each in associations], now)
         if replaced:
             deprecated = objects.derived_from(connection, [each.target for each in replaced])
-            objects.set_status(
-                connection,
-                document_entry,
-                list(deprecated),
-                Availability.DEPRECATED,
-                now,
-                self.uow.caller.label,
-            )
+            objects.set_status(connection, list(deprecated), Availability.DEPRECATED, now, self.uow.caller.label)
             for entry_id, anchor in deprecated.items():
                 self.uow.publish("document.deprecated", anchor, {"entry_uuid": entry_id})
         objects.touch_folders(connection, self._touched_folders(associations), now)
