@@ -1,14 +1,15 @@
 """Bulk load of files: rows or messages in, counts and rejected rows out.
 
-Each row is taken in by the same service as a message, many rows to a transaction; a row that is refused is written to
-``FILE.rejected.csv`` with the reason, and the others load.
+A row that is refused is written to ``FILE.rejected.csv`` with the reason, and the others load.
 """
 
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ from ihe.errors import IheError
 from ihe.hl7v2.batch import read_messages
 from ihe.hl7v2.er7 import Message
 from ihe.hl7v2.listener import Peer
+from mpi.services.bulk_load import BulkRow, bulk_load
 from mpi.services.feed_record import FeedOutcome, feed_record
 from mpi.services.identifiers import feedable_domain
 from mpi.translate.bulk_row import COLUMNS, REQUIRED, read_row, unknown_columns
 from region.bootstrap import Service
 
-_ROWS_PER_COMMIT = 100
+_BULK_FROM_ROWS = 2000
+_PROGRESS_ROWS = 100
 FORMATS = {".csv": "csv", ".parquet": "parquet", ".hl7": "hl7", ".er7": "hl7", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 
 
@@ -120,38 +123,68 @@ class _Rejects:
 def _load_rows(
     service: Service, rows: Iterable[Row], report: LoadReport, rejects: _Rejects, progress: Progress
 ) -> None:
-    batch: list[tuple[int, Row]] = []
-    for number, row in enumerate(rows, 1):
-        batch.append((number, row))
-        if len(batch) == _ROWS_PER_COMMIT:
-            _load_batch(service, batch, report, rejects)
-            progress(len(batch))
-            batch = []
-    if batch:
-        _load_batch(service, batch, report, rejects)
-        progress(len(batch))
-
-
-def _load_batch(service: Service, batch: list[tuple[int, Row]], report: LoadReport, rejects: _Rejects) -> None:
+    """A short file row by row, as messages are taken in; a long one in bulk, which waits for no one row."""
+    valid = _valid_rows(service, rows, report, rejects, progress)
+    head = list(islice(valid, _BULK_FROM_ROWS))
+    if len(head) < _BULK_FROM_ROWS:
+        with service.database.unit(REGION) as uow:
+            for number, row in head:
+                savepoint = uow.connection.begin_nested()
+                try:
+                    outcome = feed_record(
+                        uow,
+                        service.mpi,
+                        row.key,
+                        row.traits,
+                        source_updated_at=row.source_updated_at,
+                        only_if_newer=row.source_updated_at is not None,
+                    ).outcome
+                except IheError as error:
+                    savepoint.rollback()
+                    report.rejected += 1
+                    rejects.write(number, error, {"domain": row.key.domain, "local_id": row.key.local_id})
+                else:
+                    savepoint.commit()
+                    report.created += outcome is FeedOutcome.CREATED
+                    report.updated += outcome is FeedOutcome.UPDATED
+                    report.unchanged += outcome in (FeedOutcome.UNCHANGED, FeedOutcome.STALE)
+        return
     with service.database.unit(REGION) as uow:
-        for number, row in batch:
-            report.read += 1
-            savepoint = uow.connection.begin_nested()
-            try:
-                key, traits, updated_at = read_row(row)
-                feedable_domain(service.mpi, key.domain, "domain")
-                result = feed_record(
-                    uow, service.mpi, key, traits, source_updated_at=updated_at, only_if_newer=updated_at is not None
-                )
-            except IheError as error:
-                savepoint.rollback()
-                report.rejected += 1
-                rejects.write(number, error, row)
-            else:
-                savepoint.commit()
-                report.created += result.outcome is FeedOutcome.CREATED
-                report.updated += result.outcome is FeedOutcome.UPDATED
-                report.unchanged += result.outcome in (FeedOutcome.UNCHANGED, FeedOutcome.STALE)
+        everything = (row for _, row in chain(head, valid))
+        result = bulk_load(uow, service.mpi, everything, _Announcer())
+        report.created, report.updated, report.unchanged = result.created, result.updated, result.unchanged
+        for key, reason in result.refused:
+            report.rejected += 1
+            rejects.write(0, reason, {"domain": key.domain, "local_id": key.local_id})
+
+
+class _Announcer:
+    """Says on standard error which phase of a bulk load is at work."""
+
+    def __init__(self) -> None:
+        self._phase = ""
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        if phase not in (self._phase, "reading"):
+            sys.stderr.write(f"{phase}\n")
+        self._phase = phase
+
+
+def _valid_rows(
+    service: Service, rows: Iterable[Row], report: LoadReport, rejects: _Rejects, progress: Progress
+) -> Iterator[tuple[int, BulkRow]]:
+    for number, row in enumerate(rows, 1):
+        report.read += 1
+        try:
+            key, traits, updated_at = read_row(row)
+            feedable_domain(service.mpi, key.domain, "domain")
+        except IheError as error:
+            report.rejected += 1
+            rejects.write(number, error, row)
+        else:
+            yield number, BulkRow(key, traits, updated_at)
+        if number % _PROGRESS_ROWS == 0:
+            progress(_PROGRESS_ROWS)
 
 
 def _load_messages(service: Service, path: Path, report: LoadReport, rejects: _Rejects, progress: Progress) -> None:

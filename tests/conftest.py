@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -59,6 +59,12 @@ def module_database_url(embedded_server: EmbeddedPostgres, template_database: st
     """SQLAlchemy URL of a fresh, migrated database that the tests of one module share."""
     with clone_database(embedded_server, template_database) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def clone() -> Callable[[EmbeddedPostgres, str], contextlib.AbstractContextManager[str]]:
+    """Makes further databases, for tests that need several."""
+    return clone_database
 
 
 @contextlib.contextmanager
