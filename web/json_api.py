@@ -17,6 +17,7 @@ from ihe.serving import Context
 from ihe.transaction import Endpoint, HttpBinding, Transaction
 from ihe.values import AssigningAuthority, Oid, PatientId
 from mpi.domain.identity import RecordKey
+from mpi.services.count_population import Population, count_population
 from mpi.services.decide_pair import decide_pair
 from mpi.services.explain_link import explain_pair, explain_record
 from mpi.services.undo_event import undo_event
@@ -179,15 +180,25 @@ def _study(study: PriorStudy) -> dict[str, Any]:
     }
 
 
+def _decode_nothing(_request: HttpRequest) -> None:
+    return None
+
+
+def _serve_summary(_question: None, context: Context[WebApplication]) -> Population:
+    return count_population(context.uow)
+
+
 _DECIDE = HttpBinding("POST", "/api/links")
 _UNDO = HttpBinding("POST", "/api/events/{event_id}/undo")
 _EXPLAIN = HttpBinding("GET", "/api/explain")
 _PRIORS = HttpBinding("GET", "/priors")
+_SUMMARY = HttpBinding("GET", "/api/summary")
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     _endpoint("TDU-1", "Decide Pair", _DECIDE, _decode_decision, _serve_decision, writes=True),
     _endpoint("TDU-2", "Undo Event", _UNDO, _decode_undo, _serve_undo, writes=True),
     _endpoint("TDU-3", "Explain", _EXPLAIN, _decode_explanation, _serve_explanation, writes=False),
     _endpoint("TDU-4", "Prior Studies", _PRIORS, _decode_priors, _serve_priors, writes=False),
+    _endpoint("TDU-5", "Summary", _SUMMARY, _decode_nothing, _serve_summary, writes=False),
 )
 """The JSON calls, for the pipeline."""

@@ -237,3 +237,11 @@ def all_links(connection: Connection) -> Iterator[tuple[str, str, int]]:
     rows = connection.execute(query, execution_options={"yield_per": 5000})
     for row in rows:
         yield row.domain, row.local_id, row.person_id
+
+
+def count_active(connection: Connection) -> tuple[int, int]:
+    """How many records are active, and of how many persons."""
+    row = connection.execute(
+        text("SELECT count(*) AS records, count(DISTINCT person_id) AS persons FROM record WHERE state = 'active'")
+    ).one()
+    return row.records, row.persons
