@@ -25,6 +25,7 @@ from mpi.domain.record import regional_id
 from mpi.services.explain_link import explain_pair, explain_record
 from mpi.store import records, tasks
 from region import running
+from region.demo import StoryFault
 from region.loading import LoadFault, LoadReport, load_file
 from region.settings import Settings, SettingsError, describe, load_settings
 
@@ -57,7 +58,7 @@ def main() -> None:
     """Run the command line; a failure of the work ends with status 1 and one sentence."""
     try:
         app()
-    except (running.StartFault, LoadFault, IheError) as error:
+    except (running.StartFault, StoryFault, LoadFault, IheError) as error:
         _fail(str(error))
 
 
@@ -91,6 +92,18 @@ def serve(
         )
 
     running.serve(chosen, announce)
+
+
+@app.command()
+def demo(
+    exit_after: Annotated[bool, typer.Option("--exit", help="Stop after the worked example.")] = False,
+    port: Annotated[int | None, typer.Option(help="HTTP port.")] = None,
+    mllp_port: Annotated[int | None, typer.Option(help="MLLP port.")] = None,
+) -> None:
+    """Load ten synthetic sites, print the worked example, and serve until Ctrl-C."""
+    overrides = {"http_port": port, "mllp_port": mllp_port}
+    chosen = _settings().model_copy(update={name: value for name, value in overrides.items() if value is not None})
+    running.demo(chosen, Console(), exit_after=exit_after)
 
 
 @app.command()

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from rich.console import Console
 from sqlalchemy import create_engine, text
 
 from mpi.domain.grades import STRICT, LinkPolicy
 from mpi.store import invariants
 from region.bootstrap import Service, build_service
+from region.demo import run_story
 from region.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from region.migrations import upgrade
 from region.region_table import RegionTable, RegionTableError, load_region
-from region.server import Listening, supervise
+from region.server import Listening, bind, listener_of, supervise
 from region.server import serve as listen
 from region.settings import Settings
 from xds.store.content import DiskContent
@@ -103,6 +106,58 @@ def serve(settings: Settings, on_listening: Callable[[], None]) -> None:
 
 def _work(settings: Settings, url: str, _number: int) -> None:
     listen(_build(settings, url), _listening(settings))
+
+
+def demo(settings: Settings, console: Console, *, exit_after: bool) -> None:
+    """Tell the story of the demonstration against a service of this process, then serve until Ctrl-C.
+
+    Raises:
+        StoryFault: something did not happen as told.
+    """
+    with database(settings) as url, _background(_build(settings, url), settings) as server:
+        run_story(
+            f"http://{settings.http_host}:{settings.http_port}",
+            (settings.http_host, settings.mllp_port),
+            console,
+            folder=settings.data_dir / "demo",
+        )
+        if not exit_after:
+            console.print("\nServing until Ctrl-C.")
+            with suppress(KeyboardInterrupt):
+                while server.is_alive():
+                    server.join(1)
+
+
+@contextmanager
+def _background(built: Service, settings: Settings) -> Iterator[threading.Thread]:
+    """A service that listens in a thread while the block runs."""
+    ready = threading.Event()
+    server = listener_of(built, _listening(settings), ready.set)
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            server.run(sockets=[bound])
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            ready.set()
+
+    try:
+        bound = bind(_listening(settings))
+    except OSError as error:
+        raise StartFault(f"cannot listen: {error.strerror or error}") from error
+    thread = threading.Thread(target=run, name="demo service")
+    thread.start()
+    ready.wait()
+    try:
+        if failures or not thread.is_alive():
+            raise StartFault(f"the service did not start: {failures[0] if failures else 'see the log'}")
+        yield thread
+    finally:
+        server.should_exit = True
+        thread.join(60)
+        built.close()
 
 
 def reset(settings: Settings) -> None:

@@ -93,6 +93,14 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
 
 def serve(service: Service, listening: Listening, on_listening: Callable[[], None] | None = None) -> None:
     """Listen until SIGTERM or SIGINT, then finish what has come and return."""
+    listener_of(service, listening, on_listening).run(sockets=[bind(listening)])
+    service.close()
+
+
+def listener_of(
+    service: Service, listening: Listening, on_listening: Callable[[], None] | None = None
+) -> uvicorn.Server:
+    """The server, not yet running; setting ``should_exit`` lets it finish what has come and stop."""
     config = uvicorn.Config(
         http_app(service, listening),
         log_config=None,
@@ -101,9 +109,7 @@ def serve(service: Service, listening: Listening, on_listening: Callable[[], Non
         timeout_graceful_shutdown=20,
         h11_max_incomplete_event_size=64 * 1024,
     )
-    server = _Server(config, on_listening)
-    server.run(sockets=[_bound(listening)])
-    service.close()
+    return _Server(config, on_listening)
 
 
 class _Server(uvicorn.Server):
@@ -119,7 +125,12 @@ class _Server(uvicorn.Server):
             self._on_listening()
 
 
-def _bound(listening: Listening) -> socket.socket:
+def bind(listening: Listening) -> socket.socket:
+    """The HTTP socket, bound.
+
+    Raises:
+        OSError: the address cannot be had.
+    """
     family = socket.AF_INET6 if ":" in listening.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
