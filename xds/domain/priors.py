@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
 from ihe.values import Code
-from xds.domain.imaging import IssuedId
+from xds.domain.imaging import IssuedId, ManifestPatient
 from xds.domain.imaging_sources import ImagingSource
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -24,7 +24,7 @@ class ManifestedStudy:
         anchor: CX of the identifier that the entry follows.
         patient_id, source_patient_id: CX as submitted; the second may be ``None``.
         confidentiality_codes: ``code^^scheme``, of the entry.
-        header_patient_ids: patient ids of the manifest's own header, with their issuers.
+        header: the patient as the manifest's own header names it.
         date, time: as the modality wrote them, local.
     """
 
@@ -45,7 +45,7 @@ class ManifestedStudy:
     modalities: tuple[str, ...]
     regions: tuple[Code, ...]
     accessions: tuple[IssuedId, ...]
-    header_patient_ids: tuple[IssuedId, ...]
+    header: ManifestPatient
     retrieve_url: str | None
     retrieve_location_uid: str | None
     retrieve_ae_title: str | None

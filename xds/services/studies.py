@@ -50,7 +50,11 @@ def priors(uow: UnitOfWork, patient_id: PatientId, studies: Studies) -> list[Pri
     if person is None:
         raise UnknownPatient("the patient identifier designates no active patient")
     anchors = {identifier.xds_cx for identifier in person.identifiers if identifier.authority.oid is not None}
-    found = imaging.find_by_anchors(uow.connection, anchors)
+    return current_studies(uow, imaging.find_by_anchors(uow.connection, anchors), studies)
+
+
+def current_studies(uow: UnitOfWork, found: Iterable[ManifestedStudy], studies: Studies) -> list[PriorStudy]:
+    """The studies that manifests list, each once, latest first, as far as the caller may see them."""
     return list(_readable(uow, prior_studies(found, lambda each: _source_of(each, studies.sources)), studies))
 
 

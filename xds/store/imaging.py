@@ -32,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
 from ihe.values import AssigningAuthority, Code, Oid
-from xds.domain.imaging import ImagingSeries, ImagingStudy, Instance, IssuedId, Manifest
+from xds.domain.imaging import ImagingSeries, ImagingStudy, Instance, IssuedId, Manifest, ManifestPatient
 from xds.domain.priors import ManifestedStudy
 from xds.store.tables import document_entry, metadata
 
@@ -57,6 +57,9 @@ imaging_study = Table(
     Column("retrieve_ae_title", Text),
     Column("series_count", Integer, nullable=False),
     Column("instance_count", Integer, nullable=False),
+    Column("patient_name", Text),
+    Column("patient_birth_date", Date),
+    Column("patient_sex", Text),
 )
 
 imaging_series = Table(
@@ -105,12 +108,10 @@ def find_by_anchors(connection: Connection, anchors: Iterable[str]) -> list[Mani
     ]
 
 
-def find_by_study(connection: Connection, study_uid: str) -> list[ManifestedStudy]:
-    """What the approved manifests of whoever say of one study."""
-    return [
-        _manifested(row)
-        for row in connection.execute(_manifested_query().where(imaging_study.c.study_uid == study_uid))
-    ]
+def find_by_studies(connection: Connection, study_uids: Iterable[str]) -> list[ManifestedStudy]:
+    """What the approved manifests of whoever say of some studies."""
+    query = _manifested_query().where(imaging_study.c.study_uid == any_(_texts(study_uids)))
+    return [_manifested(row) for row in connection.execute(query)]
 
 
 def find_by_accession(connection: Connection, number: str) -> list[ManifestedStudy]:
@@ -176,6 +177,9 @@ def _study_row(
         "retrieve_ae_title": where.ae_title,
         "series_count": len(study.series),
         "instance_count": study.instance_count,
+        "patient_name": manifest.patient.name,
+        "patient_birth_date": manifest.patient.birth_date,
+        "patient_sex": manifest.patient.sex,
     }
 
 
@@ -231,7 +235,12 @@ def _manifested(row: Row[Any]) -> ManifestedStudy:
         modalities=tuple(row.modalities),
         regions=tuple(map(_code, row.regions)),
         accessions=tuple(map(_issued, row.accessions)),
-        header_patient_ids=tuple(map(_issued, row.patient_ids)),
+        header=ManifestPatient(
+            ids=tuple(map(_issued, row.patient_ids)),
+            name=row.patient_name,
+            birth_date=row.patient_birth_date,
+            sex=row.patient_sex,
+        ),
         retrieve_url=row.retrieve_url,
         retrieve_location_uid=row.retrieve_location_uid,
         retrieve_ae_title=row.retrieve_ae_title,

@@ -61,7 +61,7 @@ def test_any_identifier_finds_the_whole_history_latest_first(
     assert [study.copies[0].source.site for study in found] == ["FIRMINY", "ROANNE"]
     assert found[1].facts.started_at == datetime(2024, 7, 14, 6, 30, tzinfo=UTC)
     assert found[1].facts.modalities == ("CT",)
-    assert found[1].facts.header_patient_ids[0].value == "ROA1"
+    assert found[1].facts.header.ids[0].value == "ROA1"
 
 
 def test_unlinking_takes_studies_away_at_once_and_linking_brings_them_back(

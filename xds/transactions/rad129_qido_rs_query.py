@@ -1,0 +1,156 @@
+"""RAD-129 QIDO-RS Query: the studies of a person over the whole region, under the asker's own patient id.
+
+What is asked is answered from manifests, in one question to the database; no archive is asked.
+
+Source: RAD TF-2: 4.129; DICOM PS3.18 10.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import orjson
+
+from ihe.errors import InvalidElement, MissingElement, NotFound
+from ihe.http import HttpReply, HttpRequest
+from ihe.serving import Context
+from ihe.transaction import HttpBinding, Transaction
+from ihe.values import PatientId
+from xds.application import XdsApplication
+from xds.domain.imaging import is_uid
+from xds.domain.study_query import StudyQuery
+from xds.services.study_search import FoundSeries, FoundStudies, list_series, search_studies
+from xds.translate import dicom_json
+from xds.translate.dicom_json import JsonObject
+from xds.translate.qido_query import QidoQuery, issued_patient_id, read_qido
+
+_ROOT = "/dicom-web"
+TRANSACTION = Transaction(
+    number="RAD-129",
+    name="QIDO-RS Query",
+    actor="Imaging Document Responder",
+    profile="WIA",
+    bindings=(
+        HttpBinding("GET", f"{_ROOT}/studies"),
+        HttpBinding("GET", f"{_ROOT}/studies/{{study}}/series"),
+        HttpBinding("GET", f"{_ROOT}/studies/{{study}}/instances"),
+        HttpBinding("GET", f"{_ROOT}/studies/{{study}}/series/{{series}}/instances"),
+    ),
+    writes=False,
+    event_code="110112",
+    event_action="E",
+    options=(
+        "studies are found by patient id with issuer, by study UID or by accession number; never without",
+        "PatientID and IssuerOfPatientID are the asker's own; the archives' ids are in OtherPatientIDsSequence",
+        "matching: StudyDate with ranges, ModalitiesInStudy, StudyDescription with wildcards; limit and offset",
+    ),
+    source="RAD TF-2: 4.129; DICOM PS3.18 10.6",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of the region.
+
+    Attributes:
+        asked: the parameters.
+        level: ``studies``, ``series`` or ``instances``.
+        series_uid: the one series whose instances are asked for, or ``None``.
+    """
+
+    asked: QidoQuery
+    level: str
+    series_uid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is answered; the address of this service is known only to the request."""
+
+    question: Question
+    found: FoundStudies | FoundSeries
+
+
+def decode(request: HttpRequest) -> Question:
+    """The parameters, with the study and series that the address names."""
+    asked = read_qido(request.query)
+    level = request.path.rstrip("/").rpartition("/")[2]
+    study, series = request.path_parameters.get("study"), request.path_parameters.get("series")
+    for uid in filter(None, (study, series)):
+        if not is_uid(uid):
+            raise InvalidElement("a UID has digits and dots, at most 64 characters", "StudyInstanceUID")
+    if study is not None:
+        only = StudyQuery(study_uids=frozenset({study}))
+        asked = replace(asked, query=only)
+    return Question(asked, level, series)
+
+
+def serve(question: Question, context: Context[XdsApplication]) -> Answer:
+    """Search, as far as the asker may see."""
+    studies = context.application.studies
+    query = replace(question.asked.query, patient_id=_patient_id(question.asked, context))
+    context.trail.query("QIDO-RS", level=question.level)
+    if query.patient_id is not None:
+        context.trail.patient(_label(query.patient_id))
+    if question.level == "studies":
+        found = search_studies(context.uow, query, studies)
+        if query.patient_id is None:
+            for patient in sorted({each.study.facts.anchor for each in found.studies}):
+                context.trail.patient(patient)
+        return Answer(question, found)
+    series = list_series(context.uow, query, studies)
+    if series is None:
+        raise NotFound("no such study can be seen here")
+    if query.patient_id is None:
+        context.trail.patient(series.found.study.facts.anchor)
+    return Answer(question, series)
+
+
+def encode(answer: Answer, request: HttpRequest) -> HttpReply:
+    """DICOM JSON; what was not matched, and that there is more, is said in warnings."""
+    root = request.base_url + _ROOT
+    warnings = []
+    if answer.question.asked.ignored:
+        warnings.append(f"not matched here: {', '.join(answer.question.asked.ignored)}")
+    if isinstance(answer.found, FoundStudies):
+        items = [dicom_json.study_json(each.study, each.shown_id, root) for each in answer.found.studies]
+        if answer.found.has_more:
+            warnings.append("there are more studies; ask with offset")
+    else:
+        items = list(_below_study(answer.question, answer.found, root))
+    headers = {"Cache-Control": "no-store"}
+    if warnings:
+        headers["Warning"] = ", ".join(f'299 {request.base_url} "{_quotable(each)}"' for each in warnings)
+    return HttpReply(200, "application/dicom+json", orjson.dumps(items), headers)
+
+
+def _below_study(question: Question, found: FoundSeries, root: str) -> Iterable[JsonObject]:
+    study = found.found.study
+    for series in found.series:
+        if question.level == "series":
+            yield dicom_json.series_json(study, series, root)
+        elif question.series_uid in (None, series.uid):
+            for instance in series.instances:
+                yield dicom_json.instance_json(study, series, instance, root)
+
+
+def _patient_id(asked: QidoQuery, context: Context[XdsApplication]) -> PatientId | None:
+    """The patient id asked for; without an issuer it is one of the asker's own site."""
+    if asked.patient is None:
+        return None
+    sources = context.application.studies.sources
+    source = sources.by_site(asked.issuer or context.uow.caller.site or "")
+    if source is not None:
+        return issued_patient_id(asked.patient, str(source.patient_authority))
+    if asked.issuer is None:
+        raise MissingElement("a patient id needs its issuer", "IssuerOfPatientID")
+    return issued_patient_id(asked.patient, asked.issuer)
+
+
+def _label(patient_id: PatientId) -> str:
+    return patient_id.xds_cx if patient_id.authority.oid else f"{patient_id.value}^^^{patient_id.authority.namespace}"
+
+
+def _quotable(text: str) -> str:
+    return "".join(character for character in text if " " <= character <= "~" and character not in '"\\')

@@ -1,0 +1,161 @@
+"""Studies, series and instances → DICOM JSON, as QIDO-RS answers them.
+
+The patient is shown under the asker's id; what the archives call the patient stands among the other ids, with its
+issuer. Nothing is made up: an attribute that no manifest states is absent, or empty where the standard requires it.
+
+Source: DICOM PS3.18 F.2, 10.6.3.3; PS3.3 C.12.1.1.9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+
+from ihe.values import AssigningAuthority, PatientId
+from xds.domain.imaging import ImagingSeries, Instance, IssuedId
+from xds.domain.priors import ManifestedStudy, PriorStudy
+
+JsonObject = dict[str, Any]
+
+
+def study_json(study: PriorStudy, shown_id: PatientId, root: str) -> JsonObject:
+    """One study.
+
+    Args:
+        shown_id: the id under which the asker knows the patient.
+        root: DICOMweb address of this service, without trailing slash.
+    """
+    facts = study.facts
+    copy = study.copies[0]
+    return {
+        **_attribute("00080005", "CS", "ISO_IR 192"),
+        **_attribute("00080020", "DA", _da(facts.date)),
+        **_attribute("00080030", "TM", facts.time.isoformat().replace(":", "") if facts.time else None),
+        **_attribute("00080050", "SH", facts.accessions[0].value if facts.accessions else None),
+        **_accession_issuer(facts.accessions),
+        **_optional("00080054", "AE", *(each.manifest.retrieve_ae_title for each in study.copies)),
+        **_attribute("00080061", "CS", *facts.modalities),
+        **_optional("00080080", "LO", copy.source.name if copy.source else None),
+        **_name("00080090", None),
+        **_attribute("00081030", "LO", facts.description),
+        **_attribute("00081190", "UR", f"{root}/studies/{study.uid}"),
+        **_name("00100010", facts.header.name),
+        **_attribute("00100020", "LO", shown_id.value),
+        **_issuer_of_patient(shown_id.authority),
+        **_attribute(
+            "00100030", "DA", facts.header.birth_date and facts.header.birth_date.isoformat().replace("-", "")
+        ),
+        **_attribute("00100040", "CS", facts.header.sex),
+        **_other_ids(study, shown_id),
+        **_attribute("0020000D", "UI", study.uid),
+        **_attribute("00200010", "SH"),
+        **_attribute("00201206", "IS", facts.series_count),
+        **_attribute("00201208", "IS", facts.instance_count),
+    }
+
+
+def series_json(study: PriorStudy, series: ImagingSeries, root: str) -> JsonObject:
+    """One series, with the UID of its study."""
+    return {
+        **_attribute("00080005", "CS", "ISO_IR 192"),
+        **_attribute("00080060", "CS", series.kind),
+        **_attribute("0008103E", "LO", series.description),
+        **_attribute("00081190", "UR", f"{root}/studies/{study.uid}/series/{series.uid}"),
+        **_attribute("0020000D", "UI", study.uid),
+        **_attribute("0020000E", "UI", series.uid),
+        **_attribute("00200011", "IS"),
+        **_attribute("00201209", "IS", len(series.instances)),
+    }
+
+
+def instance_json(study: PriorStudy, series: ImagingSeries, instance: Instance, root: str) -> JsonObject:
+    """One instance, with the UIDs of its study and series."""
+    address = f"{root}/studies/{study.uid}/series/{series.uid}/instances/{instance.sop_instance_uid}"
+    return {
+        **_attribute("00080005", "CS", "ISO_IR 192"),
+        **_attribute("00080016", "UI", instance.sop_class_uid),
+        **_attribute("00080018", "UI", instance.sop_instance_uid),
+        **_attribute("00080060", "CS", series.kind),
+        **_attribute("00081190", "UR", address),
+        **_attribute("0020000D", "UI", study.uid),
+        **_attribute("0020000E", "UI", series.uid),
+        **_attribute("00200013", "IS"),
+    }
+
+
+def _other_ids(study: PriorStudy, shown_id: PatientId) -> JsonObject:
+    """The ids in the manifests' headers and those that their entries were submitted with."""
+    found: dict[IssuedId, None] = {}
+    for copy in study.copies:
+        found |= dict.fromkeys(copy.manifest.header.ids)
+        found |= dict.fromkeys(_submitted(copy.manifest))
+    shown = IssuedId(shown_id.value, shown_id.authority)
+    items = [
+        {
+            **_attribute("00100020", "LO", issued.value),
+            **_attribute("00100022", "CS", "TEXT"),
+            **(_issuer_of_patient(issued.issuer) if issued.issuer else {}),
+        }
+        for issued in found
+        if not _same(issued, shown)
+    ]
+    return _sequence("00101002", items)
+
+
+def _submitted(manifest: ManifestedStudy) -> Iterable[IssuedId]:
+    if manifest.source_patient_id is not None:
+        source = PatientId.from_xds_cx(manifest.source_patient_id)
+        yield IssuedId(source.value, source.authority)
+
+
+def _same(first: IssuedId, second: IssuedId) -> bool:
+    if first.value != second.value or first.issuer is None or second.issuer is None:
+        return False
+    if first.issuer.oid is not None and second.issuer.oid is not None:
+        return first.issuer.oid == second.issuer.oid
+    return first.issuer.namespace is not None and first.issuer.namespace == second.issuer.namespace
+
+
+def _issuer_of_patient(authority: AssigningAuthority) -> JsonObject:
+    qualifier = _qualifier(authority)
+    return {
+        **_optional("00100021", "LO", authority.namespace or authority.oid),
+        **_sequence("00100024", [qualifier] if qualifier else []),
+    }
+
+
+def _accession_issuer(accessions: tuple[IssuedId, ...]) -> JsonObject:
+    issuer = accessions[0].issuer if accessions else None
+    if issuer is None:
+        return {}
+    return _sequence("00080051", [_qualifier(issuer) or _attribute("00400031", "UT", issuer.namespace)])
+
+
+def _qualifier(authority: AssigningAuthority) -> JsonObject:
+    if authority.oid is None:
+        return {}
+    return {**_attribute("00400032", "UT", str(authority.oid)), **_attribute("00400033", "CS", "ISO")}
+
+
+def _attribute(tag: str, vr: str, *values: object) -> JsonObject:
+    """One attribute; without a value it is empty."""
+    stated = [value for value in values if value is not None]
+    return {tag: {"vr": vr, "Value": stated} if stated else {"vr": vr}}
+
+
+def _optional(tag: str, vr: str, *values: object) -> JsonObject:
+    stated = list(dict.fromkeys(value for value in values if value))
+    return _attribute(tag, vr, *stated) if stated else {}
+
+
+def _name(tag: str, name: str | None) -> JsonObject:
+    return {tag: {"vr": "PN", "Value": [{"Alphabetic": name}]} if name else {"vr": "PN"}}
+
+
+def _sequence(tag: str, items: Sequence[JsonObject]) -> JsonObject:
+    return {tag: {"vr": "SQ", "Value": list(items)}} if items else {}
+
+
+def _da(day: date | None) -> str | None:
+    return day.isoformat().replace("-", "") if day else None
