@@ -58,5 +58,7 @@ class RegistryClient:
 
 
 def _body(reply: SoapReply) -> etree._Element:
+    if reply.body_text is not None:
+        return etree.fromstring(reply.body_text)
     assert reply.body_element is not None, reply.fault
     return reply.body_element

@@ -20,7 +20,7 @@ from ihe.errors import MalformedRequest, MissingElement
 from ihe.soap.fault import SoapFault, addressing_fault, must_understand, version_mismatch
 from ihe.soap.multipart import OutgoingPart
 from ihe.soap.sinks import Attachment
-from ihe.xml import NS, Element, local_name, namespace_of, qname
+from ihe.xml import NS, Element, local_name, namespace_of, qname, serialize
 
 ANONYMOUS: Final = "http://www.w3.org/2005/08/addressing/anonymous"
 NONE: Final = "http://www.w3.org/2005/08/addressing/none"
@@ -89,13 +89,17 @@ class SoapReply:
     """What a handler answers.
 
     Attributes:
-        body_element: child of the SOAP body, or ``None`` for an answer without content (HTTP 202).
+        body_element: child of the SOAP body; with ``body_text`` both ``None`` for an answer without content
+            (HTTP 202).
+        body_text: instead of ``body_element``, the child of the SOAP body as well-formed text that declares its own
+            namespaces; it is sent as it is, which a large answer of ready pieces needs.
         action: ``wsa:Action``; ``None`` takes the operation's declared one.
         attachments: documents that ``xop:Include`` elements of the body name; they make the answer MTOM.
         fault: a fault instead of a body.
     """
 
     body_element: Element | None = None
+    body_text: str | None = None
     action: str | None = None
     attachments: tuple[OutgoingPart, ...] = ()
     fault: SoapFault | None = None
@@ -198,6 +202,14 @@ def soap_response(action: str, relates_to: str | None, body: Element, headers: S
         _block(header, "RelatesTo", relates_to)
     etree.SubElement(envelope, qname(NS.SOAP, "Body")).append(body)
     return envelope
+
+
+def soap_response_text(action: str, relates_to: str | None, body: str) -> bytes:
+    """The envelope of an answer whose body is text already, in UTF-8 with its declaration."""
+    marker = etree.Element("body")
+    head, mark, tail = serialize(soap_response(action, relates_to, marker)).partition(b"<body/>")
+    assert mark
+    return head + body.encode() + tail
 
 
 def soap_fault(fault: SoapFault, relates_to: str | None) -> Element:

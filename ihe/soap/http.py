@@ -19,7 +19,15 @@ from starlette.types import Receive, Scope, Send
 
 from ihe.errors import IheError, MalformedRequest, TooLarge, Unavailable
 from ihe.serving import UnforeseenFailure, log_unforeseen
-from ihe.soap.envelope import SoapReply, SoapRequest, message_id_of, read_envelope, soap_fault, soap_response
+from ihe.soap.envelope import (
+    SoapReply,
+    SoapRequest,
+    message_id_of,
+    read_envelope,
+    soap_fault,
+    soap_response,
+    soap_response_text,
+)
 from ihe.soap.error_codes import fault_for
 from ihe.soap.fault import FaultCode, SoapFault, action_not_supported
 from ihe.soap.mtom import (
@@ -238,9 +246,12 @@ class _Exchange:
     def _written(self, reply: SoapReply, binding: SoapBinding) -> _Answer | None:
         if reply.fault is not None:
             return self._fault(reply.fault)
+        action = reply.action or binding.response_action
+        if reply.body_text is not None:
+            return _answer(200, simple_message(soap_response_text(action, self._message_id, reply.body_text)))
         if reply.body_element is None:
             return None
-        envelope = soap_response(reply.action or binding.response_action, self._message_id, reply.body_element)
+        envelope = soap_response(action, self._message_id, reply.body_element)
         if binding.mtom or reply.attachments:
             return _answer(200, mtom_message(envelope, reply.attachments))
         return _answer(200, simple_message(envelope))

@@ -337,14 +337,14 @@ class OutgoingMessage:
     size: int | None
 
 
-def simple_message(envelope: Element, action: str | None = None) -> OutgoingMessage:
+def simple_message(envelope: Element | bytes, action: str | None = None) -> OutgoingMessage:
     """A message without attachments.
 
     Args:
-        envelope: document element.
+        envelope: document element, or the whole document.
         action: for the content type; requests name it, answers need not.
     """
-    data = serialize(envelope)
+    data = envelope if isinstance(envelope, bytes) else serialize(envelope)
     return OutgoingMessage(f"application/soap+xml; charset=UTF-8{_action_parameter(action)}", data, len(data))
 
 

@@ -16,7 +16,7 @@ from xds.domain.stored_query import STORED_QUERIES, StoredQuery
 from xds.services.stored_query import answer
 from xds.translate.ebxml_query import read_query
 from xds.translate.ebxml_response import query_response
-from xds.translate.ebxml_soap import note_query, refused_query, soap_reply
+from xds.translate.ebxml_soap import note_query, refused_query, soap_query_reply
 from xds.translate.ebxml_vocabulary import QUERY
 
 TRANSACTION = Transaction(
@@ -54,7 +54,7 @@ def serve(query: StoredQuery, context: Context[XdsApplication]) -> QueryAnswer:
 
 def encode(found: QueryAnswer, request: SoapRequest) -> SoapReply:
     """``query:AdhocQueryResponse`` of a success."""
-    return soap_reply(query_response(found))
+    return soap_query_reply(query_response(found))
 
 
 def refuse(error: IheError, request: SoapRequest) -> SoapReply:

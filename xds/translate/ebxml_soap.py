@@ -48,6 +48,11 @@ def soap_reply(text: str) -> SoapReply:
     return SoapReply(body_element=etree.fromstring(text))
 
 
+def soap_query_reply(text: str) -> SoapReply:
+    """A reply to a query: the answer may be large, so its text is sent as it is."""
+    return SoapReply(body_text=text)
+
+
 def refused_submission(error: IheError, actor: str = "Registry") -> SoapReply:
     """``rs:RegistryResponse`` with the findings of a refusal, or a fault."""
     findings = findings_of(error, actor)
