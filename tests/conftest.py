@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -16,15 +17,20 @@ from psycopg import sql
 from region.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from region.migrations import migration_folders, upgrade
 
+_ROOT = Path(__file__).resolve().parents[1]
 _TEMPLATE_LOCK = 7_405_162
 
 
 @pytest.fixture(scope="session")
-def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """The server of this run, shared by all xdist workers; the last one that ends removes it."""
-    base = tmp_path_factory.getbasetemp()
-    run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    server = EmbeddedPostgres(run / "postgres", volatile=True)
+def embedded_server() -> Iterator[EmbeddedPostgres]:
+    """The server of this checkout's tests, shared by xdist workers and parallel runs; the last to end removes it.
+
+    Its folder is always the same, so that the server of a run that was killed is found and removed by the next one.
+    """
+    checkout = hashlib.sha256(str(_ROOT).encode()).hexdigest()[:8]
+    server = EmbeddedPostgres(
+        Path(tempfile.gettempdir()) / f"traitdunion-tests-{os.geteuid()}-{checkout}", volatile=True
+    )
     server.start()
     yield server
     with contextlib.suppress(EmbeddedPostgresError):  # another worker still uses it
@@ -87,7 +93,7 @@ def _administer(server: EmbeddedPostgres) -> psycopg.Connection:
 @pytest.fixture(scope="session")
 def shared_folder() -> Path:
     """Folder of independent test material beside the repository; a test that needs it is skipped without it."""
-    folder = Path(os.environ.get("TRAITDUNION_SHARED") or Path(__file__).resolve().parents[2] / "shared")
+    folder = Path(os.environ.get("TRAITDUNION_SHARED") or _ROOT.parent / "shared")
     if not folder.is_dir():
         pytest.skip(f"independent test material is not at {folder}")
     return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 from sqlalchemy import create_engine, inspect
 
@@ -29,7 +30,7 @@ def test_upgrading_again_changes_nothing(database_url: str) -> None:
 
 
 def test_several_workers_may_upgrade_at_once(embedded_server: EmbeddedPostgres) -> None:
-    url = embedded_server.url(embedded_server.ensure_database("upgraded_at_once"))
+    url = embedded_server.url(embedded_server.ensure_database(f"upgraded_{uuid4().hex}"))
     assert "ihe_0001" in pending(url)
     with ThreadPoolExecutor(4) as workers:
         list(workers.map(upgrade, [url] * 4))
