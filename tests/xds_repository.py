@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+from xml.sax.saxutils import escape, quoteattr
 
 import pytest
 from sqlalchemy import create_engine
@@ -33,6 +34,8 @@ from xds.services.registry import Registry
 from xds.services.repository import Repository
 from xds.services.studies import Studies
 from xds.store.content import DiskContent
+from xds.translate.ebxml_document_set import XDSB, XOP
+from xds.translate.ebxml_request import submission_request
 from xds.translate.kos_writer import build_kos
 
 REGION = Oid("2.25.1000")
@@ -236,3 +239,35 @@ class Make:
 @pytest.fixture
 def make() -> Make:
     return Make()
+
+
+def provide_body(submission: Submission, documents: dict[str, str]) -> str:
+    """The body of ITI-41; the documents are given by entry id, as element content."""
+    elements = "".join(
+        f"<xdsb:Document id={quoteattr(entry_id)}>{content}</xdsb:Document>" for entry_id, content in documents.items()
+    )
+    return (
+        f'<xdsb:ProvideAndRegisterDocumentSetRequest xmlns:xdsb="{XDSB}" xmlns:xop="{XOP}">'
+        f"{submission_request(submission)}"
+        f"{elements}</xdsb:ProvideAndRegisterDocumentSetRequest>"
+    )
+
+
+def include(name: str) -> str:
+    return f'<xop:Include href="cid:{name}"/>'
+
+
+def requests_body(element: str, *named: tuple[str, str], home: str | None = None) -> str:
+    namespace, local = element.rsplit("}", 1)
+    one = "".join(
+        "<xdsb:DocumentRequest>"
+        + (f"<xdsb:HomeCommunityId>{home}</xdsb:HomeCommunityId>" if home else "")
+        + f"<xdsb:RepositoryUniqueId>{escape(repository)}</xdsb:RepositoryUniqueId>"
+        f"<xdsb:DocumentUniqueId> {escape(document)}\n</xdsb:DocumentUniqueId></xdsb:DocumentRequest>"
+        for repository, document in named
+    )
+    return f'<r:{local} xmlns:r="{namespace[1:]}" xmlns:xdsb="{XDSB}">{one}</r:{local}>'
+
+
+def retrieve_body(*named: tuple[str, str], home: str | None = None) -> str:
+    return requests_body(f"{{{XDSB}}}RetrieveDocumentSetRequest", *named, home=home)
