@@ -8,6 +8,9 @@ One file holds one IHE transaction: ``mpi/transactions/iti9_pix_query.py``. It e
 * ``encode(result, request)``: result → wire, pure;
 * optionally ``refuse(error, request)`` where the transaction's own error form differs from its wire's.
 
+A transaction that is only sent from here (:class:`OutboundBinding`) has no ``serve``: its ``encode`` writes the message
+and its ``decode`` reads the answer; the services that send it call them.
+
 Adding a file adds the transaction; no other file is edited. A file with another name, without these parts, or with a
 binding that another file already has stops the start-up.
 """
@@ -21,6 +24,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
+
+from ihe.errors import UnsupportedRequest
 
 _FILE_NAME = re.compile(r"^(?P<domain>iti|rad)(?P<number>[1-9][0-9]*)_[a-z][a-z0-9_]*$")
 
@@ -102,7 +107,28 @@ class HttpBinding:
         return f"HTTP {self.method} {self.path}"
 
 
-Binding = Hl7v2Binding | SoapBinding | HttpBinding
+@dataclass(frozen=True, slots=True)
+class OutboundBinding:
+    """A message that this service sends to others.
+
+    Attributes:
+        wire: ``MLLP``, ``SOAP`` or ``HTTP``.
+        description: what is sent and to whom, for the conformance page.
+    """
+
+    wire: str
+    description: str
+
+    @property
+    def keys(self) -> tuple[tuple[str, ...], ...]:
+        """None: nobody listens for it here."""
+        return ()
+
+    def __str__(self) -> str:
+        return f"sent by {self.wire}: {self.description}"
+
+
+Binding = Hl7v2Binding | SoapBinding | HttpBinding | OutboundBinding
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +140,7 @@ class Transaction:
         name: the standard's name.
         actor: the IHE actor this service plays.
         profile: the IHE profile.
-        bindings: where it is reached, at least one.
+        bindings: where it is reached, or what is sent; at least one.
         writes: whether it may change state; such a transaction is idempotent by sender and control id on HL7 v2.
         event_code: audit event identifier of DICOM PS3.15 (``110112`` Query, ``110110`` Patient Record,
             ``110106`` Export, ``110107`` Import).
@@ -206,11 +232,16 @@ def endpoint_of(module: ModuleType, number: str) -> Endpoint:
         raise TransactionFault(f"{module.__name__}: TRANSACTION says {transaction.number}, the file says {number}")
     if not transaction.bindings:
         raise TransactionFault(f"{module.__name__}: TRANSACTION has no binding")
-    steps = {}
-    for name in ("decode", "serve", "encode"):
+    is_sent = all(isinstance(binding, OutboundBinding) for binding in transaction.bindings)
+    steps: dict[str, Callable[..., Any]] = {"serve": _only_sent}
+    for name in ("decode", "encode") if is_sent else ("decode", "serve", "encode"):
         step = getattr(module, name, None)
         if not callable(step):
             raise TransactionFault(f"{module.__name__}: {name}() is missing")
         steps[name] = step
     refuse = getattr(module, "refuse", None)
     return Endpoint(transaction, steps["decode"], steps["serve"], steps["encode"], refuse, module.__name__)
+
+
+def _only_sent(_question: Any, _context: Any) -> Any:
+    raise UnsupportedRequest("this transaction is sent from here, not received")

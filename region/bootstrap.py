@@ -27,6 +27,7 @@ from mpi.api import Directory
 from mpi.application import MpiApplication
 from mpi.domain.default_models import default_french
 from mpi.domain.grades import LinkPolicy
+from region import notifications
 from region.metrics import Metrics
 from region.region_table import RegionTable, RegionTableError
 from web import json_api
@@ -47,7 +48,8 @@ class Service:
     Attributes:
         table: domains of the region.
         endpoints: all transactions and JSON calls.
-        subscribers: who gets outbox events.
+        subscribers: who gets outbox events at this moment.
+        outbound: connections for deliveries, apart from those of requests, so that neither waits for the other.
     """
 
     table: RegionTable
@@ -61,12 +63,15 @@ class Service:
     metrics: Metrics
     hl7v2: Hl7v2Router
     dispatcher: Dispatcher
+    subscribers: Callable[[], list[Subscriber]]
+    outbound: Engine
     authenticate_http: Callable[[HttpRequest, str], Caller]
     authenticate_soap: Callable[[SoapRequest, SoapPeer], Caller]
 
     def close(self) -> None:
         """Give the database connections back."""
         self.engine.dispose()
+        self.outbound.dispose()
 
 
 def build_service(
@@ -77,12 +82,15 @@ def build_service(
     policy: LinkPolicy | None = None,
     pool_size: int = 20,
     subscribers: Callable[[], list[Subscriber]] = list,
+    max_attempts: int = 20,
 ) -> Service:
     """Wire the service over a migrated database.
 
     Args:
         content: where documents are kept.
         pool_size: connections kept open; the threads that serve need one each.
+        subscribers: further subscribers of outbox events, beside those of the table.
+        max_attempts: an event that a subscriber refused so often becomes a dead letter.
 
     Raises:
         TransactionFault: a transaction file is misnamed or broken, or two share a binding.
@@ -101,6 +109,12 @@ def build_service(
         "web": WebApplication(mpi, xds),
     }
     pipeline = Pipeline(database, applications, metrics.observe)
+    outbound = create_engine(database_url, pool_size=5, max_overflow=60)
+    named = notifications.subscribers(table, Database(outbound), mpi)
+
+    def present_subscribers() -> list[Subscriber]:
+        return [*named, *subscribers()]
+
     return Service(
         table=table,
         engine=engine,
@@ -112,7 +126,9 @@ def build_service(
         pipeline=pipeline,
         metrics=metrics,
         hl7v2=Hl7v2Router(endpoints, pipeline, _hl7v2_caller(table)),
-        dispatcher=Dispatcher(engine, subscribers),
+        dispatcher=Dispatcher(outbound, present_subscribers, max_attempts=max_attempts),
+        subscribers=present_subscribers,
+        outbound=outbound,
         authenticate_http=_http_caller,
         authenticate_soap=_soap_caller,
     )

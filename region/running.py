@@ -62,7 +62,14 @@ def service(settings: Settings) -> Iterator[Service]:
 
 def _build(settings: Settings, url: str) -> Service:
     content = DiskContent(content_folder(settings))
-    return build_service(url, region_table(settings), content, policy=_policy(settings), pool_size=settings.threads + 5)
+    return build_service(
+        url,
+        region_table(settings),
+        content,
+        policy=_policy(settings),
+        pool_size=settings.threads + 5,
+        max_attempts=settings.outbox_max_attempts,
+    )
 
 
 def region_table(settings: Settings) -> RegionTable:

@@ -1,12 +1,13 @@
 """The outbox: events written in the commit that caused them, and their delivery to each subscriber.
 
 Order is kept per subscriber and subject: an event is due only when no earlier event of its subject waits for that
-subscriber. A dead-lettered event lets the later ones of its subject pass.
+subscriber. A dead-lettered event lets the later ones of its subject pass. One delivery to a subscriber is at work at a
+time, whatever processes there are: it is claimed by a lock that lasts as long as the transaction that records it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +18,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from ihe.store.tables import outbox_delivery, outbox_event
 
 _INSERT = insert(outbox_event).inline()
+_EVENT = select(
+    outbox_event.c.id, outbox_event.c.at, outbox_event.c.kind, outbox_event.c.subject, outbox_event.c.payload
+)
+_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +31,7 @@ class OutboxEvent:
     Attributes:
         id: increasing; the same at every attempt, so that a subscriber can recognise a repetition.
         subject: ordering key.
-        attempts: how many deliveries failed before this one.
+        attempts: how often the subscriber refused it before.
     """
 
     id: int
@@ -44,18 +49,7 @@ def append_events(connection: Connection, events: Sequence[Mapping[str, Any]]) -
 
 def waiting_for_distribution(connection: Connection, limit: int) -> list[OutboxEvent]:
     """Committed events that were not yet handed to the subscribers, oldest first."""
-    rows = connection.execute(
-        select(
-            outbox_event.c.id,
-            outbox_event.c.at,
-            outbox_event.c.kind,
-            outbox_event.c.subject,
-            outbox_event.c.payload,
-        )
-        .where(~outbox_event.c.distributed)
-        .order_by(outbox_event.c.id)
-        .limit(limit)
-    )
+    rows = connection.execute(_EVENT.where(~outbox_event.c.distributed).order_by(outbox_event.c.id).limit(limit))
     return [OutboxEvent(*row) for row in rows]
 
 
@@ -78,6 +72,7 @@ def distribute(connection: Connection, events: Sequence[OutboxEvent], takers: Ma
     )
 
 
+_CLAIM = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:subscriber, 7502))")
 _DUE = text(
     """
     SELECT e.id, e.at, e.kind, e.subject, e.payload, d.attempts
@@ -88,30 +83,36 @@ _DUE = text(
         WHERE earlier.subscriber = d.subscriber AND earlier.subject = d.subject
           AND earlier.state = 'waiting' AND earlier.event_id < d.event_id)
     ORDER BY d.event_id
-    LIMIT :limit
+    LIMIT 1
     """
 )
 
 
-def due(connection: Connection, subscriber: str, now: datetime, limit: int) -> list[OutboxEvent]:
-    """Events to deliver now: at most one per subject, oldest first."""
-    rows = connection.execute(_DUE, {"subscriber": subscriber, "now": now, "limit": limit})
-    return [OutboxEvent(*row) for row in rows]
+def claim(connection: Connection, subscriber: str) -> bool:
+    """Become the only one who delivers to a subscriber until the transaction ends; false when somebody else is."""
+    return bool(connection.execute(_CLAIM, {"subscriber": subscriber}).scalar())
+
+
+def next_due(connection: Connection, subscriber: str, now: datetime) -> OutboxEvent | None:
+    """The oldest event to deliver now, or ``None``; never one whose subject has an earlier one waiting."""
+    row = connection.execute(_DUE, {"subscriber": subscriber, "now": now}).one_or_none()
+    return OutboxEvent(*row) if row else None
 
 
 def delivered(connection: Connection, subscriber: str, event_id: int, now: datetime) -> None:
     """Record a success."""
-    connection.execute(
-        update(outbox_delivery)
-        .where(outbox_delivery.c.subscriber == subscriber, outbox_delivery.c.event_id == event_id)
-        .values(state="delivered", delivered_at=now, attempts=outbox_delivery.c.attempts + 1, last_error=None)
-    )
+    _record(connection, subscriber, event_id, state="delivered", delivered_at=now, last_error=None)
 
 
-def failed(
+def unreached(connection: Connection, subscriber: str, event_id: int, error: str, next_attempt_at: datetime) -> None:
+    """Record that the subscriber could not be reached: the event is not to blame, and never given up."""
+    _record(connection, subscriber, event_id, next_attempt_at=next_attempt_at, last_error=error)
+
+
+def refused(
     connection: Connection, subscriber: str, event: OutboxEvent, now: datetime, error: str, max_attempts: int
 ) -> bool:
-    """Record a failure: try again later, twice as late each time up to an hour, or give up.
+    """Record a refusal: try again later, twice as late each time up to an hour, or give up.
 
     Returns:
         Whether the event was dead-lettered.
@@ -119,29 +120,111 @@ def failed(
     attempts = event.attempts + 1
     dead = attempts >= max_attempts
     delay = timedelta(seconds=min(3600, 2 ** min(attempts, 12)))
-    connection.execute(
-        update(outbox_delivery)
-        .where(outbox_delivery.c.subscriber == subscriber, outbox_delivery.c.event_id == event.id)
-        .values(
-            state="dead" if dead else "waiting",
-            attempts=attempts,
-            next_attempt_at=now + delay,
-            last_error=error,
-        )
+    _record(
+        connection,
+        subscriber,
+        event.id,
+        state="dead" if dead else "waiting",
+        attempts=attempts,
+        next_attempt_at=now + delay,
+        last_error=error,
     )
     return dead
 
 
-def replay(connection: Connection, subscriber: str, since: datetime, now: datetime) -> int:
-    """Deliver again everything of one subscriber since a moment, dead letters too; returns how many."""
-    return connection.execute(
+def _record(connection: Connection, subscriber: str, event_id: int, **values: Any) -> None:
+    connection.execute(
         update(outbox_delivery)
-        .where(
-            outbox_delivery.c.subscriber == subscriber,
-            outbox_delivery.c.event_id.in_(select(outbox_event.c.id).where(outbox_event.c.at >= since)),
-        )
-        .values(state="waiting", attempts=0, next_attempt_at=now, last_error=None)
-    ).rowcount
+        .where(outbox_delivery.c.subscriber == subscriber, outbox_delivery.c.event_id == event_id)
+        .values(**values)
+    )
+
+
+def replay(
+    connection: Connection, subscriber: str, takes: Callable[[OutboxEvent], bool], since: datetime, now: datetime
+) -> int:
+    """Deliver again everything that concerns one subscriber since a moment: what was delivered, what was given up, and
+    what happened before it subscribed. Events that were deleted for their age are gone.
+
+    Args:
+        takes: whether an event concerns the subscriber.
+
+    Returns:
+        How many deliveries were opened.
+    """
+    opened, last = 0, 0
+    while True:
+        page = connection.execute(
+            _EVENT.where(outbox_event.c.distributed, outbox_event.c.at >= since, outbox_event.c.id > last)
+            .order_by(outbox_event.c.id)
+            .limit(_PAGE)
+        ).all()
+        if not page:
+            return opened
+        rows = [
+            {"event_id": event.id, "subscriber": subscriber, "subject": event.subject, "next_attempt_at": now}
+            for event in (OutboxEvent(*row) for row in page)
+            if takes(event)
+        ]
+        if rows:
+            anew = {"state": "waiting", "attempts": 0, "next_attempt_at": now, "last_error": None}
+            key = [outbox_delivery.c.subscriber, outbox_delivery.c.event_id]
+            connection.execute(upsert(outbox_delivery).on_conflict_do_update(index_elements=key, set_=anew), rows)
+        opened += len(rows)
+        last = page[-1].id
+
+
+_PRUNE = text(
+    """
+    WITH old AS (
+        SELECT e.id FROM outbox_event e
+        WHERE e.distributed AND e.at < :moment AND NOT EXISTS (
+            SELECT 1 FROM outbox_delivery d WHERE d.event_id = e.id AND d.state <> 'delivered')
+        ORDER BY e.id LIMIT :limit
+    ), deliveries AS (
+        DELETE FROM outbox_delivery d USING old WHERE d.event_id = old.id
+    )
+    SELECT id FROM old
+    """
+)
+_PRUNE_EVENTS = text("DELETE FROM outbox_event WHERE id = ANY(:ids)")
+
+
+def forget_before(connection: Connection, moment: datetime, limit: int = 5000) -> int:
+    """Delete events older than a moment that nobody waits for any more; dead letters stay. Returns how many."""
+    ids = [row.id for row in connection.execute(_PRUNE, {"moment": moment, "limit": limit})]
+    if ids:
+        connection.execute(_PRUNE_EVENTS, {"ids": ids})
+    return len(ids)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A delivery that was given up.
+
+    Attributes:
+        at: when the event happened.
+        error: class of the last refusal.
+    """
+
+    subscriber: str
+    event_id: int
+    at: datetime
+    kind: str
+    attempts: int
+    error: str | None
+
+
+def dead_letters(connection: Connection, limit: int = 100) -> list[DeadLetter]:
+    """The newest deliveries that were given up."""
+    rows = connection.execute(
+        text(
+            "SELECT d.subscriber, e.id, e.at, e.kind, d.attempts, d.last_error FROM outbox_delivery d"
+            " JOIN outbox_event e ON e.id = d.event_id WHERE d.state = 'dead' ORDER BY e.id DESC LIMIT :limit"
+        ),
+        {"limit": limit},
+    )
+    return [DeadLetter(*row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,11 +43,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture
-def running(database_url: str, tmp_path: Path) -> Iterator[Running]:
-    """A service with nothing in it."""
-    table = load_region(REGION)
-    service = build_service(database_url, table, DiskContent(tmp_path / "documents"))
+@contextmanager
+def serving(database_url: str, table: RegionTable, documents: Path) -> Iterator[Running]:
+    """A service over a database, while the block runs."""
+    service = build_service(database_url, table, DiskContent(documents))
     listening = Listening("127.0.0.1", free_port(), free_port(), threads=8)
     config = uvicorn.Config(
         http_app(service, listening), host="127.0.0.1", port=listening.http_port, log_config=None, access_log=False
@@ -60,6 +60,19 @@ def running(database_url: str, tmp_path: Path) -> Iterator[Running]:
     server.should_exit = True
     thread.join(20)
     service.close()
+
+
+@pytest.fixture
+def running(database_url: str, tmp_path: Path) -> Iterator[Running]:
+    """A service with nothing in it."""
+    with serving(database_url, load_region(REGION), tmp_path / "documents") as found:
+        yield found
+
+
+@pytest.fixture
+def start(database_url: str, tmp_path: Path) -> Callable[[RegionTable], AbstractContextManager[Running]]:
+    """Starts a service for another table of domains."""
+    return lambda table: serving(database_url, table, tmp_path / "documents")
 
 
 def _wait_until_ready(base_url: str) -> None:
