@@ -261,12 +261,12 @@ def test_both_return_types_and_retrieval(site):
 
 
 def test_refusals_name_everything_and_store_nothing(site):
-    unknown, answer = site.provide("CHUSE", "NEVER-FED", b"%PDF-1.4 x")
+    _unknown, answer = site.provide("CHUSE", "NEVER-FED", b"%PDF-1.4 x")
     assert answer.status == FAILURE
     codes = [e.errorCode for e in answer.RegistryErrorList.RegistryError]
     assert "XDSUnknownPatientId" in codes
     site.feed("CHUSE", "C1", MARIE)
-    wrong_hash, answer = site.provide("CHUSE", "C1", b"%PDF-1.4 x", extra=[slot("hash", "0" * 40)])
+    _wrong_hash, answer = site.provide("CHUSE", "C1", b"%PDF-1.4 x", extra=[slot("hash", "0" * 40)])
     assert answer.status == FAILURE
     assert [e.errorCode for e in answer.RegistryErrorList.RegistryError] == ["XDSRepositoryMetadataError"]
     assert site.found_ids(site.cx("CHUSE", "C1")) == set()
