@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from ihe.errors import IheError, MalformedRequest, TooLarge
-from ihe.xml import Element, XmlLimits, XmlReader, parse_xml, serialize
+from ihe.xml import Capture, Element, XmlLimits, XmlReader, parse_xml, serialize
 
 
-def read_in_steps(data: bytes, step: int) -> Element:
-    reader = XmlReader()
+def read_in_steps(data: bytes, step: int, capture: Capture | None = None) -> Element:
+    reader = XmlReader(capture=capture)
     for start in range(0, len(data), step):
         reader.feed(data[start : start + step])
     return reader.close()
@@ -167,3 +167,69 @@ def test_any_fragmentation_reads_the_same(children: list[tuple[str, str, str]], 
         etree.SubElement(root, tag, value=value).text = text
     data = serialize(root)
     assert serialize(read_in_steps(data, step)) == serialize(parse_xml(data))
+
+
+class Taken:
+    """What was captured of one element."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.children: list[str] = []
+        self.ended = False
+
+    def write(self, text: str) -> None:
+        self.text += text
+
+    def child(self, tag: str) -> None:
+        self.children.append(tag)
+
+    def end(self) -> None:
+        self.ended = True
+
+
+_contents = st.lists(
+    st.sampled_from(
+        [
+            "abc",
+            "\n",
+            "é",
+            "&#65;",
+            "&#xD;",
+            "&amp;",
+            "<![CDATA[<x>&]]>",
+            "<![CDATA[]]>",
+            "<!--c-->",
+            "<?p i?>",
+            "<k>in</k>",
+        ]
+    ),
+    max_size=6,
+).map("".join)
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), _contents), max_size=5),
+    st.sampled_from(["utf-8", "utf-16", "iso-8859-1", "windows-1252"]),
+    st.integers(1, 60),
+)
+def test_captured_and_kept_make_up_the_document(pieces: list[tuple[bool, str]], encoding: str, step: int) -> None:
+    body = "".join(f"<d>{content}</d>" if captured else f"<e>{content}</e>" for captured, content in pieces)
+    data = f'<?xml version="1.0" encoding="{encoding}"?><r xmlns="urn:r">{body}</r>'.encode(encoding)
+    whole = etree.fromstring(data, etree.XMLParser(remove_comments=True, remove_pis=True))
+    taken: list[Taken] = []
+
+    def capture(tag: str) -> Taken | None:
+        if tag != "{urn:r}d":
+            return None
+        taken.append(Taken())
+        return taken[-1]
+
+    root = read_in_steps(data, step, capture)
+    for element, found in zip(whole.iter("{urn:r}d"), taken, strict=True):
+        assert found.ended
+        assert found.children == [child.tag for child in element]
+        assert found.text == "".join([element.text or "", *(child.tail or "" for child in element)])
+        element.text = None
+        for child in element:
+            child.tail = None
+    assert etree.tostring(root, method="c14n") == etree.tostring(whole, method="c14n")

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 import os
+import threading
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -261,10 +262,18 @@ def test_an_upload_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
     assert (sent, list(tmp_path.iterdir())) == ([], [])
 
 
-def test_a_cancelled_upload_leaves_nothing(tmp_path: Path) -> None:
+def test_a_cancelled_upload_leaves_nothing_though_a_thread_is_at_it(tmp_path: Path) -> None:
     message = mtom_message(envelope("urn:ask", "ask", xop_include("d")), [OutgoingPart("d", "a/b", [b"x" * 1_000_000])])
     assert not isinstance(message.body, bytes)
     data = b"".join(message.body)
+    at_it, go_on = threading.Event(), threading.Event()
+    opened: list[SpoolSink] = []
+
+    def open_sink() -> SpoolSink:
+        at_it.set()
+        assert go_on.wait(10)
+        opened.append(SpoolSink(tmp_path))
+        return opened[-1]
 
     async def call() -> None:
         async def receive() -> Message:
@@ -273,13 +282,14 @@ def test_a_cancelled_upload_leaves_nothing(tmp_path: Path) -> None:
         async def send(event: Message) -> None:
             raise AssertionError("no answer")
 
-        app = endpoint(open_sink=partial(SpoolSink, tmp_path))
-        task = asyncio.create_task(app(_scope(message.content_type), receive, send))
-        while not list(tmp_path.iterdir()):
-            await asyncio.sleep(0.001)
+        task = asyncio.create_task(endpoint(open_sink=open_sink)(_scope(message.content_type), receive, send))
+        await asyncio.to_thread(at_it.wait, 10)
         task.cancel()
+        await asyncio.sleep(0.05)
+        go_on.set()
         await asyncio.gather(task, return_exceptions=True)
         assert task.cancelled()
+        assert len(opened) == 1
 
     asyncio.run(call())
     assert list(tmp_path.iterdir()) == []
@@ -396,8 +406,6 @@ def test_requests_are_served_in_the_threads_given() -> None:
     names: list[str] = []
 
     def handle(request: SoapRequest, peer: Peer) -> SoapReply:
-        import threading
-
         names.append(threading.current_thread().name)
         return SoapReply()
 

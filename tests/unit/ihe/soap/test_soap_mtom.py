@@ -454,3 +454,10 @@ def test_a_line_without_end_is_decoded_before_its_end() -> None:
     first = decoder.feed(data)
     assert len(first) > len(content) // 2
     assert first + decoder.close() == content
+
+
+def test_base64_that_goes_on_behind_its_padding_is_refused_across_pieces() -> None:
+    decoder = decoder_for("base64")
+    assert decoder.feed(b"QQ==\r\n") == b"A"
+    with pytest.raises(MalformedRequest, match="padding"):
+        decoder.feed(b"QQ==")
