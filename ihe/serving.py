@@ -150,7 +150,9 @@ class Pipeline:
     ) -> tuple[str, Reply]:
         endpoint, wire = exchange.endpoint, exchange.wire
         application = self.applications[endpoint.module.partition(".")[0]]
-        with self.database.unit(exchange.caller) as uow:
+        # A question that takes several statements must see one state, never half of what commits meanwhile.
+        isolation = None if endpoint.transaction.writes else "REPEATABLE READ"
+        with self.database.unit(exchange.caller, isolation=isolation) as uow:
             if key is not None:
                 stored = messages.stored_answer(uow.connection, key)
                 if stored is not None:

@@ -23,6 +23,7 @@ from tests.xds_wire_fixtures import (
     identifier_of,
     wire,
 )
+from tests.xds_wire_updates import new_version
 from xds.domain.model import (
     Association,
     AssociationType,
@@ -42,16 +43,6 @@ def registered(wire: Wire, **changes: Any) -> tuple[DocumentEntry, str]:
     assert wire.submit(submission(ANNE_A, document)) == []
     (found,) = [each for each in wire.documents_of(ANNE_A) if identifier_of(each, "uniqueId") == document.unique_id]
     return document, found.get("id", "")
-
-
-def new_version(document: DocumentEntry, logical_id: str, previous: str = "1", **slots: str) -> Submission:
-    """An update of an entry."""
-    assert document.patient_id is not None
-    updated = replace(document, id="new", logical_id=logical_id)
-    made = submission(document.patient_id, updated)
-    values = {"SubmissionSetStatus": ("Original",), "PreviousVersion": (previous,)}
-    trigger = replace(made.associations[0], slots=values | {name: (text,) for name, text in slots.items()})
-    return replace(made, associations=(trigger,))
 
 
 def operation(type: str, target: str, *others: Association, **slots: str) -> Submission:  # noqa: A002

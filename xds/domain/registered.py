@@ -42,7 +42,11 @@ class RegisteredObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisteredEntry(RegisteredObject):
-    """A document entry; ``hash`` (lower case) and ``size`` are ``None`` when it is on-demand."""
+    """A document entry; ``hash`` (lower case) and ``size`` are ``None`` when it is on-demand.
+
+    Attributes:
+        confidentiality_codes: ``code^^scheme``.
+    """
 
     on_demand: bool
     mime_type: str
@@ -51,6 +55,7 @@ class RegisteredEntry(RegisteredObject):
     size: int | None
     source_patient_id: str | None
     document_availability: str | None
+    confidentiality_codes: tuple[str, ...]
 
     @property
     def object_type(self) -> str:

@@ -18,7 +18,9 @@ from ihe.values import PatientId
 from xds.domain.answers import Reference, Returned
 from xds.domain.criteria import DocumentCriteria, FolderCriteria, SetCriteria
 from xds.ports import Person
+from xds.services.access import all_may_read
 from xds.services.registry import Registry
+from xds.services.visibility import readable
 from xds.store import searches
 
 Found = TypeVar("Found")
@@ -36,7 +38,8 @@ def find_documents(
     if person is None:
         return []
     found = searches.find_entries(uow.connection, anchors_of(person), criteria, registry.max_results + 1)
-    return [Returned(entry, patient_id) for entry in within_limit(found, registry)]
+    entries = readable(uow, registry, within_limit(found, registry))
+    return [Returned(entry, patient_id) for entry in entries]
 
 
 def find_document_references(
@@ -50,6 +53,9 @@ def find_document_references(
     person = designated(uow, registry, patient_id)
     if person is None:
         return []
+    if registry.may_read is not all_may_read:
+        whole = find_documents(uow, registry, patient_id, criteria)
+        return [Reference(each.object.id, getattr(each.object, "home", None)) for each in whole]
     limit = 10 * registry.max_results
     found = searches.find_entry_ids(uow.connection, anchors_of(person), criteria, limit + 1)
     return [Reference(*each) for each in within_limit(found, registry, limit)]

@@ -26,6 +26,7 @@ from xds.domain.registered import (
 from xds.services.find import within_limit
 from xds.services.ownership import Ownership
 from xds.services.registry import Registry
+from xds.services.visibility import visible
 from xds.store import objects, searches
 
 _HAS_MEMBER = (AssociationType.HAS_MEMBER,)
@@ -125,9 +126,9 @@ def folder_and_contents(
     return [*found, *documents, *(each for each in memberships if each.target in present)]
 
 
-def folders_for_document(uow: UnitOfWork, named: Named, statuses: Collection[str]) -> list[RegisteredFolder]:
-    """GetFoldersForDocument."""
-    holders = _with_status(objects.associations_to(uow.connection, _ids(entries(uow, named)), _HAS_MEMBER), statuses)
+def folders_for_document(uow: UnitOfWork, ids: Collection[str], statuses: Collection[str]) -> list[RegisteredFolder]:
+    """GetFoldersForDocument: of entries by entryUUID."""
+    holders = _with_status(objects.associations_to(uow.connection, ids, _HAS_MEMBER), statuses)
     return objects.folders_by_id(uow.connection, {each.source for each in holders})
 
 
@@ -167,6 +168,7 @@ def returned(uow: UnitOfWork, registry: Registry, found: Sequence[Registered], *
         TooMany: more than ``registry.max_results``.
     """
     within_limit(found, registry)
+    found = visible(uow, registry, found)
     ownership = Ownership(uow, registry.directory)
     described = [each for each in found if not isinstance(each, RegisteredAssociation)]
     if leaf_class and len({ownership.owner(each.anchor) for each in described}) > 1:

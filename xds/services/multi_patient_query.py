@@ -19,6 +19,7 @@ from xds.services import get
 from xds.services.find import anchors_of, designated, within_limit
 from xds.services.registry import Registry
 from xds.services.stored_query import document_criteria, folder_criteria
+from xds.services.visibility import visible
 from xds.store import searches
 
 
@@ -37,6 +38,7 @@ def answer(uow: UnitOfWork, registry: Registry, query: StoredQuery) -> QueryAnsw
     else:
         found = searches.find_entries(uow.connection, anchors, document_criteria(query), limit + 1)
     within_limit(found, registry)
+    found = visible(uow, registry, found)
     if not query.leaf_class:
         return QueryAnswer(False, references=tuple(Reference(each.id, each.home) for each in found))
     if asked is None:

@@ -18,6 +18,7 @@ from xds.domain.stored_query import StoredQuery
 from xds.services import find, get
 from xds.services.get import Named
 from xds.services.registry import Registry
+from xds.services.visibility import readable_ids, visible
 
 _ANY_STATUS = ("Approved", "Deprecated")
 _ENTRY = "$XDSDocumentEntry"
@@ -103,6 +104,7 @@ def _get_all(uow: UnitOfWork, registry: Registry, query: StoredQuery) -> QueryAn
         *find.find_folders(uow, registry, patient_id, FolderCriteria(statuses=query.many(f"{_FOLDER}Status"))),
     ]
     links = get.associations(uow, [each.object.id for each in described], _association_statuses(query))
+    links = visible(uow, registry, links)
     return _packed(query, [*described, *(Returned(each) for each in links)])
 
 
@@ -115,7 +117,8 @@ def _get_folders(uow: UnitOfWork, registry: Registry, query: StoredQuery) -> Que
 
 
 def _get_associations(uow: UnitOfWork, registry: Registry, query: StoredQuery) -> QueryAnswer:
-    found = get.associations(uow, _uuids(query.many("$uuid")), _association_statuses(query))
+    ids = readable_ids(uow, registry, _uuids(query.many("$uuid")))
+    found = get.associations(uow, ids, _association_statuses(query))
     return _returned(uow, registry, query, found)
 
 
@@ -125,7 +128,8 @@ def _get_documents_and_associations(uow: UnitOfWork, registry: Registry, query: 
 
 
 def _get_submission_sets(uow: UnitOfWork, registry: Registry, query: StoredQuery) -> QueryAnswer:
-    return _returned(uow, registry, query, get.submission_sets(uow, _uuids(query.many("$uuid"))))
+    ids = readable_ids(uow, registry, _uuids(query.many("$uuid")))
+    return _returned(uow, registry, query, get.submission_sets(uow, ids))
 
 
 def _get_submission_set_and_contents(uow: UnitOfWork, registry: Registry, query: StoredQuery) -> QueryAnswer:
@@ -141,7 +145,8 @@ def _get_folder_and_contents(uow: UnitOfWork, registry: Registry, query: StoredQ
 
 
 def _get_folders_for_document(uow: UnitOfWork, registry: Registry, query: StoredQuery) -> QueryAnswer:
-    found = get.folders_for_document(uow, _named(query, _ENTRY), _association_statuses(query))
+    entries = visible(uow, registry, get.entries(uow, _named(query, _ENTRY)))
+    found = get.folders_for_document(uow, [each.id for each in entries], _association_statuses(query))
     return _returned(uow, registry, query, found)
 
 

@@ -91,8 +91,8 @@ def _load(uow: UnitOfWork, submission: Submission, operations: Sequence[Operatio
     objects.lock(uow.connection, logical_ids)
     versions: dict[str, list[RegisteredEntry | RegisteredFolder]] = defaultdict(list)
     found: list[RegisteredEntry | RegisteredFolder] = [
-        *objects.entries_by_logical_id(uow.connection, logical_ids),
-        *objects.folders_by_logical_id(uow.connection, logical_ids),
+        *objects.entries_by_logical_id(uow.connection, logical_ids, for_update=True),
+        *objects.folders_by_logical_id(uow.connection, logical_ids, for_update=True),
     ]
     for each in sorted(found, key=lambda each: each.version):
         versions[each.logical_id].append(each)

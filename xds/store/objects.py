@@ -20,6 +20,7 @@ ENTRY_COLUMNS = (
     *(document_entry.c[name] for name in ("anchor", "home", "body", "registered_at", "on_demand", "mime_type")),
     *(document_entry.c[name] for name in ("repository_unique_id", "hash", "size", "source_patient_id")),
     document_entry.c.document_availability,
+    document_entry.c.confidentiality_codes,
 )
 SET_COLUMNS = tuple(submission_set.c)[:10]
 FOLDER_COLUMNS = (*tuple(folder.c)[:10], folder.c.last_update_time)
@@ -47,9 +48,11 @@ def entries_by_unique_id(connection: Connection, unique_ids: Iterable[str]) -> l
     return _entries(connection, document_entry.c.unique_id.in_(list(unique_ids)), False)
 
 
-def entries_by_logical_id(connection: Connection, ids: Iterable[str]) -> list[RegisteredEntry]:
+def entries_by_logical_id(
+    connection: Connection, ids: Iterable[str], *, for_update: bool = False
+) -> list[RegisteredEntry]:
     """All versions of entries."""
-    return _entries(connection, _in(document_entry.c.logical_id, ids), False)
+    return _entries(connection, _in(document_entry.c.logical_id, ids), for_update)
 
 
 def sets_by_id(connection: Connection, ids: Iterable[str]) -> list[RegisteredSet]:
@@ -72,9 +75,11 @@ def folders_by_unique_id(connection: Connection, unique_ids: Iterable[str]) -> l
     return _folders(connection, folder.c.unique_id.in_(list(unique_ids)), False)
 
 
-def folders_by_logical_id(connection: Connection, ids: Iterable[str]) -> list[RegisteredFolder]:
+def folders_by_logical_id(
+    connection: Connection, ids: Iterable[str], *, for_update: bool = False
+) -> list[RegisteredFolder]:
     """All versions of folders."""
-    return _folders(connection, _in(folder.c.logical_id, ids), False)
+    return _folders(connection, _in(folder.c.logical_id, ids), for_update)
 
 
 def associations_by_id(connection: Connection, ids: Iterable[str]) -> list[RegisteredAssociation]:

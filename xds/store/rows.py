@@ -150,6 +150,7 @@ def read_entry(row: Row[Any]) -> RegisteredEntry:
         size=columns["size"],
         source_patient_id=columns["source_patient_id"],
         document_availability=columns["document_availability"],
+        confidentiality_codes=tuple(columns["confidentiality_codes"]),
     )
 
 

@@ -1,0 +1,51 @@
+"""What may not be read is not there: no entry, no reference, no association that names it, no other count."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import create_engine
+
+from ihe.caller import REGION
+from ihe.unit_of_work import Database, UnitOfWork
+from ihe.values import Code
+from tests.xds_samples import SampleDirectory, entry, pid, relation, submission
+from xds.domain.criteria import DocumentCriteria
+from xds.domain.model import AssociationType
+from xds.domain.registered import RegisteredAssociation
+from xds.services import find, get
+from xds.services.access import DocumentFacts
+from xds.services.get import Named
+from xds.services.register import register
+from xds.services.registry import Registry
+
+ANNE = pid("A-1")
+SECRET = Code("MASQUE_PS", "1.2.250.1.213.1.1.4.13")
+
+
+def not_masked(uow: UnitOfWork, document: DocumentFacts) -> bool:
+    return "MASQUE_PS^^1.2.250.1.213.1.1.4.13" not in document.confidentiality_codes
+
+
+@pytest.mark.parametrize("leaf_class", [True, False])
+def test_a_masked_document_leaves_no_trace(database_url: str, leaf_class: bool) -> None:
+    engine = create_engine(database_url)
+    registry = Registry(SampleDirectory(anne=[ANNE]), may_read=not_masked)
+    plain = entry("plain", ANNE)
+    masked = entry("masked", ANNE, confidentiality_codes=(*plain.confidentiality_codes, SECRET))
+    link = relation(AssociationType.APPENDS, "masked", "plain")
+    with Database(engine).unit(REGION) as uow:
+        register(uow, submission(ANNE, plain, masked, associations=[link]), registry)
+        criteria = DocumentCriteria()
+        (found,) = find.find_documents(uow, registry, ANNE, criteria)
+        assert found.object.unique_id == plain.unique_id
+        (reference,) = find.find_document_references(uow, registry, ANNE, criteria)
+        assert reference.id == found.object.id
+
+        both = get.entries_and_associations(
+            uow, Named(unique_ids=[plain.unique_id or "", masked.unique_id or ""]), ("Approved",)
+        )
+        answered = [each.object for each in get.returned(uow, registry, both, leaf_class=leaf_class)]
+        assert [each.id for each in answered if not isinstance(each, RegisteredAssociation)] == [reference.id]
+        (membership,) = [each for each in answered if isinstance(each, RegisteredAssociation)]
+        assert membership.target == reference.id
+    engine.dispose()
