@@ -93,10 +93,15 @@ class HttpBinding:
     Attributes:
         method: ``GET``, ``POST``…
         path: template with ``{names}``, for example ``/fhir/Patient/{id}``.
+        interaction: for FHIR, as a CapabilityStatement names it: ``read``, ``search-type``, ``update``…, or
+            ``operation:<name>``; empty elsewhere.
+        search_parameters: for a search, name and FHIR type of each.
     """
 
     method: str
     path: str
+    interaction: str = ""
+    search_parameters: tuple[tuple[str, str], ...] = ()
 
     @property
     def keys(self) -> tuple[tuple[str, ...], ...]:

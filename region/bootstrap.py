@@ -28,6 +28,7 @@ from mpi.application import MpiApplication
 from mpi.domain.default_models import default_french
 from mpi.domain.grades import LinkPolicy
 from region import notifications
+from region.fhir_metadata import metadata_endpoint
 from region.metrics import Metrics
 from region.region_table import RegionTable, RegionTableError
 from web import json_api
@@ -100,7 +101,8 @@ def build_service(
     mpi = MpiApplication(table, default_french(), policy or LinkPolicy.calibrated())
     directory = Directory(mpi)
     xds = _xds(table, IndexDirectory(directory), content)
-    endpoints = (*discover("mpi.transactions", "xds.transactions"), *json_api.ENDPOINTS)
+    transactions = discover("mpi.transactions", "xds.transactions")
+    endpoints = (*transactions, *json_api.ENDPOINTS, metadata_endpoint(transactions))
     refuse_shared_bindings(endpoints)
     metrics = Metrics(engine)
     applications: dict[str, Any] = {

@@ -27,6 +27,7 @@ class Record:
             its own founder, so that leaving a person always leads back to an identity of its own.
         grade: grade of the link to the person; ``None`` for a founder or a record alone.
         merged_into: the surviving record when subsumed.
+        created_at: when it first arrived.
         source_updated_at: when the source says the traits were last changed, or ``None``.
     """
 
@@ -38,6 +39,7 @@ class Record:
     merged_into: int | None
     version: int
     traits: Traits
+    created_at: datetime
     source_updated_at: datetime | None
 
     @property

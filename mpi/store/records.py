@@ -15,7 +15,7 @@ from mpi.domain.search import search_names
 from mpi.store import traits_json
 
 _COLUMNS = """r.id, r.domain, r.local_id, r.state, r.person_id, r.grade, r.merged_into, r.version, r.traits,
-    r.source_updated_at"""
+    r.created_at, r.source_updated_at"""
 
 
 def _record(row: Row[Any]) -> Record:
@@ -28,6 +28,7 @@ def _record(row: Row[Any]) -> Record:
         merged_into=row.merged_into,
         version=row.version,
         traits=traits_json.from_json(row.traits),
+        created_at=row.created_at,
         source_updated_at=row.source_updated_at,
     )
 

@@ -23,15 +23,26 @@ from mpi.services.find_patients import find_patients, read_patient
 from mpi.services.identifiers import find, ins_ids, patient_id_of, regional_patient_id
 from mpi.translate.fhir_patient import parse_system, parse_token, patient_resource, record_of_resource_id
 
+_SEARCH_PARAMETERS = (
+    ("_id", "token"),
+    ("identifier", "token"),
+    ("family", "string"),
+    ("given", "string"),
+    ("birthdate", "date"),
+    ("gender", "token"),
+    ("address-postalcode", "string"),
+    ("address-city", "string"),
+)
+
 TRANSACTION = Transaction(
     number="ITI-78",
     name="Mobile Patient Demographics Query",
     actor="Patient Demographics Supplier",
     profile="PDQm",
     bindings=(
-        HttpBinding("GET", "/fhir/Patient"),
-        HttpBinding("POST", "/fhir/Patient/_search"),
-        HttpBinding("GET", "/fhir/Patient/{id}"),
+        HttpBinding("GET", "/fhir/Patient", interaction="search-type", search_parameters=_SEARCH_PARAMETERS),
+        HttpBinding("POST", "/fhir/Patient/_search", interaction="search-type"),
+        HttpBinding("GET", "/fhir/Patient/{id}", interaction="read"),
     ),
     writes=False,
     event_code="110112",

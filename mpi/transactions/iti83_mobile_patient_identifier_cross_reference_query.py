@@ -24,7 +24,7 @@ TRANSACTION = Transaction(
     name="Mobile Patient Identifier Cross-reference Query",
     actor="Patient Identifier Cross-reference Manager",
     profile="PIXm",
-    bindings=(HttpBinding("GET", "/fhir/Patient/$ihe-pix"),),
+    bindings=(HttpBinding("GET", "/fhir/Patient/$ihe-pix", interaction="operation:ihe-pix"),),
     writes=False,
     event_code="110112",
     event_action="E",

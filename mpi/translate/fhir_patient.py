@@ -5,14 +5,16 @@ Source: FHIR R4 Patient; FR Core 2.1 ``fr-core-patient``; ITI TF-2: 3.78, 3.83.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ihe.values import AssigningAuthority, Oid, PatientId
+from ihe.values import AssigningAuthority, Oid, PartialDate, PatientId
 from mpi.domain.identity import IdentityStatus, Sex, Traits
 from mpi.domain.record import Record
 
 FR_CORE: Final = "https://hl7.fr/ig/fhir/core/StructureDefinition"
+_BIRTH_PLACE: Final = "http://hl7.org/fhir/StructureDefinition/patient-birthPlace"
+_INS_AUTHORITIES: Final = frozenset(Oid(f"1.2.250.1.213.1.4.{arc}") for arc in (8, 9, 10, 11))
 _IDENTIFIER_TYPES: Final = "http://terminology.hl7.org/CodeSystem/v2-0203"
 _STATUS_SYSTEM: Final = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-identity-status"
 _COMMUNE_SYSTEM: Final = "https://mos.esante.gouv.fr/NOS/TRE_R13-CommuneOM/FHIR/TRE-R13-CommuneOM"
@@ -60,6 +62,116 @@ def identifier(patient_id: PatientId) -> dict[str, Any]:
         found["system"] = patient_id.authority.oid.urn
     found["value"] = patient_id.value
     return found
+
+
+def identifiers_of(resource: Mapping[str, Any]) -> list[PatientId]:
+    """The identifiers of a Patient whose system is an OID, in order."""
+    found = []
+    for item in resource.get("identifier", ()):
+        try:
+            found.append(PatientId(str(item["value"]).strip(), parse_system(str(item["system"])), _type_code(item)))
+        except (KeyError, ValueError):
+            continue
+    return found
+
+
+def _type_code(item: Mapping[str, Any]) -> str | None:
+    return next((str(c["code"]) for c in item.get("type", {}).get("coding", ()) if "code" in c), None)
+
+
+def traits(resource: Mapping[str, Any]) -> Traits:
+    """What a Patient says, as identity traits.
+
+    The official name is the birth name; the usual one the used name; a maiden name, where there is one, is the birth
+    name before the official one. An INS counts with the status of the reliability extension.
+
+    Raises:
+        ValueError: a date or the gender is none.
+    """
+    names = resource.get("name", [])
+    birth = _first_use(names, "maiden", "official", None) or {}
+    used = _first_use(names, "usual", "nickname") or {}
+    if not used and _first_use(names, "maiden"):
+        used = _first_use(names, "official") or {}
+    given = [str(g) for g in birth.get("given", ()) if g]
+    listed = _extension_value(birth, f"{FR_CORE}/fr-core-patient-birth-list-given-name", "valueString")
+    ins = next((i for i in identifiers_of(resource) if i.authority.oid in _INS_AUTHORITIES), None)
+    status, attributes = _reliability(resource, has_ins=ins is not None)
+    home: Mapping[str, Any] = next(iter(resource.get("address", ())), {})
+    telecom = {t.get("system"): t.get("value") for t in reversed(resource.get("telecom", ()))}
+    multiple = resource.get("multipleBirthBoolean")
+    died = resource.get("deceasedDateTime")
+    return Traits(
+        birth_family_name=birth.get("family"),
+        birth_given_names=tuple(str(listed).split()) if listed else tuple(g for name in given for g in name.split()),
+        first_birth_given_name=given[0] if given else None,
+        used_family_name=used.get("family"),
+        used_given_name=next(iter(used.get("given", ())), None),
+        sex=_sex(resource.get("gender")),
+        birth_date=PartialDate.parse(resource["birthDate"]) if resource.get("birthDate") else None,
+        birth_place_code=_birth_place(resource),
+        address=" ".join(home.get("line", ())) or None,
+        postal_code=home.get("postalCode"),
+        city=home.get("city"),
+        phone=telecom.get("phone"),
+        email=telecom.get("email"),
+        ins=ins.value if ins else None,
+        ins_oid=str(ins.authority.oid) if ins else None,
+        identity_status=status,
+        identity_attributes=attributes,
+        multiple_birth=True if resource.get("multipleBirthInteger") else multiple,
+        birth_order=resource.get("multipleBirthInteger"),
+        death_date=PartialDate.parse(str(resource["deceasedDateTime"])[:10])
+        if resource.get("deceasedDateTime")
+        else None,
+    )
+
+
+def _sex(gender: str | None) -> Sex | None:
+    if gender is None:
+        return None
+    for sex, code in _GENDERS.items():
+        if code == gender:
+            return sex
+    raise ValueError("gender is one of male, female, other, unknown")
+
+
+def _first_use(names: Sequence[Mapping[str, Any]], *uses: str | None) -> Mapping[str, Any] | None:
+    for use in uses:
+        found = next((n for n in names if n.get("use") == use), None)
+        if found is not None:
+            return found
+    return None
+
+
+def _extension(item: Mapping[str, Any], url: str) -> Mapping[str, Any]:
+    return next((e for e in item.get("extension", ()) if e.get("url") == url), {})
+
+
+def _extension_value(item: Mapping[str, Any], url: str, value: str) -> Any:
+    return _extension(item, url).get(value)
+
+
+def _birth_place(resource: Mapping[str, Any]) -> str | None:
+    address = _extension_value(resource, _BIRTH_PLACE, "valueAddress") or {}
+    coding = _extension_value(address, f"{FR_CORE}/fr-core-address-insee-code", "valueCoding") or {}
+    code = coding.get("code")
+    return str(code) if code else None
+
+
+def _reliability(resource: Mapping[str, Any], *, has_ins: bool) -> tuple[IdentityStatus, frozenset[str]]:
+    """The status as stated; ``VALI`` with an INS is a qualified identity, as on HL7 v2."""
+    stated = _extension(resource, f"{FR_CORE}/fr-core-identity-reliability")
+    code = (_extension_value(stated, "identityStatus", "valueCoding") or {}).get("code")
+    status = IdentityStatus(code) if code in frozenset(IdentityStatus) else IdentityStatus.VIDE
+    if has_ins and status is IdentityStatus.VALI:
+        status = IdentityStatus.QUAL
+    attributes = {
+        str(e["valueCoding"]["code"])
+        for e in stated.get("extension", ())
+        if e.get("url") == "comment" and "code" in e.get("valueCoding", {})
+    }
+    return status, frozenset(attributes)
 
 
 def patient_resource_id(record: Record) -> str:
@@ -162,7 +274,7 @@ def _extensions(traits: Traits) -> list[dict[str, Any]]:
         insee = {"url": f"{FR_CORE}/fr-core-address-insee-code", "valueCoding": coding}
         found.append(
             {
-                "url": "http://hl7.org/fhir/StructureDefinition/patient-birthPlace",
+                "url": _BIRTH_PLACE,
                 "valueAddress": {"extension": [insee]},
             }
         )

@@ -1,0 +1,107 @@
+"""``GET /fhir/metadata``: the CapabilityStatement, made from the transactions in service, so that it states just those.
+
+Source: FHIR R4: 3.1.0.9 (capabilities); ITI TF-1: 41 (PIXm), 38 (PDQm).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from ihe.fhir.formats import answer_format, render
+from ihe.http import HttpReply, HttpRequest
+from ihe.serving import Context
+from ihe.transaction import Endpoint, HttpBinding, Transaction
+
+_OPERATIONS = {
+    "ihe-pix": "https://profiles.ihe.net/ITI/PIXm/OperationDefinition/IHE.PIXm.pix",
+    "match": "http://hl7.org/fhir/OperationDefinition/Patient-match",
+    "process-message": "http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message",
+}
+_DATE = "2026-11-24"
+
+
+def capability_statement(endpoints: Iterable[Endpoint], base_url: str) -> dict[str, Any]:
+    """The resource."""
+    interactions: dict[str, set[str]] = defaultdict(set)
+    parameters: dict[str, dict[str, str]] = defaultdict(dict)
+    operations: dict[str, set[str]] = defaultdict(set)
+    for endpoint in endpoints:
+        for binding in endpoint.transaction.bindings:
+            if isinstance(binding, HttpBinding) and binding.interaction and binding.path.startswith("/fhir"):
+                resource = binding.path.removeprefix("/fhir").strip("/").partition("/")[0]
+                kind, _, name = binding.interaction.partition(":")
+                if kind == "operation":
+                    operations[resource if resource[:1].isupper() else ""].add(name)
+                else:
+                    interactions[resource].add(kind)
+                parameters[resource].update(dict(binding.search_parameters))
+    rest: dict[str, Any] = {"mode": "server"}
+    rest["resource"] = [
+        _resource(name, interactions[name], parameters[name], operations.get(name, set()))
+        for name in sorted(set(interactions) | set(operations))
+        if name
+    ]
+    if interactions.get(""):
+        rest["interaction"] = [{"code": code} for code in sorted(interactions[""])]
+    if operations.get(""):
+        rest["operation"] = _operations(operations[""])
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": _DATE,
+        "kind": "instance",
+        "software": {"name": "Trait d'Union"},
+        "implementation": {"description": "Regional master patient index and registry", "url": f"{base_url}/fhir"},
+        "fhirVersion": "4.0.1",
+        "format": ["application/fhir+json", "application/fhir+xml"],
+        "rest": [rest],
+    }
+
+
+def _resource(name: str, interactions: set[str], parameters: dict[str, str], operations: set[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": name}
+    if interactions:
+        found["interaction"] = [{"code": code} for code in sorted(interactions)]
+    if "update" in interactions:
+        found["conditionalUpdate"] = True
+    if "delete" in interactions:
+        found["conditionalDelete"] = "single"
+    if parameters:
+        found["searchParam"] = [{"name": n, "type": t} for n, t in sorted(parameters.items())]
+    if operations:
+        found["operation"] = _operations(operations)
+    return found
+
+
+def _operations(names: set[str]) -> list[dict[str, str]]:
+    return [{"name": name, "definition": _OPERATIONS[name]} for name in sorted(names)]
+
+
+def metadata_endpoint(endpoints: Iterable[Endpoint]) -> Endpoint:
+    """The interaction, for the pipeline."""
+    known = tuple(endpoints)
+    transaction = Transaction(
+        number="TDU-9",
+        name="Capabilities",
+        actor="Server",
+        profile="FHIR",
+        bindings=(HttpBinding("GET", "/fhir/metadata"),),
+        writes=False,
+        event_code="110112",
+        event_action="R",
+    )
+
+    def decode(request: HttpRequest) -> str:
+        answer_format(request)
+        return request.base_url
+
+    def serve(base_url: str, context: Context[Any]) -> dict[str, Any]:
+        return capability_statement(known, base_url)
+
+    def encode(resource: dict[str, Any], request: HttpRequest) -> HttpReply:
+        media_type = answer_format(request)
+        return HttpReply(200, media_type, render(resource, media_type))
+
+    return Endpoint(transaction, decode, serve, encode, None, "web.fhir_metadata")
