@@ -15,7 +15,7 @@ from region.synthetic.population import FeedMessage, Scenario
 from region.synthetic.provide_and_register import to_provide_and_register
 from region.synthetic.submissions import StudySubmission
 
-_CONNECTIONS_FOR_STUDIES = 4
+_CONNECTIONS_FOR_STUDIES = 8
 _SENT_BEFORE = frozenset({"XDSDuplicateUniqueIdInRegistry"})
 
 Advance = Callable[[str], None]

@@ -112,7 +112,7 @@ class _Story:
         self._ask_for_identifiers(cast.patient, roanne)
         priors = self._ask_for_priors(cast.patient, roanne)
         self._keep_the_twin_apart(cast.twin, priors)
-        self._link_wrongly_and_undo(cast.stranger, roanne, priors)
+        self._answer_wrongly_and_undo(cast.stranger, roanne, priors)
         seconds = time.perf_counter() - started
         self._teller.say(f"\nAll of this took {seconds:.1f} s.")
         return StoryReport(
@@ -228,9 +228,13 @@ class _Story:
         self._show_stored_query("find-twins-priors.xml", question, took)
         _require(bool(hers) and not _documents(hers) & _documents(priors), "the twins' studies were mixed")
 
-    def _link_wrongly_and_undo(self, stranger: Character, asked: RecordKey, priors: Sequence[Prior]) -> None:
-        self._teller.step("Somebody links a stranger by mistake", f"{stranger.name}, born with her married name")
+    def _answer_wrongly_and_undo(self, stranger: Character, asked: RecordKey, priors: Sequence[Prior]) -> None:
+        self._teller.step("A question is answered wrongly", f"{stranger.name}: the same, or another?")
         (other,) = stranger.records.values()
+        self._teller.say(
+            f"FIRMINY knows an {stranger.person.given_names[0]} {stranger.person.family_name.upper()}, born on "
+            f"{stranger.person.birth_date.isoformat()}. The index doesn't link her, it asks. Somebody says: the same."
+        )
         decision = {
             "a": {"domain": asked.domain, "local_id": asked.local_id},
             "b": {"domain": other.domain, "local_id": other.local_id},
@@ -246,7 +250,7 @@ class _Story:
         self._teller.say(
             f"Undone: {len(restored)} studies again, the {len(added)} of the stranger gone ({_took(took)})."
         )
-        _require(bool(added), "the wrong link brought no documents")
+        _require(bool(added) and _documents(priors) <= _documents(linked), "the link did not join the two histories")
         _require(_documents(restored) == _documents(priors), "the undone link left a trace in the history")
 
     def _priors(self, asked: RecordKey) -> tuple[bytes, tuple[Prior, ...], float]:
@@ -262,17 +266,19 @@ class _Story:
     def _show_priors(
         self, priors: Iterable[Prior], *, with_address: bool = False, marked: Set[str] = frozenset()
     ) -> None:
-        table = Table("date", "site", "number there", "study", "", box=None)
-        if with_address:
-            table.add_column("images", justify="right")
-            table.add_column("fetched at", overflow="fold")
+        study = "study, and where its images are fetched" if with_address else "study"
+        table = Table("date", "site", "number there", "", "images" if with_address else "", box=None)
+        table.add_column(study, overflow="fold")
         for prior in priors:
             date = f"{prior.study_date[:4]}-{prior.study_date[4:6]}-{prior.study_date[6:]}"
             identifier = prior.source_patient_id
-            row = [date, self._code_of(identifier), identifier.value, prior.title, prior.modality]
-            if with_address:
-                row += [str(prior.images), prior.fetch_urls[0].split("/series/")[0] if prior.fetch_urls else ""]
-            table.add_row(*row, style="bold red" if prior.document_unique_id in marked else None)
+            study = prior.title
+            if with_address and prior.fetch_urls:
+                study += f"\n[dim]{prior.fetch_urls[0].split('/series/')[0]}[/]"
+            table.add_row(
+                date, self._code_of(identifier), identifier.value, prior.modality, str(prior.images or ""), study,
+                style="bold red" if prior.document_unique_id in marked else None,
+            )  # fmt: skip
         self._teller.say(table)
 
     def _tell_deliveries(self, done: Deliveries, what: str) -> None:

@@ -34,8 +34,8 @@ class Cast:
     Attributes:
         patient: known at CHUSE and ROANNE with her INS, at ANNONAY misspelt, at ICL under her married name alone.
         twin: her sister, born the same day in the same town, known at CHUSE and ROANNE.
-        stranger: a younger woman who was born with the patient's married name and has her given name; known at
-            FIRMINY. Nobody should ever take one for the other.
+        stranger: born with the patient's married name, ten days after her, with her given name; known at FIRMINY,
+            where nobody checked her identity. Like enough to ask about, and another person.
     """
 
     patient: Character
@@ -59,7 +59,7 @@ _TWIN = replace(
 )  # fmt: skip
 _STRANGER = Person(
     role="stranger", sex=Sex.FEMALE, family_name="Bruyeron", given_names=("Éloïse", "Clémence"),
-    birth_date=date(1985, 11, 2), birth_place="42095", street="8 rue des Écoles", postal_code="42700", city="FIRMINY",
+    birth_date=date(1958, 3, 27), birth_place="42095", street="8 rue des Écoles", postal_code="42700", city="FIRMINY",
     phone="0639980019",
 )  # fmt: skip
 
@@ -82,12 +82,13 @@ def play(registrar: Registrar, chronicle: Chronicle) -> Cast:
         "CHUSE": chronicle.create(twin, "CHUSE", _stated(twin, "CHUSE"), after_days=0.2),
         "ROANNE": chronicle.create(twin, "ROANNE", _stated(twin, "ROANNE"), after_days=1.1),
     }
-    at_stranger = {"FIRMINY": chronicle.create(stranger, "FIRMINY", _stated(stranger, "FIRMINY"), after_days=0.4)}
+    unchecked = replace(_stated(stranger, "FIRMINY"), birth_given_names=(), identity_status=IdentityStatus.PROV)
+    at_stranger = {"FIRMINY": chronicle.create(stranger, "FIRMINY", unchecked, after_days=0.4)}
     chronicle.stay(at_patient["ROANNE"], "A01", "A03")
     return Cast(
         patient=Character(patient, "Éloïse VALDOYER, épouse BRUYERON", at_patient),
         twin=Character(twin, "Élise VALDOYER, sa jumelle", at_twin),
-        stranger=Character(stranger, "Éloïse BRUYERON, une inconnue", at_stranger),
+        stranger=Character(stranger, "Éloïse BRUYERON, de Firminy", at_stranger),
     )
 
 
