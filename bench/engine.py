@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import combinations
+
+import numpy as np
 
 from ihe.values import PartialDate
 from mpi.domain.blocking import keys
-from mpi.domain.cleaning import Cleaned, clean
+from mpi.domain.cleaning import clean
+from mpi.domain.columns import NO_GRADE, Columns
 from mpi.domain.default_models import default_french
 from mpi.domain.grades import LinkPolicy
 from mpi.domain.identity import IdentityStatus, RecordKey, Sex, Traits
-from mpi.domain.model import MatchModel
-from mpi.domain.partition import Pair, RecordView, TaskRequest, is_edge, pair_of, partition
-from mpi.domain.scoring import PairScore, score
+from mpi.domain.linkage import Edges, Ints, candidate_pairs, divide, scored_chunks
+from mpi.domain.model import UNITS_PER_BIT, MatchModel
+from mpi.domain.partition import Pair, RecordView, TaskRequest
 
 Row = Mapping[str, str]
 
@@ -88,73 +89,42 @@ def link(
     """
     model, policy = model or default_french(), policy or LinkPolicy.calibrated()
     clock = [time.perf_counter()]
-    cleaned = {key: clean(traits) for key, traits in records}
+    views = [RecordView(key, clean(traits)) for key, traits in records]
     clock.append(time.perf_counter())
-    pairs = candidate_pairs(cleaned)
+    codes = candidate_pairs([keys(view.cleaned) for view in views])
     clock.append(time.perf_counter())
-    edges: dict[Pair, PairScore] = {}
-    scored: list[tuple[float, RecordKey, RecordKey]] = []
-    for a, b in pairs:
-        found = score(cleaned[a], cleaned[b], model)
-        if found.weight_bits >= keep_bits:
-            scored.append((found.weight_bits, a, b))
-        if is_edge(found, cleaned[a], cleaned[b], model):
-            edges[a, b] = found
+    edges, scored = _weigh(views, codes, model, keep_bits)
     clock.append(time.perf_counter())
-    clusters, tasks = _divide(cleaned, edges, model, policy)
-    clock.append(time.perf_counter())
-    steps = ("clean", "block", "score", "divide")
-    return Linkage(
-        clusters,
-        tasks,
-        len(pairs),
-        scored,
-        {step: clock[at + 1] - clock[at] for at, step in enumerate(steps)},
-    )
-
-
-def candidate_pairs(cleaned: Mapping[RecordKey, Cleaned]) -> list[Pair]:
-    """Pairs of records that share a blocking key, each once and in order of key."""
-    blocks: defaultdict[int, list[RecordKey]] = defaultdict(list)
-    for key, record in cleaned.items():
-        for block in keys(record):
-            blocks[block].append(key)
-    return list({pair_of(*pair) for block in blocks.values() if len(block) > 1 for pair in combinations(block, 2)})
-
-
-def _divide(
-    cleaned: Mapping[RecordKey, Cleaned], edges: Mapping[Pair, PairScore], model: MatchModel, policy: LinkPolicy
-) -> tuple[dict[RecordKey, int], list[TaskRequest]]:
     clusters: dict[RecordKey, int] = {}
     tasks: list[TaskRequest] = []
-    for component, inner in _components(edges):
-        views = [RecordView(key, cleaned[key]) for key in component]
-        result = partition(views, inner, (), (), model, policy)
-        tasks.extend(result.tasks)
-        for person in result.persons:
-            number = len(clusters)
-            clusters.update(dict.fromkeys(person, number))
-    for key in cleaned:
-        clusters.setdefault(key, -1 - len(clusters))
-    return clusters, tasks
+    for part in divide(views, edges, model, policy):
+        tasks.extend(part.tasks)
+        for person in part.persons:
+            clusters.update(dict.fromkeys(person, len(clusters)))
+    clock.append(time.perf_counter())
+    steps = ("clean", "block", "score", "divide")
+    seconds = {step: clock[at + 1] - clock[at] for at, step in enumerate(steps)}
+    return Linkage(clusters, tasks, len(codes), scored, seconds)
 
 
-def _components(edges: Mapping[Pair, PairScore]) -> Iterable[tuple[Sequence[RecordKey], dict[Pair, PairScore]]]:
-    root: dict[RecordKey, RecordKey] = {}
-
-    def find(key: RecordKey) -> RecordKey:
-        root.setdefault(key, key)
-        while root[key] != key:
-            root[key] = root[root[key]]
-            key = root[key]
-        return key
-
-    for a, b in edges:
-        root[find(a)] = find(b)
-    members: defaultdict[RecordKey, list[RecordKey]] = defaultdict(list)
-    for key in list(root):
-        members[find(key)].append(key)
-    inner: defaultdict[RecordKey, dict[Pair, PairScore]] = defaultdict(dict)
-    for pair, edge in edges.items():
-        inner[find(pair[0])][pair] = edge
-    return [(component, inner[head]) for head, component in members.items()]
+def _weigh(
+    views: list[RecordView], codes: Ints, model: MatchModel, keep_bits: float
+) -> tuple[Edges, list[tuple[float, RecordKey, RecordKey]]]:
+    """Weigh the candidates: the edges to divide by, and every pair at or above a weight."""
+    kept: list[tuple[Ints, Ints, Ints, Ints]] = []
+    scored: list[tuple[float, RecordKey, RecordKey]] = []
+    for left, right, found in scored_chunks(Columns([view.cleaned for view in views]), codes, model):
+        worth = found.grades != NO_GRADE
+        kept.append((left[worth], right[worth], found.weight_units[worth], found.grades[worth]))
+        shown = np.flatnonzero(found.weight_units >= keep_bits * UNITS_PER_BIT)
+        scored += [
+            (units / UNITS_PER_BIT, views[one].key, views[other].key)
+            for units, one, other in zip(
+                found.weight_units[shown].tolist(), left[shown].tolist(), right[shown].tolist(), strict=True
+            )
+        ]
+    if not kept:
+        nothing = np.zeros(0, dtype=np.int64)
+        return Edges(nothing, nothing, nothing, nothing, 0), scored
+    left, right, weights, grades = (np.concatenate(parts) for parts in zip(*kept, strict=True))
+    return Edges(left, right, weights, grades, len(codes)), scored
