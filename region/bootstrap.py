@@ -169,7 +169,7 @@ def _xds(table: RegionTable, directory: IndexDirectory, content: BlobStore) -> X
         )
         for domain in table.establishments
     )
-    return XdsApplication(registry, Repository(registry, content, repository_id, site_ids), Studies(directory, sources))
+    return XdsApplication(registry, Repository(registry, content, repository_id, site_ids), Studies(registry, sources))
 
 
 def _hl7v2_caller(table: RegionTable) -> Callable[[Message, Peer], Caller]:

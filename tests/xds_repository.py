@@ -86,6 +86,12 @@ class House:
     registry: Registry
     caller: Caller = field(default_factory=lambda: Caller("test"))
 
+    def permit(self, may_read: Any) -> None:
+        """Put a reading policy in force."""
+        self.registry = replace(self.registry, may_read=may_read)
+        self.repository = replace(self.repository, registry=self.registry)
+        self.studies = replace(self.studies, registry=self.registry)
+
     def unit(self) -> Any:
         return self.database.unit(self.caller)
 
@@ -125,7 +131,7 @@ def house(database_url: str, tmp_path: Path) -> Iterator[House]:
     )
     registry = Registry(people)
     repository = Repository(registry, content, REPOSITORY)
-    yield House(Database(engine), content, people, repository, Studies(people, sources), registry)
+    yield House(Database(engine), content, people, repository, Studies(registry, sources), registry)
     engine.dispose()
 
 

@@ -25,7 +25,7 @@ from xds.store.content import DiskContent
 def application(registry: Registry, folder: Path) -> XdsApplication:
     """The registry with a repository beside it that keeps its bytes in ``folder``."""
     repository = Repository(registry, DiskContent(folder), Oid(REPOSITORY))
-    return XdsApplication(registry, repository, Studies(registry.directory, ImagingSources([])))
+    return XdsApplication(registry, repository, Studies(registry, ImagingSources([])))
 
 
 class RegistryClient:

@@ -192,7 +192,7 @@ def test_unlinked_studies_are_gone_from_the_next_answer(house: Any, make: Any, h
 
 
 def test_a_masked_study_is_not_there(house: Any, history: Any) -> None:
-    house.studies = replace(house.studies, may_read=lambda uow, facts: False)
+    house.permit(lambda uow, facts: False)
     assert ask(house, PatientID="ROA1", IssuerOfPatientID="ROANNE")[0] == []
     with pytest.raises(NotFound):
         ask(house, f"/studies/{history[0].uid}/series")

@@ -261,9 +261,7 @@ def test_the_response_has_the_order_of_the_schema(wire: Wire, make: Any) -> None
 def test_a_removed_document_is_gone(wire: Wire, make: Any) -> None:
     removed, other = provided(wire, make, b"bonjour"), provided(wire, make, b"bonsoir")
     element = "{urn:ihe:iti:rmd:2017}RemoveDocumentsRequest"
-    wrong = wire.send(
-        iti86, requests_body(element, (REPOSITORY, removed.unique_id), (REPOSITORY, "1.2.3"))
-    )
+    wrong = wire.send(iti86, requests_body(element, (REPOSITORY, removed.unique_id), (REPOSITORY, "1.2.3")))
     assert (wrong.status, wrong.codes) == (FAILURE, ["XDSDocumentUniqueIdError"])
     assert wire.send(iti86, requests_body(element, (REPOSITORY, removed.unique_id))).status == SUCCESS
     found = wire.send(iti43, retrieve_body((REPOSITORY, removed.unique_id), (REPOSITORY, other.unique_id)))

@@ -8,7 +8,6 @@ from datetime import tzinfo
 from zoneinfo import ZoneInfo
 
 from ihe.values import Oid
-from xds.services.access import ReadPolicy, all_may_read
 from xds.services.registry import Registry
 from xds.store.content import BlobStore
 
@@ -20,11 +19,10 @@ class Repository:
     """The wired parts of the repository.
 
     Attributes:
-        registry: where submissions are registered, in the same transaction.
+        registry: where submissions are registered, in the same transaction; its reading policy is the repository's.
         content: where bytes are kept.
         unique_id: repositoryUniqueId under which documents are kept.
         site_ids: a repositoryUniqueId of its own for documents from a site, by domain code.
-        may_read: asked before any document is answered.
         zone: of dates and times in DICOM objects that don't name theirs.
     """
 
@@ -32,7 +30,6 @@ class Repository:
     content: BlobStore
     unique_id: Oid
     site_ids: Mapping[str, Oid] = field(default_factory=dict)
-    may_read: ReadPolicy = all_may_read
     zone: tzinfo = PARIS
 
     def id_for(self, site: str | None) -> Oid:

@@ -107,7 +107,7 @@ def _may_read(uow: UnitOfWork, kept: KeptDocument, repository: Repository) -> bo
     approved = [entry for entry in kept.entries if entry.status == "Approved"]
     deciding = approved or kept.entries
     return bool(deciding) and all(
-        repository.may_read(
+        repository.registry.may_read(
             uow, DocumentFacts(kept.unique_id, entry.anchor, entry.patient_id, entry.confidentiality_codes)
         )
         for entry in deciding

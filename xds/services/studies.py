@@ -15,7 +15,8 @@ from xds.domain.imaging import ImagingSeries
 from xds.domain.imaging_sources import ImagingSource, ImagingSources
 from xds.domain.priors import ManifestedStudy, PriorStudy, prior_studies
 from xds.ports import PatientDirectory
-from xds.services.access import DocumentFacts, ReadPolicy, all_may_read
+from xds.services.access import DocumentFacts
+from xds.services.registry import Registry
 from xds.store import imaging
 
 
@@ -24,14 +25,18 @@ class Studies:
     """What the answers about studies need beside a unit of work.
 
     Attributes:
-        directory: tells who a patient identifier designates.
+        registry: tells who a patient identifier designates, and which manifest may be read; one that may not is
+            answered as if it were not there.
         sources: the establishments' archives.
-        may_read: asked for every manifest; one that may not be read is answered as if it were not there.
     """
 
-    directory: PatientDirectory
+    registry: Registry
     sources: ImagingSources
-    may_read: ReadPolicy = all_may_read
+
+    @property
+    def directory(self) -> PatientDirectory:
+        """Tells who a patient identifier designates."""
+        return self.registry.directory
 
 
 def priors(uow: UnitOfWork, patient_id: PatientId, studies: Studies) -> list[PriorStudy]:
@@ -67,7 +72,7 @@ def series_of(uow: UnitOfWork, found: Iterable[PriorStudy]) -> Mapping[str, tupl
 def _readable(uow: UnitOfWork, found: Iterable[PriorStudy], studies: Studies) -> Iterator[PriorStudy]:
     """The studies without the copies whose newest manifest may not be read: an older one must not stand in for it."""
     for study in found:
-        copies = tuple(copy for copy in study.copies if studies.may_read(uow, _facts(copy.manifest)))
+        copies = tuple(copy for copy in study.copies if studies.registry.may_read(uow, _facts(copy.manifest)))
         if copies:
             yield PriorStudy(study.uid, copies)
 

@@ -139,7 +139,7 @@ def test_a_masked_newest_manifest_is_not_replaced_by_an_older_one(house: Any, ma
     make.published_study(house, study)
     newer = make.manifest(study, created_at=datetime(2024, 7, 15, tzinfo=UTC))
     house.provide((make.manifest_entry(newer), build_kos(newer)))
-    house.studies = replace(house.studies, may_read=lambda uow, facts: facts.unique_id != newer.uid)
+    house.permit(lambda uow, facts: facts.unique_id != newer.uid)
     assert ask(house, make, "ROANNE", "ROA1") == []
 
 

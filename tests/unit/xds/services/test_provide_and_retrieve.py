@@ -201,7 +201,7 @@ def test_what_the_caller_may_not_read_is_as_if_it_were_not_there(house: Any, mak
     entry = make.entry()
     house.provide((entry, b"x"))
     absent = fetch(house, "1.2.3").findings[0].context.replace("1.2.3", entry.unique_id)
-    house.repository = replace(house.repository, may_read=lambda uow, facts: False)
+    house.permit(lambda uow, facts: False)
     answer = fetch(house, entry.unique_id)
     assert answer.findings[0].context == absent
     assert answer.documents == ()
