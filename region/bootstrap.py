@@ -5,7 +5,7 @@ The only place where the packages meet; everything below gets what it needs hand
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +81,7 @@ def build_service(
     content: BlobStore,
     *,
     policy: LinkPolicy | None = None,
+    answer_grades: Mapping[str, frozenset[str]] | None = None,
     pool_size: int = 20,
     subscribers: Callable[[], list[Subscriber]] = list,
     max_attempts: int = 20,
@@ -89,6 +90,7 @@ def build_service(
 
     Args:
         content: where documents are kept.
+        answer_grades: grades of links with which a domain is answered, by its code; others get every grade.
         pool_size: connections kept open; the threads that serve need one each.
         subscribers: further subscribers of outbox events, beside those of the table.
         max_attempts: an event that a subscriber refused so often becomes a dead letter.
@@ -98,7 +100,7 @@ def build_service(
     """
     engine = create_engine(database_url, pool_size=pool_size, max_overflow=10, pool_timeout=30)
     database = Database(engine)
-    mpi = MpiApplication(table, default_french(), policy or LinkPolicy.calibrated())
+    mpi = MpiApplication(table, default_french(), policy or LinkPolicy.calibrated(), answer_grades=answer_grades or {})
     directory = Directory(mpi)
     xds = _xds(table, IndexDirectory(directory), content)
     transactions = discover("mpi.transactions", "xds.transactions")

@@ -27,6 +27,7 @@ from mpi.store import records, tasks
 from region import running
 from region.demo import StoryFault
 from region.loading import LoadFault, LoadReport, load_file
+from region.log_output import set_up_logging
 from region.settings import Settings, SettingsError, describe, load_settings
 
 app = typer.Typer(
@@ -67,11 +68,13 @@ def _fail(sentence: str, status: int = 1) -> NoReturn:
     sys.exit(status)
 
 
-def _settings() -> Settings:
+def _settings(**overrides: Any) -> Settings:
     try:
-        return load_settings()
+        settings = load_settings(**overrides)
     except SettingsError as error:
         _fail(str(error), 2)
+    set_up_logging(settings.log_level, settings.log_format)
+    return settings
 
 
 @app.command()
@@ -82,8 +85,7 @@ def serve(
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
 ) -> None:
     """Serve HL7 v2 over MLLP and everything else over HTTP, until Ctrl-C or SIGTERM."""
-    overrides = {"http_host": host, "http_port": port, "mllp_port": mllp_port, "workers": workers}
-    chosen = _settings().model_copy(update={name: value for name, value in overrides.items() if value is not None})
+    chosen = _settings(http_host=host, http_port=port, mllp_port=mllp_port, workers=workers)
 
     def announce() -> None:
         messages.print(
@@ -101,8 +103,7 @@ def demo(
     mllp_port: Annotated[int | None, typer.Option(help="MLLP port.")] = None,
 ) -> None:
     """Load ten synthetic sites, print the worked example, and serve until Ctrl-C."""
-    overrides = {"http_port": port, "mllp_port": mllp_port}
-    chosen = _settings().model_copy(update={name: value for name, value in overrides.items() if value is not None})
+    chosen = _settings(http_port=port, mllp_port=mllp_port)
     running.demo(chosen, Console(), exit_after=exit_after)
 
 

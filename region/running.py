@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -12,15 +13,17 @@ from pathlib import Path
 
 from rich.console import Console
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 
 from mpi.domain.grades import STRICT, LinkPolicy
 from mpi.store import invariants
 from region.bootstrap import Service, build_service
 from region.demo import run_story
 from region.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+from region.log_output import set_up_logging
 from region.migrations import upgrade
 from region.region_table import RegionTable, RegionTableError, load_region
-from region.server import Listening, bind, listener_of, supervise
+from region.server import Listening, bind, end_with_parent, listener_of, supervise
 from region.server import serve as listen
 from region.settings import Settings
 from xds.store.content import DiskContent
@@ -35,10 +38,12 @@ class StartFault(Exception):
 @contextmanager
 def database(settings: Settings) -> Iterator[str]:
     """A migrated database: the configured one, or the embedded server's while the block runs."""
-    if settings.database_url:
-        url = settings.database_url.get_secret_value().replace("postgresql://", "postgresql+psycopg://", 1)
-        upgrade(url)
-        yield url
+    if settings.sqlalchemy_url is not None:
+        try:
+            upgrade(settings.sqlalchemy_url)
+        except OperationalError as error:
+            raise StartFault("the database of TRAITDUNION_DATABASE_URL does not answer") from error
+        yield settings.sqlalchemy_url
         return
     try:
         with EmbeddedPostgres(settings.data_dir / "postgres") as server:
@@ -67,6 +72,7 @@ def _build(settings: Settings, url: str) -> Service:
         region_table(settings),
         content,
         policy=_policy(settings),
+        answer_grades={code: frozenset({"certain"}) for code in settings.certain_only_answers},
         pool_size=settings.threads + 5,
         max_attempts=settings.outbox_max_attempts,
     )
@@ -106,12 +112,27 @@ def serve(settings: Settings, on_listening: Callable[[], None]) -> None:
                 listen(_build(settings, url), _listening(settings), on_listening)
             else:
                 on_listening()
-                supervise(partial(_work, settings, url), settings.workers)
+                with _shared_metrics(settings):
+                    supervise(partial(_work, settings, url), settings.workers)
         except OSError as error:
             raise StartFault(f"cannot listen: {error.strerror or error}") from error
 
 
+@contextmanager
+def _shared_metrics(settings: Settings) -> Iterator[None]:
+    """A folder in which the worker processes count together while the block runs."""
+    folder = settings.data_dir / f"metrics-{os.getpid()}"
+    folder.mkdir(parents=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _work(settings: Settings, url: str, _number: int) -> None:
+    set_up_logging(settings.log_level, settings.log_format)
+    end_with_parent()
     listen(_build(settings, url), _listening(settings))
 
 

@@ -7,8 +7,10 @@ but the database.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -143,6 +145,19 @@ def bind(listening: Listening) -> socket.socket:
         raise
     listener.set_inheritable(True)
     return listener
+
+
+def end_with_parent() -> None:
+    """Stop this worker process when the process that started it is gone, however it went."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent watch", daemon=True).start()
 
 
 def supervise(worker: Callable[[int], None], workers: int) -> None:

@@ -121,9 +121,7 @@ def traits(resource: Mapping[str, Any]) -> Traits:
         identity_attributes=attributes,
         multiple_birth=True if resource.get("multipleBirthInteger") else multiple,
         birth_order=resource.get("multipleBirthInteger"),
-        death_date=PartialDate.parse(str(resource["deceasedDateTime"])[:10])
-        if resource.get("deceasedDateTime")
-        else None,
+        death_date=PartialDate.parse(str(died)[:10]) if died else None,
     )
 
 
