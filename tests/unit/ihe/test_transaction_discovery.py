@@ -10,14 +10,14 @@ import pytest
 
 from ihe.transaction import TransactionFault, discover
 
-GOOD = '''
+GOOD = """
 from ihe.transaction import Hl7v2Binding, Transaction
 TRANSACTION = Transaction(number="{number}", name="n", actor="a", profile="p",
     bindings=(Hl7v2Binding("ADT", "{event}", ("2.5",)),), writes=True, event_code="1", event_action="U")
 def decode(m): ...
 def serve(q, c): ...
 def encode(r, m): ...
-'''
+"""
 
 
 @pytest.fixture

@@ -24,11 +24,11 @@ _GIVEN = (("JEAN", "PIERRE"), ("JEAN-PIERRE",), ("PAUL",))
 def _population():
     """A handful of look-alikes: compound and plain names, swapped dates, with and without proof."""
     records = []
-    for number, (date, given, proof) in enumerate(product(_DATES, _GIVEN, (True, False))):
+    for number, (date, names, proof) in enumerate(product(_DATES, _GIVEN, (True, False))):
         traits = Traits(
             birth_family_name="MODELE",
-            birth_given_names=given,
-            first_birth_given_name=given[0],
+            birth_given_names=names,
+            first_birth_given_name=names[0],
             sex=Sex.MALE,
             birth_date=date,
             birth_place_code="42218" if proof else None,
