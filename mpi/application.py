@@ -27,6 +27,7 @@ class MpiApplication:
         ins_domains: codes of the national domains, whose identifiers are INS.
         answer_grades: grades of links with which a domain is answered, by its code; others get every grade.
         answer_limit: at most so many patients in one answer.
+        search_limit: at most so many patients found by one search that is answered in pages.
     """
 
     domains: Domains
@@ -36,6 +37,7 @@ class MpiApplication:
     ins_domains: tuple[str, ...] = ("INS-NIR", "INS-NIA")
     answer_grades: Mapping[str, frozenset[str]] = field(default_factory=dict)
     answer_limit: int = 200
+    search_limit: int = 2000
 
     def grades_for(self, domain: str | None) -> frozenset[str]:
         """The link grades with which a domain is answered."""

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from ihe.values import PatientId
 from mpi.domain.identity import Traits
+from mpi.domain.visit import VisitNews
 
 
 class FeedKind(StrEnum):
@@ -35,6 +36,7 @@ class Feed:
         identifiers: of the patient (the survivor of a merge, the new id of a change), as sent, at least one.
         others: the subsumed, former, or second patient's identifiers; empty for the other kinds.
         source_updated_at: when the source last changed the patient, or ``None``.
+        visit: what an encounter says of the visit, or ``None``.
     """
 
     kind: FeedKind
@@ -42,3 +44,4 @@ class Feed:
     others: tuple[PatientId, ...]
     traits: Traits
     source_updated_at: datetime | None
+    visit: VisitNews | None = None

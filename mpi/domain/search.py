@@ -24,6 +24,11 @@ def fold(text: str) -> str:
     return " ".join("".join(letters).split())
 
 
+def phone_key(number: str) -> str:
+    """The digits that tell a telephone number from others, however it is written: the last nine."""
+    return "".join(c for c in number if c.isascii() and c.isdigit())[-9:]
+
+
 def search_names(traits: Traits) -> frozenset[tuple[str, str]]:
     """The folded names under which a record is found: ``("F", family)`` and ``("G", given)``.
 
@@ -64,7 +69,13 @@ class PatientSearch:
         families: birth or used family name.
         givens: any given name; every one must be found.
         birth_dates: as precise as given (a year finds all its days).
-        domains: answer only with records of these domains; empty means all.
+        postal_codes: whole codes.
+        cities: names, or their first letters.
+        streets: street lines, or their first letters.
+        mothers: the mother's name at birth.
+        phones: as :func:`phone_key` makes them.
+        domains: answer only with patients known in these domains; empty means all. The regional domain knows all, a
+            national one those with a qualified INS of its own.
         limit: at most so many records; the search refuses rather than cut silently.
         offset: how many to leave out, in the stable order (birth date, domain, local id).
     """
@@ -76,7 +87,10 @@ class PatientSearch:
     birth_dates: tuple[PartialDate, ...] = ()
     sexes: tuple[Sex, ...] = ()
     postal_codes: tuple[str, ...] = ()
-    cities: tuple[str, ...] = ()
+    cities: tuple[NameCriterion, ...] = ()
+    streets: tuple[NameCriterion, ...] = ()
+    mothers: tuple[NameCriterion, ...] = ()
+    phones: tuple[str, ...] = ()
     domains: tuple[str, ...] = ()
     limit: int = 50
     offset: int = 0
@@ -84,4 +98,4 @@ class PatientSearch:
     @property
     def is_bounded(self) -> bool:
         """Whether the criteria select enough to be answered at a bounded cost."""
-        return bool(self.keys or self.record_ids or self.families or self.givens or self.birth_dates)
+        return bool(self.keys or self.record_ids or self.families or self.givens or self.birth_dates or self.phones)

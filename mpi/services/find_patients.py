@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from ihe.errors import MissingElement
 from ihe.unit_of_work import UnitOfWork
@@ -40,20 +41,44 @@ def find_patients(uow: UnitOfWork, app: MpiApplication, search: PatientSearch) -
     Raises:
         MissingElement: no criterion that bounds the search.
     """
-    if not search.is_bounded:
-        raise MissingElement("a search needs an identifier, a name or a birth date")
-    hidden = frozenset() if SEES_HIDDEN in uow.caller.roles else HIDDEN
-    ids = search_store.find_ids(uow.connection, search, hidden_attributes=hidden)
+    ids = find_patient_ids(uow, app, search)
     page = ids[: search.limit]
     by_id = {r.id: r for r in records.by_ids(uow.connection, page)}
     return FoundPatients(tuple(by_id[i] for i in page), len(ids) > search.limit)
 
 
+def find_patient_ids(uow: UnitOfWork, app: MpiApplication, search: PatientSearch) -> list[int]:
+    """Internal ids of the records that :func:`find_patients` would find, one more than the limit when there are more.
+
+    Raises:
+        MissingElement: no criterion that bounds the search.
+    """
+    if not search.is_bounded:
+        raise MissingElement("a search needs an identifier, a name, a birth date or a telephone number")
+    national = [code for code in search.domains if code in app.ins_domains]
+    local = tuple(code for code in search.domains if code not in app.ins_domains)
+    if app.regional_domain in local:
+        local, national = (), []
+    return search_store.find_ids(
+        uow.connection,
+        replace(search, domains=local),
+        hidden_attributes=_hidden_from(uow),
+        ins_authorities=[str(app.domains.by_code(code).authority.oid) for code in national],
+    )
+
+
+def read_patients(uow: UnitOfWork, record_ids: Sequence[int]) -> list[Record]:
+    """Records by internal id in the order given, without those that the caller may not see or that answer no more."""
+    hidden = _hidden_from(uow)
+    found = {r.id: r for r in records.by_ids(uow.connection, record_ids)}
+    present = [found[i] for i in record_ids if i in found]
+    return [r for r in present if r.is_active and not r.traits.identity_attributes & hidden]
+
+
+def _hidden_from(uow: UnitOfWork) -> frozenset[str]:
+    return frozenset() if SEES_HIDDEN in uow.caller.roles else HIDDEN
+
+
 def read_patient(uow: UnitOfWork, app: MpiApplication, record_id: int) -> Record | None:
     """One active record, or ``None`` when there is none or the caller may not see it."""
-    found = next(iter(records.by_ids(uow.connection, [record_id])), None)
-    if found is None or not found.is_active:
-        return None
-    if found.traits.identity_attributes & HIDDEN and SEES_HIDDEN not in uow.caller.roles:
-        return None
-    return found
+    return next(iter(read_patients(uow, [record_id])), None)

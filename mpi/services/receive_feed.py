@@ -15,6 +15,7 @@ from mpi.services.decide_pair import decide_pair
 from mpi.services.feed_record import feed_record
 from mpi.services.identifiers import own_key
 from mpi.services.merge_records import merge_records
+from mpi.services.record_visit import record_visit
 from mpi.services.withdraw_record import withdraw_record
 
 
@@ -32,6 +33,8 @@ def receive_feed(uow: UnitOfWork, app: MpiApplication, feed: Feed) -> RecordKey:
             feed_record(uow, app, key, feed.traits, source_updated_at=when, only_if_newer=True)
         case FeedKind.ENCOUNTER:
             feed_record(uow, app, key, feed.traits, source_updated_at=when, only_if_newer=True, partial=True)
+            if feed.visit is not None:
+                record_visit(uow, key, feed.visit)
         case FeedKind.MERGE:
             other = feed_key(uow, app, feed.others, "MRG-1", domain=key.domain)
             merge_records(uow, app, key, other, feed.traits, source_updated_at=when)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -28,11 +29,33 @@ def _birth_clause(moment: PartialDate, name: str, parameters: dict[str, Any]) ->
     return f"(r.birth_date >= :{name} AND r.birth_date < :{name}_end)"
 
 
-def find_ids(connection: Connection, search: PatientSearch, *, hidden_attributes: frozenset[str]) -> list[int]:
+def _text_clause(field: str, criteria: Sequence[NameCriterion], name: str, parameters: dict[str, Any]) -> str:
+    """That a trait, folded as the criteria are, is one of them or begins with one."""
+    clauses = []
+    for number, criterion in enumerate(criteria):
+        key = f"{name}_{number}"
+        parameters[key] = criterion.text
+        folded = f"fold_text(r.traits->>'{field}')"
+        clauses.append(f"{folded} = :{key}" if criterion.exact else f"starts_with({folded}, :{key})")
+    return "(" + " OR ".join(clauses) + ")"
+
+
+PHONE_KEY = "right(regexp_replace(r.traits->>'phone', '[^0-9]', '', 'g'), 9)"
+"""As the index has it."""
+
+
+def find_ids(
+    connection: Connection,
+    search: PatientSearch,
+    *,
+    hidden_attributes: frozenset[str],
+    ins_authorities: Sequence[str] = (),
+) -> list[int]:
     """Ids of active records that meet the criteria, in the order birth date, domain, local id.
 
     Args:
         hidden_attributes: identities with any of these attributes are left out.
+        ins_authorities: OIDs of national domains; records with a qualified INS of theirs count as known there.
 
     Returns:
         At most ``search.limit + 1`` ids from ``search.offset`` on, so that the caller sees whether there are more.
@@ -61,12 +84,22 @@ def find_ids(connection: Connection, search: PatientSearch, *, hidden_attributes
     if search.postal_codes:
         parameters["postal_codes"] = list(search.postal_codes)
         clauses.append("r.traits->>'postal_code' = ANY(:postal_codes)")
-    if search.cities:
-        parameters["cities"] = [city.upper() for city in search.cities]
-        clauses.append("upper(r.traits->>'city') = ANY(:cities)")
-    if search.domains:
+    for field, criteria in (
+        ("city", search.cities),
+        ("address", search.streets),
+        ("mother_family_name", search.mothers),
+    ):
+        if criteria:
+            clauses.append(_text_clause(field, criteria, field, parameters))
+    if search.phones:
+        parameters["phones"] = list(search.phones)
+        clauses.append(f"{PHONE_KEY} = ANY(:phones)")
+    if search.domains or ins_authorities:
         parameters["domains"] = list(search.domains)
-        clauses.append("r.domain = ANY(:domains)")
+        parameters["ins_authorities"] = list(ins_authorities)
+        clauses.append(
+            "(r.domain = ANY(:domains) OR (r.identity_status = 'QUAL' AND r.ins_oid = ANY(:ins_authorities)))"
+        )
     if hidden_attributes:
         parameters["hidden"] = sorted(hidden_attributes)
         clauses.append("NOT coalesce(r.traits->'identity_attributes' ?| CAST(:hidden AS text[]), false)")

@@ -142,7 +142,7 @@ class _Reader:
             case "address-postalcode":
                 self._search = replace(self._search, postal_codes=tuple(value.split(",")))
             case "address-city":
-                self._search = replace(self._search, cities=tuple(value.split(",")))
+                self._search = replace(self._search, cities=self._names(value, modifier))
             case "_count":
                 self._search = replace(self._search, limit=min(_natural(value, "_count"), _MAX_COUNT))
             case "_offset":

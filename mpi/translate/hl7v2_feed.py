@@ -11,6 +11,7 @@ from ihe.hl7v2.er7 import Message
 from ihe.values import PatientId
 from mpi.domain.feed import Feed, FeedKind
 from mpi.translate.hl7v2_patient import patient_ids, required_pid, source_updated_at, traits
+from mpi.translate.hl7v2_visit import visit_news
 
 _KINDS = {
     "A24": FeedKind.LINK,
@@ -50,6 +51,7 @@ def decode_feed(message: Message) -> Feed:
         others=tuple(former),
         traits=traits(message, pid),
         source_updated_at=source_updated_at(message, pid),
+        visit=visit_news(message, pid) if kind is FeedKind.ENCOUNTER else None,
     )
 
 

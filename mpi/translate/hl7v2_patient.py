@@ -245,14 +245,21 @@ def cx(patient_id: PatientId) -> list[str | list[str | None]]:
     return [patient_id.value, "", "", [part or "" for part in hd], patient_id.type_code or ""]
 
 
+def is_french(message: Message) -> bool:
+    """Whether a message is in the French dialect (PAM France): MSH-12 names it, or MSH-17 or MSH-21 does."""
+    msh = message.msh
+    return msh.text(12, 2) == "FRA" or msh.text(17) == "FRA" or "IHE_FRANCE" in msh.field(21).raw
+
+
 def pid_segment(
-    identifiers: Sequence[PatientId], shown: Traits | None = None, *, set_id: int | None = None
+    identifiers: Sequence[PatientId], shown: Traits | None = None, *, set_id: int | None = None, french: bool = True
 ) -> SegmentBuilder:
     """A PID of ours.
 
     Args:
         shown: traits to write; ``None`` writes the empty names that a PIX answer has.
         set_id: PID-1, or ``None``.
+        french: write the French dialect; else plain HL7, which has no place for birthplace code and reliability.
     """
     pid = SegmentBuilder("PID")
     if set_id is not None:
@@ -262,25 +269,51 @@ def pid_segment(
     if shown is None:
         # ITI-9 demands PID-5 and has nothing to say in it: a blank name, then one of type S.
         return pid.set(5, " ", ["", "", "", "", "", "", "S"])
-    given = " ".join(shown.birth_given_names) or None
-    first = shown.first_birth_given_name or (shown.birth_given_names[0] if shown.birth_given_names else None)
-    pid.set(5, [shown.birth_family_name, first, given, "", "", "", "L"])
-    if shown.used_family_name or shown.used_given_name:
-        pid.add(5, [shown.used_family_name, shown.used_given_name, "", "", "", "", "D"])
+    pid.set(5, *(_french_names(shown) if french else _plain_names(shown)))
     if shown.mother_family_name:
         pid.set(6, [shown.mother_family_name, "", "", "", "", "", "M"])
     pid.set(7, shown.birth_date.hl7 if shown.birth_date else None)
     pid.set(8, str(shown.sex) if shown.sex else None)
     if shown.address or shown.city or shown.postal_code:
         pid.add(11, [shown.address, "", shown.city, "", shown.postal_code, "", "H"])
-    if shown.birth_place_code:
-        pid.add(11, ["", "", "", "", "", "", "BDL", "", shown.birth_place_code])
     pid.set(13, shown.phone)
     if shown.multiple_birth is not None:
         pid.set(24, "Y" if shown.multiple_birth else "N")
     pid.set(25, str(shown.birth_order) if shown.birth_order else None)
+    if shown.death_date is not None:
+        pid.set(29, shown.death_date.hl7).set(30, "Y")
+    if french:
+        if shown.birth_place_code:
+            pid.add(11, ["", "", "", "", "", "", "BDL", "", shown.birth_place_code])
+        pid.set(32, *_reliability_codes(shown))
+    return pid
+
+
+def _french_names(shown: Traits) -> list[list[str | None]]:
+    """Type L: birth name, first given name, and the complete list; type D: the name used in life."""
+    birth: list[str | None] = [shown.birth_family_name, _first_given(shown), " ".join(shown.birth_given_names) or None]
+    names = [[*birth, "", "", "", "L"]]
+    if shown.used_family_name or shown.used_given_name:
+        names.append([shown.used_family_name, shown.used_given_name, "", "", "", "", "D"])
+    return names
+
+
+def _plain_names(shown: Traits) -> list[list[str | None]]:
+    """Type L: the name that the patient goes by; type B beside it: the name at birth, where it is another one."""
+    first = _first_given(shown)
+    further = " ".join(shown.birth_given_names)[len(first or "") :].strip() or None
+    birth: list[str | None] = [shown.birth_family_name, first, further, "", "", ""]
+    if not (shown.used_family_name or shown.used_given_name):
+        return [[*birth, "L"]]
+    used = [shown.used_family_name or shown.birth_family_name, shown.used_given_name or first]
+    return [[*used, "", "", "", "", "L"], [*birth, "B"]]
+
+
+def _first_given(shown: Traits) -> str | None:
+    return shown.first_birth_given_name or (shown.birth_given_names[0] if shown.birth_given_names else None)
+
+
+def _reliability_codes(shown: Traits) -> list[str]:
     status = {IdentityStatus.QUAL: "VALI", IdentityStatus.RECUP: "PROV", IdentityStatus.VIDE: None}
     stated = status.get(shown.identity_status, str(shown.identity_status))
-    codes = [*([stated] if stated else []), *sorted(shown.identity_attributes)]
-    pid.set(32, *codes)
-    return pid
+    return [*([stated] if stated else []), *sorted(shown.identity_attributes)]

@@ -55,21 +55,25 @@ def query_answer(
     segments: Sequence[SegmentBuilder] = (),
     acknowledgement: str = "AA",
     diagnostics: Sequence[Diagnostic] = (),
-    hits: int | None = None,
+    structure: str | None = None,
+    hits: tuple[int, int, int] | None = None,
 ) -> Message:
     """An RSP: MSH MSA [ERR] QAK QPD, then the segments of the answer.
 
     Args:
-        event: trigger event of the answer (``K23``); its structure is ``RSP_`` and the same.
+        event: trigger event of the answer (``K23``).
         status: QAK-2: ``OK``, ``NF`` or ``AE``.
-        hits: QAK-4, or ``None``.
+        structure: MSH-9.3; ``None`` is ``RSP_`` and the event.
+        hits: how many were found, are in this answer, and follow it (QAK-4, 5, 6), or ``None``.
     """
     qpd = question.segment("QPD")
     qak = SegmentBuilder("QAK", qpd.field(2) if qpd else None, status)
     if hits is not None:
-        qak.set(4, str(hits))
+        qak.set(3, qpd.field(1) if qpd else None)
+        for number, count in enumerate(hits, 4):
+            qak.set(number, str(count))
     parts = [
-        header_segment(question, "RSP", event, f"RSP_{event}"),
+        header_segment(question, "RSP", event, structure or f"RSP_{event}"),
         msa_segment(question, acknowledgement, diagnostics[0].text if diagnostics else ""),
         *err_segments(question, diagnostics),
         qak,
@@ -79,10 +83,12 @@ def query_answer(
     return build_message(parts, delimiters=question.delimiters, charset=question.answer_charset)
 
 
-def query_refusal(question: Message, event: str, error: IheError) -> Message:
+def query_refusal(question: Message, event: str, error: IheError, structure: str | None = None) -> Message:
     """The RSP that refuses a query, with QAK and the question beside the error.
 
     Source: ITI TF-2: 3.9.4.1.2.3, cases 3 to 6.
     """
     code = error_code(error).acknowledgement
-    return query_answer(question, event, status=code, acknowledgement=code, diagnostics=diagnose(error))
+    return query_answer(
+        question, event, status=code, acknowledgement=code, diagnostics=diagnose(error), structure=structure
+    )

@@ -1,0 +1,71 @@
+"""Long answers in pages over one snapshot, for every wire that continues and cancels queries (v2 DSC, v3 QUQI).
+
+The first page keeps what was found; later pages are read from that, so that nothing is left out or shown twice
+whatever is fed in between. A pointer names a place in the snapshot: the same pointer gives the same page again.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+
+from ihe.errors import InvalidElement
+from ihe.unit_of_work import UnitOfWork
+from mpi.domain.query import Page, QueryTag
+from mpi.store import snapshots
+
+KEPT = timedelta(minutes=15)
+"""How long a query can be continued."""
+
+
+def first_page(uow: UnitOfWork, query: QueryTag, ids: Sequence[int], size: int | None) -> Page:
+    """The first page of an answer.
+
+    Args:
+        ids: all that was found.
+        size: most on one page; ``None`` puts all on one.
+    """
+    if size is None or len(ids) <= size:
+        return Page(tuple(ids), len(ids), None, 0)
+    snapshot = secrets.token_hex(12)
+    snapshots.keep(
+        uow.connection,
+        snapshot,
+        owner=query.owner,
+        tag=query.tag,
+        kind=query.kind,
+        ids=ids,
+        expires_at=uow.now + KEPT,
+    )
+    return _page(snapshot, ids, 0, size)
+
+
+def next_page(uow: UnitOfWork, query: QueryTag, pointer: str, size: int | None, location: str) -> Page:
+    """The page that a pointer asks for.
+
+    Args:
+        location: of the pointer in the request.
+
+    Raises:
+        InvalidElement: the pointer is unknown, another's, too old, or its query was cancelled.
+    """
+    snapshot, _, place = pointer.partition(".")
+    ids = None
+    if place.isascii() and place.isdigit() and len(place) < 10:
+        ids = snapshots.get(uow.connection, snapshot, owner=query.owner, kind=query.kind, now=uow.now)
+    if ids is None:
+        raise InvalidElement("there is nothing to continue: unknown, expired or cancelled", location)
+    return _page(snapshot, ids, int(place), size or len(ids))
+
+
+def cancel_pages(uow: UnitOfWork, owner: str, tag: str) -> int:
+    """Forget the answer of a query; returns how many snapshots there were, none when nothing was left to fetch."""
+    return snapshots.drop(uow.connection, owner=owner, tag=tag)
+
+
+def _page(snapshot: str, ids: Sequence[int], start: int, size: int) -> Page:
+    page = tuple(ids[start : start + size])
+    following = start + len(page)
+    remaining = max(0, len(ids) - following)
+    return Page(page, len(ids), f"{snapshot}.{following}" if remaining else None, remaining)

@@ -1,0 +1,127 @@
+"""ITI-21 Patient Demographics Query over HL7 v2, with continuation and cancellation.
+
+Source: ITI TF-2: 3.21.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ihe.errors import IheError
+from ihe.hl7v2.acknowledgement import acknowledge
+from ihe.hl7v2.acknowledgement import refuse as refuse_plainly
+from ihe.hl7v2.er7 import Message
+from ihe.serving import Context
+from ihe.transaction import Hl7v2Binding, Transaction
+from ihe.values import PatientId
+from mpi.application import MpiApplication
+from mpi.domain.query import Page
+from mpi.domain.record import Record
+from mpi.services.demographics import all_identifiers, search_patients
+from mpi.services.find_patients import read_patients
+from mpi.services.identifiers import patient_id_of, target_domains
+from mpi.services.page_answer import cancel_pages, next_page
+from mpi.translate.hl7v2_demographics_query import (
+    Cancellation,
+    DemographicsQuery,
+    continuation,
+    criteria,
+    decode_cancellation,
+    decode_demographics_query,
+    owner,
+    query_tag,
+)
+from mpi.translate.hl7v2_patient import is_french, pid_segment
+from mpi.translate.hl7v2_query import query_answer, query_refusal
+
+_VERSIONS = ("2.5", "2.6", "2.7", "2.8", "2.9")
+_STRUCTURE = "RSP_K21"
+
+TRANSACTION = Transaction(
+    number="ITI-21",
+    name="Patient Demographics Query",
+    actor="Patient Demographics Supplier",
+    profile="PDQ",
+    bindings=(Hl7v2Binding("QBP", "Q22", _VERSIONS), Hl7v2Binding("QCN", "J01", _VERSIONS)),
+    writes=False,
+    event_code="110112",
+    event_action="E",
+    options=(
+        "Pediatric Demographics: mother's name, telephone, multiple birth",
+        "Continuation (DSC) over a snapshot, kept 15 minutes; cancel by QCN^J01, also of ITI-22",
+        "Asterisk at the end of names, street and city",
+    ),
+    source="ITI TF-2: 3.21",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """One page of patients, each with the identifiers to show."""
+
+    patients: tuple[tuple[Record, tuple[PatientId, ...]], ...]
+    page: Page
+
+
+def decode(message: Message) -> DemographicsQuery | Cancellation:
+    """Read the query or its cancellation.
+
+    Raises:
+        MissingElement: QPD, every criterion, or QID is missing.
+        InvalidElement: a part is malformed or cannot be searched.
+    """
+    if message.type_code == "QCN":
+        return decode_cancellation(message)
+    return decode_demographics_query(message)
+
+
+def serve(question: DemographicsQuery | Cancellation, context: Context[MpiApplication]) -> Candidates | None:
+    """Find the patients, or go on with those found before, or forget them.
+
+    Raises:
+        UnknownTargetAuthority: domains of QPD-8 are none of the region.
+        MissingElement: no criterion bounds the search.
+        InvalidElement: there is nothing to continue.
+        TooMany: more patients than can be answered.
+    """
+    uow, app = context.uow, context.application
+    context.trail.query(TRANSACTION.name)
+    if isinstance(question, Cancellation):
+        cancel_pages(uow, owner(question, uow.caller), question.tag)
+        return None
+    domains = target_domains(app, question.domains)
+    tag = query_tag(question, uow.caller, TRANSACTION.number)
+    if question.pointer is not None:
+        page = next_page(uow, tag, question.pointer, question.quantity, "DSC-1")
+    else:
+        page = search_patients(uow, app, criteria(question, domains), tag)
+    patients = read_patients(uow, page.ids)
+    for record in patients:
+        context.trail.patient(patient_id_of(app, record.key).xds_cx)
+    return Candidates(tuple(zip(patients, all_identifiers(uow, app, patients, domains), strict=True)), page)
+
+
+def encode(found: Candidates | None, message: Message) -> Message:
+    """One PID for each patient, and DSC when more follow; ``NF`` and no PID when there is none."""
+    if found is None:
+        return acknowledge(message)
+    french = is_french(message)
+    segments = [
+        pid_segment(identifiers, record.traits, set_id=number, french=french)
+        for number, (record, identifiers) in enumerate(found.patients, 1)
+    ]
+    return query_answer(
+        message,
+        "K22",
+        status="OK" if found.page.total else "NF",
+        segments=[*segments, *continuation(found.page)],
+        structure=_STRUCTURE,
+        hits=(found.page.total, len(found.patients), found.page.remaining),
+    )
+
+
+def refuse(error: IheError, message: Message) -> Message:
+    """The answer that refuses the query."""
+    if message.type_code == "QCN":
+        return refuse_plainly(message, error)
+    return query_refusal(message, "K22", error, _STRUCTURE)
