@@ -9,7 +9,10 @@ from tests.hl7v2_desk import FRENCH, desk, er7, ids, outcome, said, shared_desk
 
 __all__ = ["desk", "shared_desk"]
 
-PAUL = "MARTIN^PAUL^PAUL HENRI^^^^L~DUPOND^PAUL^^^^^D|DURAND^^^^^^M|19700502|M|||3 PLACE DE L'ÉGLISE^^ROANNE^^42300^FRA^H||04 77 12 34 56"
+PAUL = (
+    "MARTIN^PAUL^PAUL HENRI^^^^L~DUPOND^PAUL^^^^^D|DURAND^^^^^^M|19700502|M|||"
+    "3 PLACE DE L'ÉGLISE^^ROANNE^^42300^FRA^H||04 77 12 34 56"
+)
 ANNE = "MARTINEZ^ANNE^ANNE^^^^L||19820101|F|||1 RUE NEUVE^^FEURS^^42110^FRA^H"
 
 
@@ -163,24 +166,10 @@ def test_a_query_without_qpd_is_refused(fed):
 @pytest.fixture
 def crowd(desk):
     """Twelve strangers who share a family name."""
-    given = [
-        "ADELE",
-        "BERTHE",
-        "CELINE",
-        "DIANE",
-        "ELODIE",
-        "FANNY",
-        "GISELE",
-        "HELENE",
-        "IRENE",
-        "JULIE",
-        "KARINE",
-        "LUCIE",
-    ]
-    for number, name in enumerate(given, 1):
-        desk.feed(
-            desk.adt("A28", "MFL", f"M{number:02}", f"FOULE^{name}^{name}^^^^L||{1930 + number}0{number % 9 + 1}11|F")
-        )
+    names = ("ADELE BERTHE CELINE DIANE ELODIE FANNY", "GISELE HELENE IRENE JULIE KARINE LUCIE")
+    for number, name in enumerate(" ".join(names).split(), 1):
+        person = f"FOULE^{name}^{name}^^^^L||{1930 + number}0{number % 9 + 1}11|F"
+        desk.feed(desk.adt("A28", "MFL", f"M{number:02}", person))
     return desk
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ihe.hl7v2.er7 import Message
-from tests.hl7v2_desk import MARIE, Desk, desk, ids, outcome, said, shared_desk
+from tests.hl7v2_desk import Desk, desk, ids, outcome, said, shared_desk
 
 __all__ = ["desk", "shared_desk"]
 
@@ -139,9 +139,7 @@ def test_movements_discharges_and_cancellations_are_followed(alone):
 
 def test_a_merged_patients_visits_are_the_survivors(alone):
     mrg = f"MRG|{alone.cx('ROANNE', 'R1')}"
-    alone.feed(
-        alone.adt("A28", "ROANNE", "R9", at="20260201", person=MARIE), alone.adt("A40", "ROANNE", "R9", extra=[mrg])
-    )
+    alone.feed(alone.adt("A28", "ROANNE", "R9", at="20260201"), alone.adt("A40", "ROANNE", "R9", extra=[mrg]))
     by_visit = alone.ask(alone.query("ZV1", "@PV1.19.1^V1", domains=f"^^^{alone.hd('ROANNE')}"))
     assert ids(by_visit.segment("PID")) == ["R9"]
     by_patient = alone.ask(alone.query("ZV1", "@PID.3.1^R9"))
