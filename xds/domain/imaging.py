@@ -220,9 +220,7 @@ class ImagingStudy:
         Args:
             zone: zone of the study's date and time.
         """
-        if self.date is None:
-            return None
-        return datetime.combine(self.date, self.time or time(), zone).astimezone(UTC)
+        return instant(self.date, self.time, zone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,6 +275,16 @@ class Manifest:
         if self.utc_offset_minutes is None:
             return local
         return fixed_zone(self.utc_offset_minutes)
+
+
+def instant(day: date | None, moment: time | None, zone: tzinfo) -> datetime | None:
+    """The instant (UTC) that a date and a time mean; ``None`` without a date, or when UTC has no such instant."""
+    if day is None:
+        return None
+    try:
+        return datetime.combine(day, moment or time(), zone).astimezone(UTC)
+    except OverflowError:
+        return None
 
 
 def fixed_zone(offset_minutes: int) -> tzinfo:

@@ -66,7 +66,7 @@ def _check_documents(submission: Submission, facts: Mapping[str, ContentFacts]) 
             yield Finding("XDSMissingDocument", f"{_name(entry)} has no document in the request", entry.id)
         else:
             yield from _check_facts(entry, facts[entry.id])
-    for entry_id in facts.keys() - entries.keys():
+    for entry_id in sorted(facts.keys() - entries.keys()):
         yield Finding("XDSMissingDocumentMetadata", f"the document {entry_id} has no DocumentEntry", entry_id)
     counted = Counter(entry.unique_id for entry in submission.entries if entry.unique_id)
     for unique_id, count in counted.items():

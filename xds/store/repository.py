@@ -95,8 +95,8 @@ class DescribedBy:
 
 def lock_content(connection: Connection, addresses: Iterable[str]) -> None:
     """Keep bytes at these addresses from being swept until the transaction ends."""
-    for address in sorted(addresses):
-        connection.execute(select(func.pg_advisory_xact_lock_shared(_lock_key(address))))
+    keys = literal(sorted(map(_lock_key, addresses)), ARRAY(BigInteger))
+    connection.execute(select(func.pg_advisory_xact_lock_shared(func.unnest(keys))))
 
 
 def try_lock_content_alone(connection: Connection, address: str) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime, time, tzinfo
+from datetime import date, datetime, time, tzinfo
 from typing import Any
 
 from pydicom import config as pydicom_config
@@ -32,6 +32,7 @@ from xds.domain.imaging import (
     Manifest,
     ManifestPatient,
     fixed_zone,
+    instant,
     is_uid,
 )
 
@@ -244,7 +245,7 @@ def _created_at(dataset: Dataset, zone: tzinfo) -> datetime | None:
     for prefix in ("InstanceCreation", "Content"):
         day = _date(dataset, f"{prefix}Date")
         if day is not None:
-            return datetime.combine(day, _time(dataset, f"{prefix}Time") or time(), zone).astimezone(UTC)
+            return instant(day, _time(dataset, f"{prefix}Time"), zone)
     return None
 
 

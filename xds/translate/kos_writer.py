@@ -31,6 +31,8 @@ from xds.domain.imaging import (
 IMPLEMENTATION_CLASS_UID = "2.25.222031411640374215911357409117459174209"
 _IMPLEMENTATION_VERSION = "TRAITDUNION"
 _KEY_OBJECT_DESCRIPTION = Code("113012", "DCM", "Key Object Description")
+_LO = 64
+"""Characters of a long string."""
 _WAVEFORM_CLASSES = "1.2.840.10008.5.1.4.1.1.9."
 
 
@@ -40,11 +42,15 @@ def build_kos(manifest: Manifest) -> bytes:
     Dates and times of studies are written as they are; the moment of creation in the manifest's offset, in UTC if it
     states none. The header describes the study that the manifest belongs to.
 
+    Descriptions and names of places are cut to the 64 characters that DICOM gives them.
+
     Raises:
-        ValueError: a UID that is missing or no UID.
+        ValueError: a UID that is missing or no UID, or an accession number of more than 16 characters.
     """
     if not all(map(is_uid, _uids(manifest))):
         raise ValueError("a UID has digits and dots, at most 64 characters")
+    if any(len(accession.value) > 16 for study in manifest.studies for accession in study.accessions):
+        raise ValueError("an accession number has at most 16 characters")
     dataset = Dataset()
     dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.SOPClassUID = KEY_OBJECT_SELECTION
@@ -123,7 +129,7 @@ def _write_study(dataset: Dataset, manifest: Manifest) -> None:
     dataset.StudyDate = _da(own.date) if own else ""
     dataset.StudyTime = _tm(own.time) if own else ""
     if own and own.description:
-        dataset.StudyDescription = own.description
+        dataset.StudyDescription = own.description[:_LO]
     dataset.StudyID = ""
     dataset.AccessionNumber = ""
     dataset.ReferringPhysicianName = ""
@@ -144,9 +150,9 @@ def _write_document(dataset: Dataset, manifest: Manifest) -> None:
     dataset.SeriesNumber = 1
     dataset.InstanceNumber = 1
     dataset.ReferencedPerformedProcedureStepSequence = []
-    dataset.Manufacturer = manifest.manufacturer or ""
+    dataset.Manufacturer = (manifest.manufacturer or "")[:_LO]
     if manifest.institution:
-        dataset.InstitutionName = manifest.institution
+        dataset.InstitutionName = manifest.institution[:_LO]
     dataset.ValueType = "CONTAINER"
     dataset.ContinuityOfContent = "SEPARATE"
     dataset.ConceptNameCodeSequence = [_code(manifest.title)]
@@ -238,7 +244,7 @@ def _code(code: Code) -> Dataset:
     item = Dataset()
     item.CodeValue = code.code
     item.CodingSchemeDesignator = code.scheme
-    item.CodeMeaning = code.display or code.code
+    item.CodeMeaning = (code.display or code.code)[:_LO]
     return item
 
 

@@ -6,6 +6,7 @@ import contextlib
 import io
 import shutil
 import subprocess
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -79,6 +80,20 @@ def manifest(**changes: object) -> Manifest:
     return Manifest(**{**values, **changes})  # type: ignore[arg-type]
 
 
+def test_long_texts_are_cut_and_long_accession_numbers_refused() -> None:
+    (study,) = manifest().studies
+    written = build_kos(manifest(studies=(replace(study, description="é" * 70),), institution="x" * 70))
+    assert read_kos(written, PARIS).studies[0].description == "é" * 64
+    with pytest.raises(ValueError, match="accession"):
+        build_kos(manifest(studies=(replace(study, accessions=(IssuedId("1" * 17),)),)))
+
+
+def test_a_date_at_the_end_of_the_calendar_has_no_instant() -> None:
+    first = ImagingStudy(uid="2.25.20", date=date(1, 1, 1))
+    assert first.started_at(PARIS) is None
+    assert read_kos(build_kos(manifest(studies=(first,))), PARIS).studies == (first,)
+
+
 def test_what_is_written_is_read_back() -> None:
     assert read_kos(build_kos(manifest()), PARIS) == manifest()
 
@@ -126,6 +141,7 @@ def test_any_manifest_survives_the_way_out_and_back(
         studies=(study,), patient=ManifestPatient(ids=ids), utc_offset_minutes=offset, created_at=None
     )
     assert read_kos(build_kos(given_manifest), PARIS) == given_manifest
+    study.started_at(given_manifest.zone(PARIS))
 
 
 def test_pydicom_reads_ours_strictly() -> None:
