@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ihe import errors
+from ihe import hl7v3_codes as hl7v3
 from ihe.fhir import error_codes as fhir
 from ihe.hl7v2 import error_codes as hl7v2
 from ihe.soap import error_codes as soap
@@ -17,7 +18,7 @@ def _classes(base=errors.IheError):
             yield from _classes(child)
 
 
-TABLES = {"hl7v2": hl7v2.ERROR_CODES, "fhir": fhir.ERROR_CODES, "soap": soap.FAULT_FORMS}
+TABLES = {"hl7v2": hl7v2.ERROR_CODES, "hl7v3": hl7v3.ERROR_CODES, "fhir": fhir.ERROR_CODES, "soap": soap.FAULT_FORMS}
 
 
 @pytest.mark.parametrize("wire", TABLES)

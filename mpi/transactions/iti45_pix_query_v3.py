@@ -1,0 +1,128 @@
+"""ITI-45 PIXV3 Query: the identifiers of one patient in other domains, over HL7 v3.
+
+Source: ITI TF-2: 3.45.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ihe.errors import IheError, InvalidElement, MissingElement
+from ihe.serving import Context
+from ihe.soap.envelope import SoapReply, SoapRequest
+from ihe.transaction import SoapBinding, Transaction
+from ihe.values import AssigningAuthority, PatientId
+from ihe.xml import Element
+from mpi.application import MpiApplication
+from mpi.services.cross_reference import cross_reference
+from mpi.services.identifiers import regional_patient_id, target_domains
+from mpi.translate.hl7v3_elements import authority_of, every, required_patient_id
+from mpi.translate.hl7v3_message import (
+    action,
+    element_name,
+    parameter_location,
+    query_answer,
+    read_query,
+    refused_query,
+)
+from mpi.translate.hl7v3_patient import add_patient
+from mpi.translate.hl7v3_registration import add_registration
+
+_QUESTION = "PRPA_IN201309UV02"
+_ANSWER = "PRPA_IN201310UV02"
+
+TRANSACTION = Transaction(
+    number="ITI-45",
+    name="PIXV3 Query",
+    actor="Patient Identifier Cross-reference Manager",
+    profile="PIXV3",
+    bindings=(
+        SoapBinding(
+            path="/ihe/pix",
+            action=action(_QUESTION),
+            response_action=action(_ANSWER),
+            request_element=element_name(_QUESTION),
+            response_element=element_name(_ANSWER),
+        ),
+    ),
+    writes=False,
+    event_code="110112",
+    event_action="E",
+    source="ITI TF-2: 3.45",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PixQuery:
+    """The question.
+
+    Attributes:
+        source: the one ``patientIdentifier``.
+        targets: each ``dataSource`` with its location; empty asks for all domains.
+    """
+
+    source: PatientId
+    targets: tuple[tuple[AssigningAuthority, str], ...]
+
+
+def decode(request: SoapRequest) -> PixQuery:
+    """Read the query.
+
+    Raises:
+        MissingElement: the query, its identifier or a part of these is missing.
+        InvalidElement: more than one identifier, or a root that is not an OID.
+    """
+    message = request.body_element
+    _, parameters = read_query(message)
+    sources = list(every(parameters, "patientIdentifier/value"))
+    if not sources:
+        raise MissingElement("the query names no patient", parameter_location(message, "patientIdentifier"))
+    if len(sources) > 1:
+        raise InvalidElement("a query names one patient", parameter_location(message, "patientIdentifier", 2))
+    source = required_patient_id(sources[0], parameter_location(message, "patientIdentifier"))
+    return PixQuery(source, tuple(_targets(message, parameters)))
+
+
+def _targets(message: Element, parameters: Element) -> list[tuple[AssigningAuthority, str]]:
+    targets = []
+    for number, value in enumerate(every(parameters, "dataSource/value"), 1):
+        place = parameter_location(message, "dataSource", number)
+        authority = authority_of(value, place)
+        if authority is None:
+            raise MissingElement("a data source is named by a root", place)
+        targets.append((authority, place))
+    return targets
+
+
+def serve(query: PixQuery, context: Context[MpiApplication]) -> tuple[PatientId, ...]:
+    """Ask the index.
+
+    Raises:
+        UnknownAuthority: the domain of the identifier is none of the region.
+        UnknownTargetAuthority: data sources are none of the region.
+        UnknownPatient: nothing active carries the identifier.
+    """
+    app = context.application
+    targets = target_domains(app, query.targets)
+    place = "/PRPA_IN201309UV02/controlActProcess/queryByParameter/parameterList/patientIdentifier[1]/value"
+    answer = cross_reference(context.uow, app, query.source, targets, place)
+    context.trail.query(TRANSACTION.name)
+    context.trail.patient(regional_patient_id(app, answer.person_id).xds_cx)
+    return answer.identifiers
+
+
+def encode(identifiers: tuple[PatientId, ...], request: SoapRequest) -> SoapReply:
+    """One patient with all identifiers, or ``NF`` when the patient has no other one."""
+    message = request.body_element
+    if not identifiers:
+        return SoapReply(query_answer(message, _ANSWER, "NF"))
+
+    def add_subjects(act: Element) -> None:
+        add_patient(add_registration(act, message), identifiers)
+
+    return SoapReply(query_answer(message, _ANSWER, "OK", add_subjects=add_subjects))
+
+
+def refuse(error: IheError, request: SoapRequest) -> SoapReply:
+    """The answer that refuses the query."""
+    return refused_query(request.body_element, _ANSWER, error)

@@ -1,0 +1,154 @@
+"""Elements of HL7 v3 messages, read and written: instance identifiers, names in the one namespace, copies.
+
+Source: HL7 v3 Data Types XML ITS R1; ITI TF-2: Appendix O, Appendix E.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from lxml import etree
+
+from ihe.errors import InvalidElement, MissingElement
+from ihe.values import AssigningAuthority, Oid, PatientId
+from ihe.xml import NS, Element, local_name, namespace_of, qname
+
+XSI_TYPE: Final = qname(NS.XSI, "type")
+_NSMAP: Final[Any] = {None: NS.HL7V3, "xsi": NS.XSI}
+_PREFIX: Final = f"{{{NS.HL7V3}}}"
+_UID: Final = re.compile(
+    r"[0-2](\.(0|[1-9][0-9]*))*"
+    r"|[0-9a-zA-Z]{8}-[0-9a-zA-Z]{4}-[0-9a-zA-Z]{4}-[0-9a-zA-Z]{4}-[0-9a-zA-Z]{12}"
+    r"|[A-Za-z][A-Za-z0-9\-]*"
+)
+
+
+def new_root(name: str) -> Element:
+    """An element that stands at the top, with the HL7 namespace as default."""
+    return etree.Element(_PREFIX + name, nsmap=_NSMAP)
+
+
+def add(parent: Element, name: str, text: str | None = None, **attributes: str) -> Element:
+    """Append an element.
+
+    Args:
+        attributes: written as they are; ``xsi_type`` becomes ``xsi:type``.
+    """
+    element = etree.SubElement(parent, _PREFIX + name)
+    for key, value in attributes.items():
+        element.set(XSI_TYPE if key == "xsi_type" else key, value)
+    element.text = text
+    return element
+
+
+def first(parent: Element | None, path: str) -> Element | None:
+    """The first element at a path of local names (``sender/device/id``) that is not null; ``None`` without one."""
+    return next(every(parent, path), None)
+
+
+def every(parent: Element | None, path: str) -> Iterator[Element]:
+    """All elements at a path that are not null (``nullFlavor``), in order."""
+    if parent is None:
+        return iter(())
+    found = parent.iterfind("/".join(_PREFIX + name for name in path.split("/")))
+    return (element for element in found if element.get("nullFlavor") is None)
+
+
+def attribute(parent: Element | None, path: str, name: str = "value") -> str | None:
+    """An attribute of the first element at a path, without surrounding blanks; ``None`` when absent or empty."""
+    element = first(parent, path)
+    return (element.get(name) or "").strip() or None if element is not None else None
+
+
+def content(element: Element | None) -> str | None:
+    """The text of an element with one blank between words; ``None`` when there is none."""
+    return (" ".join("".join(map(str, element.itertext())).split()) or None) if element is not None else None
+
+
+def location(*names: str) -> str:
+    """An XPath as acknowledgement details have it, of names with their positions (``dataSource[2]``)."""
+    return "/" + "/".join(names)
+
+
+def patient_id(element: Element, where: str) -> PatientId | None:
+    """The patient identifier that an II holds; ``None`` when it is null or names no authority.
+
+    Raises:
+        InvalidElement: the root is not an OID.
+    """
+    value = (element.get("extension") or "").strip()
+    authority = authority_of(element, where)
+    return PatientId(value, authority) if value and authority is not None else None
+
+
+def authority_of(element: Element, where: str) -> AssigningAuthority | None:
+    """The authority that an II names by its root, or by name alone; ``None`` when it names none.
+
+    Raises:
+        InvalidElement: the root is not an OID.
+    """
+    root = (element.get("root") or "").strip()
+    name = (element.get("assigningAuthorityName") or "").strip() or None
+    if element.get("nullFlavor") is not None or not (root or name):
+        return None
+    try:
+        return AssigningAuthority(name, Oid(root) if root else None)
+    except ValueError as error:
+        raise InvalidElement("the root of the identifier is not an OID", where) from error
+
+
+def required_patient_id(element: Element, where: str) -> PatientId:
+    """The patient identifier that an II holds.
+
+    Raises:
+        MissingElement: it lacks its root or extension.
+        InvalidElement: the root is not an OID.
+    """
+    found = patient_id(element, where)
+    if found is None:
+        raise MissingElement("an identifier has a root and an extension", where)
+    return found
+
+
+def add_patient_id(parent: Element, identifier: PatientId, name: str = "id") -> Element:
+    """Append a patient identifier as II."""
+    authority = identifier.authority
+    attributes = {"root": str(authority.oid)} if authority.oid is not None else {}
+    attributes["extension"] = identifier.value
+    if authority.namespace:
+        attributes["assigningAuthorityName"] = authority.namespace
+    return add(parent, name, **attributes)
+
+
+def add_copied_id(parent: Element, source: Element | None, name: str = "id") -> None:
+    """Append an II of a question to its answer; one that is absent or not valid becomes null."""
+    root = (source.get("root") or "").strip() if source is not None else ""
+    if source is None or len(root) > 128 or not _UID.fullmatch(root):
+        add(parent, name, nullFlavor="UNK")
+        return
+    attributes = {"root": root}
+    if extension := (source.get("extension") or "").strip():
+        attributes["extension"] = extension
+    add(parent, name, **attributes)
+
+
+def copy_into(parent: Element, source: Element) -> None:
+    """Append a copy of an element of a question.
+
+    Written anew and not moved, so that prefixes inside values (``xsi:type="urn:PN"``), which are declared somewhere
+    above, keep their meaning; foreign elements and attributes are left out.
+    """
+    element = add(parent, local_name(source), source.text)
+    for key, value in source.attrib.items():
+        if key == XSI_TYPE:
+            prefix, _, name = str(value).rpartition(":")
+            if source.nsmap.get(prefix or None) == NS.HL7V3:
+                element.set(XSI_TYPE, name)
+        elif not str(key).startswith("{"):
+            element.set(key, value)
+    for child in source.iterchildren("*"):
+        if namespace_of(child) == NS.HL7V3:
+            copy_into(element, child)
+            element[-1].tail = child.tail

@@ -1,0 +1,385 @@
+"""Patients of HL7 v3 messages ⇄ identity traits and identifiers.
+
+Names follow the French use of HL7 v3: a family name or given name with qualifier ``BR`` is the one at birth, a family
+name with ``SP`` and a given name with ``CL`` are those used in life, given names without qualifier are the list of the
+civil registry. Plain messages, where the legal name (``use="L"``) is all there is, are read as HL7 v2 ones are.
+The INSEE code of the birthplace is the ``county`` of its address. What HL7 v3 has no place for, the reliability of an
+identity, is an administrative observation with a code of HL7 table 0445.
+
+Source: HL7 v3 PRPA_MT201301UV02, PRPA_MT201310UV02; ITI TF-2: 3.44.4.1.2; CI-SIS, volet Structuration minimale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ihe.errors import InvalidElement
+from ihe.values import PartialDate, PatientId
+from ihe.xml import Element
+from mpi.domain.identity import IdentityStatus, Sex, Traits
+from mpi.domain.search import fold
+from mpi.translate.hl7v3_elements import (
+    add,
+    add_patient_id,
+    attribute,
+    content,
+    every,
+    first,
+    patient_id,
+)
+
+RELIABILITY: Final = "2.16.840.1.113883.12.445"
+"""HL7 table 0445, identity reliability."""
+
+RELATIONSHIPS: Final = "2.16.840.1.113883.5.111"
+
+INS_AUTHORITIES: Final = frozenset(f"1.2.250.1.213.1.4.{arc}" for arc in (8, 9, 10, 11))
+
+_SEXES: Final = {"M": Sex.MALE, "F": Sex.FEMALE, "UN": Sex.OTHER, "O": Sex.OTHER, "A": Sex.OTHER, "U": Sex.UNKNOWN}
+_OTHER_USES: Final = frozenset({"A", "ASGN", "I", "P", "PHON", "R", "SNDX", "SRCH", "SYL"})
+"""Uses of names that are no legal ones: artist's, assigned, indigenous, pseudonym, phonetic, religious, search."""
+
+_STATUSES: Final = frozenset(IdentityStatus)
+
+
+@dataclass(frozen=True, slots=True)
+class NameParts:
+    """One ``name``: its parts as (qualifiers, text), blanks removed, empty ones left out.
+
+    Attributes:
+        uses: of the name.
+    """
+
+    uses: frozenset[str]
+    families: tuple[tuple[frozenset[str], str], ...]
+    givens: tuple[tuple[frozenset[str], str], ...]
+
+    def family(self, wanted: Callable[[frozenset[str]], bool]) -> str | None:
+        """The first family name whose qualifiers are wanted."""
+        return next((text for qualifiers, text in self.families if wanted(qualifiers)), None)
+
+    def given(self, qualifier: str) -> str | None:
+        """The first given name with a qualifier."""
+        return next((text for qualifiers, text in self.givens if qualifier in qualifiers), None)
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The given names that are not said to be something else (used, prefix, initial)."""
+        return tuple(text for qualifiers, text in self.givens if not qualifiers & {"BR", "CL", "SP", "IN"})
+
+    @property
+    def is_at_birth(self) -> bool:
+        """Whether it says that it is the name at birth."""
+        return any("BR" in qualifiers for qualifiers, _ in (*self.families, *self.givens))
+
+
+def name_parts(name: Element) -> NameParts:
+    """Read a ``name``."""
+
+    def parts(kind: str) -> Iterator[tuple[frozenset[str], str]]:
+        for part in every(name, kind):
+            text = content(part)
+            if text:
+                yield frozenset((part.get("qualifier") or "").split()), text
+
+    return NameParts(frozenset((name.get("use") or "").split()), tuple(parts("family")), tuple(parts("given")))
+
+
+def identifiers(patient: Element, where: str) -> list[PatientId]:
+    """All identifiers of a patient: those of the role, then those by which others know the person.
+
+    Args:
+        where: XPath of the patient, for errors.
+
+    Raises:
+        InvalidElement: a root is not an OID.
+    """
+    found: dict[PatientId, None] = {}
+    for path in ("id", "patientPerson/id", "patientPerson/asOtherIDs/id"):
+        for number, element in enumerate(every(patient, path), 1):
+            identifier = patient_id(element, f"{where}/{path}[{number}]")
+            if identifier is not None:
+                found.setdefault(identifier)
+    return list(found)
+
+
+def traits(patient: Element, where: str) -> Traits:
+    """What a patient element says of a patient.
+
+    Args:
+        where: XPath of the patient, for errors.
+
+    Raises:
+        InvalidElement: a date, sex, rank or identifier is not of its kind.
+    """
+    person = first(patient, "patientPerson")
+    where_person = f"{where}/patientPerson"
+    names = [name_parts(name) for name in every(person, "name")]
+    home = _home(patient, person)
+    ins = next((i for i in identifiers(patient, where) if i.authority.oid in INS_AUTHORITIES), None)
+    status, attributes = _reliability(patient)
+    return replace(
+        _names(names),
+        sex=_sex(person, where_person),
+        birth_date=_date(person, "birthTime", where_person),
+        birth_place_code=content(first(person, "birthPlace/addr/county")),
+        address=" ".join(t for line in every(home, "streetAddressLine") if (t := content(line))) or None,
+        postal_code=content(first(home, "postalCode")),
+        city=content(first(home, "city")),
+        phone=_telecom(patient, person, _phone),
+        email=_telecom(patient, person, _email),
+        ins=ins.value if ins else None,
+        ins_oid=str(ins.authority.oid) if ins else None,
+        identity_status=status,
+        identity_attributes=attributes,
+        mother_family_name=_mother(person),
+        multiple_birth={"true": True, "1": True, "false": False, "0": False}.get(
+            attribute(person, "multipleBirthInd") or ""
+        ),
+        birth_order=_birth_order(person, where_person),
+        death_date=_date(person, "deceasedTime", where_person),
+    )
+
+
+def _names(names: Sequence[NameParts]) -> Traits:
+    legal = [n for n in names if not n.uses & _OTHER_USES and (n.families or n.givens)]
+    birth = next((n for n in legal if n.is_at_birth), None) or next(
+        (n for n in legal if "L" in n.uses), next(iter(legal), None)
+    )
+    if birth is None:
+        return Traits()
+    used = next((n for n in legal if n is not birth and (n.families or n.givens)), None)
+    family = birth.family(lambda q: "BR" in q) or birth.family(lambda q: not q & {"SP", "CL"})
+    return Traits(
+        birth_family_name=family,
+        birth_given_names=_given_names(birth),
+        first_birth_given_name=birth.given("BR") or next(iter(birth.listed), None),
+        used_family_name=_used_family(birth, used),
+        used_given_name=birth.given("CL") or _used_given(used),
+    )
+
+
+def _used_family(birth: NameParts, used: NameParts | None) -> str | None:
+    spouse = birth.family(lambda q: bool(q & {"SP", "CL"}))
+    if spouse is None and birth.family(lambda q: "BR" in q) is not None:
+        spouse = birth.family(lambda q: "BR" not in q)
+    return spouse or (used.family(lambda q: True) if used is not None else None)
+
+
+def _used_given(used: NameParts | None) -> str | None:
+    return next((text for _, text in used.givens), None) if used is not None else None
+
+
+def _given_names(birth: NameParts) -> tuple[str, ...]:
+    """All given names in order: those without qualifier are the complete list, or only the further ones."""
+    at_birth, rest = birth.given("BR") or "", " ".join(birth.listed)
+    listed = rest if fold(rest).startswith(fold(at_birth)) else f"{at_birth} {rest}"
+    return tuple((listed if rest else at_birth).split())
+
+
+def _sex(person: Element | None, where: str) -> Sex | None:
+    code = first(person, "administrativeGenderCode")
+    if code is None:
+        stated = person.find("{*}administrativeGenderCode") if person is not None else None
+        return Sex.UNKNOWN if stated is not None and stated.get("nullFlavor") == "UNK" else None
+    return read_sex(code, f"{where}/administrativeGenderCode")
+
+
+def read_sex(code: Element, where: str) -> Sex | None:
+    """The sex that a coded value says; ``None`` when it has no code.
+
+    Raises:
+        InvalidElement: the code is none of M, F, UN.
+    """
+    value = (code.get("code") or "").strip()
+    if value and value not in _SEXES:
+        raise InvalidElement("the administrative gender is none of M, F, UN", where)
+    return _SEXES.get(value)
+
+
+def read_date(text: str, where: str) -> PartialDate:
+    """A point in time as a date.
+
+    Raises:
+        InvalidElement: it is none.
+    """
+    try:
+        return PartialDate.parse(text)
+    except ValueError as error:
+        raise InvalidElement(f"it is not a date: {error}", where) from error
+
+
+def _date(person: Element | None, name: str, where: str) -> PartialDate | None:
+    text = attribute(person, name)
+    return read_date(text, f"{where}/{name}") if text is not None else None
+
+
+def _home(patient: Element, person: Element | None) -> Element | None:
+    """The first address that is not of work, and not a bad one."""
+    return next(
+        (
+            address
+            for parent in (person, patient)
+            for address in every(parent, "addr")
+            if len(address) and not set((address.get("use") or "").split()) & {"WP", "BAD", "DIR", "PUB"}
+        ),
+        None,
+    )
+
+
+def _telecom(patient: Element, person: Element | None, read: Callable[[str], str | None]) -> str | None:
+    values = (t.get("value") or "" for parent in (person, patient) for t in every(parent, "telecom"))
+    return next((found for value in values if (found := read(value.strip()))), None)
+
+
+def _phone(value: str) -> str | None:
+    scheme, separator, rest = value.partition(":")
+    if not separator:
+        return value if value and "@" not in value else None
+    return rest.strip() or None if scheme.lower() == "tel" else None
+
+
+def _email(value: str) -> str | None:
+    scheme, separator, rest = value.partition(":")
+    found = rest if separator and scheme.lower() == "mailto" else value
+    return found if "@" in found and (not separator or found is rest) else None
+
+
+def _mother(person: Element | None) -> str | None:
+    for relation in every(person, "personalRelationship"):
+        if attribute(relation, "code", "code") == "MTH":
+            return content(first(relation, "relationshipHolder1/name/family"))
+    return None
+
+
+def _birth_order(person: Element | None, where: str) -> int | None:
+    text = attribute(person, "multipleBirthOrderNumber")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 2):
+        raise InvalidElement("the birth order is not a number", f"{where}/multipleBirthOrderNumber")
+    return int(text) or None
+
+
+def _reliability(patient: Element) -> tuple[IdentityStatus, frozenset[str]]:
+    codes = [
+        value.get("code") or ""
+        for path in ("subjectOf/administrativeObservation", "subjectOf2/administrativeObservation")
+        for observation in every(patient, path)
+        if attribute(observation, "code", "codeSystem") == RELIABILITY
+        for value in every(observation, "value")
+    ]
+    status = next((IdentityStatus(code) for code in codes if code in _STATUSES), IdentityStatus.VIDE)
+    return status, frozenset(code for code in codes if code and code not in _STATUSES)
+
+
+def add_patient(
+    parent: Element, ids: Sequence[PatientId], shown: Traits | None = None, *, match_quality: int | None = None
+) -> Element:
+    """Append a ``patient``.
+
+    Args:
+        ids: at least one.
+        shown: traits to write; ``None`` writes the null name of a PIX answer.
+        match_quality: 0 to 100, which a demographic query is answered with; ``None`` writes none.
+    """
+    patient = add(parent, "patient", classCode="PAT")
+    for identifier in ids:
+        add_patient_id(patient, identifier)
+    add(patient, "statusCode", code="active")
+    person = add(patient, "patientPerson", classCode="PSN", determinerCode="INSTANCE")
+    if shown is None:
+        add(person, "name", nullFlavor="NA")
+    else:
+        _add_person(person, shown)
+    _add_provider(patient, ids[0])
+    if match_quality is not None:
+        observation = add(add(patient, "subjectOf1"), "queryMatchObservation", classCode="COND", moodCode="EVN")
+        add(observation, "code", code="IHE_PDQ")
+        add(observation, "value", xsi_type="INT", value=str(match_quality))
+    if shown is not None:
+        _add_reliability(patient, shown, "subjectOf2" if match_quality is not None else "subjectOf")
+    return patient
+
+
+def _add_provider(patient: Element, identifier: PatientId) -> None:
+    """The organization that keeps the record: the one that assigned its identifier."""
+    provider = add(patient, "providerOrganization", classCode="ORG", determinerCode="INSTANCE")
+    authority = identifier.authority
+    add(provider, "id", **({"root": str(authority.oid)} if authority.oid is not None else {"nullFlavor": "UNK"}))
+    add(provider, "contactParty", classCode="CON")
+
+
+def _add_person(person: Element, shown: Traits) -> None:
+    _add_name(person, shown)
+    if shown.phone:
+        add(person, "telecom", value=f"tel:{shown.phone}", use="HP")
+    if shown.email:
+        add(person, "telecom", value=f"mailto:{shown.email}")
+    if shown.sex is Sex.UNKNOWN:
+        add(person, "administrativeGenderCode", nullFlavor="UNK")
+    elif shown.sex is not None:
+        code = "UN" if shown.sex is Sex.OTHER else str(shown.sex)
+        add(person, "administrativeGenderCode", code=code, codeSystem="2.16.840.1.113883.5.1")
+    if shown.birth_date is not None:
+        add(person, "birthTime", value=shown.birth_date.hl7)
+    if shown.death_date is not None:
+        add(person, "deceasedInd", value="true")
+        add(person, "deceasedTime", value=shown.death_date.hl7)
+    if shown.multiple_birth is not None:
+        add(person, "multipleBirthInd", value="true" if shown.multiple_birth else "false")
+    if shown.birth_order is not None:
+        add(person, "multipleBirthOrderNumber", value=str(shown.birth_order))
+    if shown.address or shown.city or shown.postal_code:
+        address = add(person, "addr", use="H")
+        for name, value in (
+            ("streetAddressLine", shown.address),
+            ("city", shown.city),
+            ("postalCode", shown.postal_code),
+        ):
+            if value:
+                add(address, name, value)
+    if shown.mother_family_name:
+        relation = add(person, "personalRelationship", classCode="PRS")
+        add(relation, "code", code="MTH", codeSystem=RELATIONSHIPS)
+        holder = add(relation, "relationshipHolder1", classCode="PSN", determinerCode="INSTANCE")
+        add(add(holder, "name"), "family", shown.mother_family_name)
+    if shown.birth_place_code:
+        birthplace = add(person, "birthPlace", classCode="BIRTHPL")
+        add(add(birthplace, "addr"), "county", shown.birth_place_code)
+
+
+def _add_name(person: Element, shown: Traits) -> None:
+    first_given = shown.first_birth_given_name or next(iter(shown.birth_given_names), None)
+    parts = [
+        ("family", "BR", shown.birth_family_name),
+        ("family", "SP", shown.used_family_name),
+        ("given", "BR", first_given),
+        *(("given", None, name) for name in _further_names(first_given, shown.birth_given_names)),
+        ("given", "CL", shown.used_given_name),
+    ]
+    if not any(text for _, _, text in parts):
+        add(person, "name", nullFlavor="UNK")
+        return
+    name = add(person, "name", use="L")
+    for kind, qualifier, text in parts:
+        if text:
+            add(name, kind, text, **({"qualifier": qualifier} if qualifier else {}))
+
+
+def _further_names(first_given: str | None, listed: tuple[str, ...]) -> tuple[str, ...]:
+    """What follows the first given name: the rest of the list, or all of it where the rest would read as all."""
+    head = tuple((first_given or "").split())
+    rest = listed[len(head) :]
+    ambiguous = listed[: len(head)] != head or (rest and fold(" ".join(rest)).startswith(fold(first_given or "")))
+    return listed if ambiguous else rest
+
+
+def _add_reliability(patient: Element, shown: Traits, relation: str) -> None:
+    status = [] if shown.identity_status is IdentityStatus.VIDE else [str(shown.identity_status)]
+    for code in (*status, *sorted(shown.identity_attributes)):
+        observation = add(add(patient, relation, typeCode="SBJ"), "administrativeObservation", classCode="OBS")
+        add(observation, "code", code="identity-reliability", codeSystem=RELIABILITY)
+        add(observation, "value", xsi_type="CD", code=code, codeSystem=RELIABILITY)

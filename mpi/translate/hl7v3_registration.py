@@ -1,0 +1,31 @@
+"""The registration event in which HL7 v3 messages carry a patient.
+
+Source: HL7 v3 MFMI_MT700711UV01.
+"""
+
+from __future__ import annotations
+
+from ihe.values import Oid
+from ihe.xml import Element
+from mpi.translate.hl7v3_elements import add, add_copied_id, first
+
+
+def add_registration(act: Element, message: Element, custodian: Oid | None = None) -> Element:
+    """Append a ``subject`` with a registration event, and return its ``subject1``, which takes the patient.
+
+    Args:
+        message: the question; its receiver keeps the patient.
+        custodian: who keeps the patient instead: a community.
+    """
+    subject = add(act, "subject", typeCode="SUBJ", contextConductionInd="false")
+    event = add(subject, "registrationEvent", classCode="REG", moodCode="EVN")
+    add(event, "id", nullFlavor="NA")
+    add(event, "statusCode", code="active")
+    subject1 = add(event, "subject1", typeCode="SBJ")
+    entity = add(add(event, "custodian", typeCode="CST"), "assignedEntity", classCode="ASSIGNED")
+    if custodian is None:
+        add_copied_id(entity, first(message, "receiver/device/id"))
+    else:
+        add(entity, "id", root=str(custodian))
+        add(entity, "code", code="NotHealthDataLocator", codeSystem="1.3.6.1.4.1.19376.1.2.27.2")
+    return subject1
