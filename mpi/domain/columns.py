@@ -482,14 +482,16 @@ def _circumstances(columns: Columns, left: Ints, right: Ints) -> Ints:
         (Circumstance.NAME_TELLS_SEX, columns.tells_sex[left] & columns.tells_sex[right]),
         (Circumstance.BOTH_VALIDATED, columns.validated[left] & columns.validated[right]),
     ):
-        found[holds] |= int(circumstance)
+        found[holds] |= circumstance
     return found
 
 
 def _judge(levels: NDArray[np.int8], circumstances: Ints, weight: Ints, model: MatchModel) -> tuple[Ints, Ints]:
     """Vetoes and grades: the rules are asked once for each combination of levels, circumstances and weight band."""
     wanted = model.thresholds
-    bands = np.array(sorted(units(bits) for bits in (wanted.possible, wanted.automatic, wanted.unsupported)))
+    bands = np.array(
+        sorted(units(bits) for bits in (wanted.possible, wanted.automatic, wanted.unsupported, wanted.outweighing))
+    )
     band = np.searchsorted(bands, weight, side="right")
     code = circumstances * (len(bands) + 1) + band
     for index in range(levels.shape[1]):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from rapidfuzz.distance import OSA, JaroWinkler
 
 from mpi.domain.cleaning import Cleaned
-from mpi.domain.facts import given_name_bits, is_epicene, surname_surprisal
+from mpi.domain.facts import given_name_bits, is_epicene, name_sex, surname_surprisal
 from mpi.domain.names_fr import core, joined, parts, same_person_name
 from mpi.domain.phonetics_fr import sound, spelling
 from mpi.domain.places import department, is_country, is_renamed
@@ -338,7 +338,8 @@ def relate_given(one: str, other: str) -> int:
     if shorter == 1:
         return Given.INITIAL if whole_one[0] == whole_other[0] else Given.DIFFERENT
     if spelling(whole_one) == spelling(whole_other):
-        return Given.SPELLING
+        sexes = {name_sex(one), name_sex(other)}
+        return Given.SIMILAR if sexes == {"M", "F"} else Given.SPELLING
     # In names of up to four letters a second edit leaves nothing in common.
     edits = OSA.distance(whole_one, whole_other, score_cutoff=2)
     near = edits <= (2 if shorter >= 5 else 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,7 +11,7 @@ from mpi.domain.cleaning import Cleaned
 from mpi.domain.comparison import FIELDS, Birth, Contact, Family, Given, Ins, Place, SexLevel
 from mpi.domain.model import MatchModel, units
 from mpi.domain.scoring import PairScore
-from mpi.domain.vetoes import RELATIVES, Circumstance, Veto, circumstances
+from mpi.domain.vetoes import OUTWEIGHED, RELATIVES, Circumstance, Veto, circumstances
 
 
 class Grade(StrEnum):
@@ -82,17 +83,27 @@ def grade_from(
         return Grade.POSSIBLE
     if not vetoes and is_certain(levels, found_circumstances):
         return Grade.CERTAIN
-    wanted = model.thresholds
-    if (not vetoes and weight_units >= units(wanted.automatic)) or (
-        # Rare enough names are support themselves: no chance homonym is to be expected among all inhabitants.
-        vetoes == (Veto.UNSUPPORTED,) and levels[_BIRTH] == Birth.SAME and weight_units >= units(wanted.unsupported)
-    ):
+    needed_bits = _needed_bits(vetoes, levels, model)
+    if needed_bits < math.inf and weight_units >= units(needed_bits):
         return Grade.PROBABLE
-    if weight_units < units(wanted.possible):
+    if weight_units < units(model.thresholds.possible):
         return None
     if not is_task_worthy(levels, vetoes):
         return None
     return Grade.POSSIBLE
+
+
+def _needed_bits(vetoes: tuple[Veto, ...], levels: tuple[int, ...], model: MatchModel) -> float:
+    """The weight from which a pair links in spite of its vetoes; infinite when one forbids."""
+    wanted = model.thresholds
+    if not vetoes:
+        return wanted.automatic
+    if not OUTWEIGHED.issuperset(vetoes):
+        return math.inf
+    if Veto.UNSUPPORTED not in vetoes:
+        return wanted.outweighing
+    # Rare enough names are support themselves: among all inhabitants no chance homonym is to be expected.
+    return wanted.unsupported if vetoes == (Veto.UNSUPPORTED,) and levels[_BIRTH] == Birth.SAME else math.inf
 
 
 _FIELD_NAMES = tuple(FIELDS)

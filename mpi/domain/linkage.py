@@ -18,7 +18,7 @@ from mpi.domain.columns import NO_GRADE, Columns, ScoredPairs, score_pairs
 from mpi.domain.grades import LinkPolicy
 from mpi.domain.identity import RecordKey
 from mpi.domain.model import MatchModel
-from mpi.domain.partition import Pair, Partition, RecordView, pair_of, partition
+from mpi.domain.partition import Pair, Partition, RecordView, alone, pair_of, partition
 from mpi.domain.scoring import score
 
 Ints = NDArray[np.int64]
@@ -140,6 +140,9 @@ def divide(
     same_of = _by_component(same, position, root)
     different_of = _by_component(different, position, root)
     for of, indices in members.items():
+        if len(indices) == 1:
+            yield alone(records[indices[0]].key)
+            continue
         views = [records[index] for index in indices]
         scored = {
             pair_of(records[one].key, records[other].key): score(records[one].cleaned, records[other].cleaned, model)

@@ -22,7 +22,7 @@ from mpi.domain.comparison import FIELDS
 UNITS_PER_BIT = 256
 
 
-RULES = 2
+RULES = 3
 """Counts the changes of cleaning, comparison and vetoes: what one edition of the rules weighed is not another's."""
 
 
@@ -59,14 +59,16 @@ class Thresholds:
         automatic: from here a pair without a veto is ``probable``.
         possible: from here it is a task.
         unsupported: from here a pair is ``probable`` although only name, given name, sex and birth date agree.
+        outweighing: from here a slip in the birth date or another birthplace is outweighed.
         cohesion: the least average weight between all records of two groups that may be joined.
         margin: by how much the best person must be ahead of the second-best.
         prior: weight at which a pair is as likely one person as two.
     """
 
-    automatic: float = 31.5
-    possible: float = 21.0
-    unsupported: float = 33.0
+    automatic: float = 28.0
+    possible: float = 18.0
+    unsupported: float = 28.0
+    outweighing: float = 32.0
     cohesion: float = 18.0
     margin: float = 4.0
     prior: float = 20.0

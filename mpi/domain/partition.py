@@ -116,6 +116,11 @@ def partition(
     return _Decider(records, edges, same, different, model, policy).decide()
 
 
+def alone(key: RecordKey) -> Partition:
+    """The partition of a record that resembles nobody."""
+    return Partition(((key,),), {key: Membership(Grade.CERTAIN)}, ())
+
+
 class _Decider:
     """One run of :func:`partition`. Groups are lists of record positions, records being sorted by key."""
 

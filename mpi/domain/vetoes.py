@@ -7,7 +7,7 @@ bulk linker asks them once for each combination.
 
 from __future__ import annotations
 
-from enum import IntFlag, StrEnum
+from enum import StrEnum
 from functools import lru_cache
 
 from mpi.domain.cleaning import Cleaned
@@ -28,9 +28,11 @@ from mpi.domain.facts import name_sex
 _SAME_FAMILY = frozenset({Family.SAME, Family.USED, Family.PART, Family.MISSPELT, Family.CLOSE})
 _OTHER_FAMILY = frozenset({Family.DIFFERENT, Family.DIFFERENT_USED_POSSIBLE})
 _SAME_BIRTH = frozenset({Birth.SAME, Birth.SAME_DEFAULT})
+_SLIPS = frozenset({Birth.SWAPPED, Birth.ONE_DIGIT, Birth.TWO_PARTS})
 _WEAK_BIRTH = frozenset({Birth.SAME_DEFAULT, Birth.SAME_MONTH, Birth.SAME_YEAR, Birth.DEFAULT_YEAR})
+_WHOLE_FIRST = frozenset({Given.LIST, Given.FIRST})
 _SAME_FIRST = frozenset({Given.LIST, Given.FIRST, Given.LISTS_CONFLICT})
-_TWIN_LIKE = frozenset({Given.LISTED, Given.DIMINUTIVE, Given.INITIAL})
+_TWIN_LIKE = frozenset({Given.DIMINUTIVE, Given.INITIAL})
 _PERSONAL = frozenset({Contact.PERSONAL_AND_ADDRESS, Contact.PERSONAL})
 _CONTACT = _PERSONAL | {Contact.PHONE_AND_ADDRESS, Contact.PHONE, Contact.ADDRESS}
 _SAME_INS = frozenset({Ins.SAME_QUALIFIED, Ins.SAME_HALF_QUALIFIED, Ins.SAME})
@@ -54,6 +56,8 @@ class Veto(StrEnum):
     FAMILY = "the family names have nothing in common"
     BIRTH = "the birth dates differ"
     DECADES = "the birth dates are decades apart"
+    BIRTH_SLIP = "the birth dates differ by a slip and the names are common"
+    PLACE = "the birthplaces differ and the names are common"
     DEFAULT_DATE = "the birth date is a default or partial and nothing else supports it"
     SEX = "the sexes differ"
     TWIN_LIKE = "the given names agree only in a way that those of twins may"
@@ -61,6 +65,8 @@ class Veto(StrEnum):
 
 
 NEVER = frozenset({Veto.DIFFERENT_INS})
+OUTWEIGHED = frozenset({Veto.UNSUPPORTED, Veto.BIRTH_SLIP, Veto.PLACE})
+"""Vetoes that ask for more weight rather than for a person: rare enough names outweigh them."""
 RELATIVES = frozenset({Veto.SIBLINGS, Veto.GIVEN, Veto.PARENT, Veto.BIRTH_RANK})
 """Vetoes that name a relative: with less than an equal matricule, mobile or e-mail not worth a task."""
 CONTRADICTING = RELATIVES | NEVER | {Veto.TWINS, Veto.LISTS, Veto.HOMONYMS, Veto.INS_CONTRADICTED}
@@ -69,8 +75,8 @@ EXPLAINABLE = frozenset({Veto.TWINS, Veto.SIBLINGS, Veto.GIVEN})
 """Contradictions that a third record resolves when it bears the names of both."""
 
 
-class Circumstance(IntFlag):
-    """What the rules must know of a pair beside its levels."""
+class Circumstance:
+    """What the rules must know of a pair beside its levels; bits of a number."""
 
     HELD = 1
     UNNAMED = 2
@@ -103,7 +109,7 @@ def circumstances(a: Cleaned, b: Cleaned) -> int:
         found |= Circumstance.NAME_TELLS_SEX
     if a.validated and b.validated:
         found |= Circumstance.BOTH_VALIDATED
-    return int(found)
+    return found
 
 
 def find_vetoes(a: Cleaned, b: Cleaned, pair: Agreement) -> tuple[Veto, ...]:
@@ -152,8 +158,12 @@ def vetoes_of(levels: tuple[int, ...], found_circumstances: int) -> tuple[Veto, 
         (Veto.BIRTH, odd_birth and not parent and not proven),
         (
             Veto.DECADES,
-            not odd_birth and bool(found_circumstances & Circumstance.DECADE) and not known_ins,
+            not odd_birth
+            and not known_ins
+            and (generation or (bool(found_circumstances & Circumstance.DECADE) and given not in _WHOLE_FIRST)),
         ),
+        (Veto.BIRTH_SLIP, birth in _SLIPS and not known_ins),
+        (Veto.PLACE, place == Place.DIFFERENT and not known_ins),
         (Veto.DEFAULT_DATE, birth in _WEAK_BIRTH and not strong),
         (Veto.SEX, not proven and _sex_counts(levels, found_circumstances, strong)),
         (Veto.TWIN_LIKE, given in _TWIN_LIKE and not known_ins and contact not in _PERSONAL),
@@ -176,8 +186,8 @@ def _sex_counts(levels: tuple[int, ...], found_circumstances: int, strong: bool)
         return True
     slip = (
         strong
-        and family == Family.SAME
-        and given in (Given.LIST, Given.FIRST)
+        and family in (Family.SAME, Family.USED, Family.MISSPELT)
+        and given in (Given.LIST, Given.FIRST, Given.SPELLING)
         and birth == Birth.SAME
         and bool(found_circumstances & Circumstance.NAME_TELLS_SEX)
     )
