@@ -14,6 +14,7 @@ from mpi.domain.cleaning import Cleaned
 from mpi.domain.facts import given_name_bits, surname_surprisal
 from mpi.domain.names_fr import parts
 from mpi.domain.phonetics_fr import sound
+from mpi.domain.places import is_country
 
 _COMMON_PAIR_BITS = 17.0
 """Family and given name together commoner than this are joined by a part of the birth date."""
@@ -30,6 +31,10 @@ def key_texts(cleaned: Cleaned) -> set[str]:
     families = _family_words(cleaned.family, cleaned.used_family)
     givens = _given_words(cleaned.first, cleaned.used_given)
     year, month, day = cleaned.year, cleaned.month, cleaned.day
+    home = ""
+    if cleaned.street:
+        street = cleaned.street.split(" ")
+        home = f"{cleaned.postal}:{street[0]}:{sound(street[-1])}"
     if day:
         low, high = (month, day) if month <= day else (day, month)
         date = f"{year}-{low}-{high}"
@@ -63,6 +68,13 @@ def key_texts(cleaned: Cleaned) -> set[str]:
             initials = sorted({given[0] for given in givens})
             for initial in initials:
                 found.add(f"fy:{family[:4]}:{initial}:{year}" + _refinement(family, month))
+    if home:
+        found.update(f"a:{home}:{given[0]}" for given in givens)
+    if len(cleaned.place) == 5 and not is_country(cleaned.place):
+        for given in givens:
+            found.update(
+                f"l:{cleaned.place}:{sound(given)}:{_head(sound(family))}:{cleaned.day}" for family in families
+            )
     if cleaned.ins:
         found.add(f"i:{cleaned.ins}")
     if cleaned.phone and givens:

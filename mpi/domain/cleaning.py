@@ -145,7 +145,11 @@ def clean(traits: Traits) -> Cleaned:
     nir = None
     if traits.ins and traits.ins_oid and traits.ins_oid not in matricules.NOBODYS:
         nir = matricules.parse(traits.ins)
+    number = nir.number if nir else ""
     ins_own = nir is not None and _agrees(nir, sex, date)
+    if traits.ins and traits.ins_oid and not traits.ins_oid.startswith(matricules.NATIONAL):
+        # Another country's or register's number: compared as it is.
+        number, ins_own = _NOT_ALPHANUMERIC.sub("", traits.ins.upper()), True
     place = canonical(traits.birth_place_code) if traits.birth_place_code else ""
     if not place and nir is not None and ins_own:
         place = canonical(nir.place)
@@ -161,9 +165,9 @@ def clean(traits: Traits) -> Cleaned:
         day=date.day or 0,
         interpreted=traits.birth_date_interpreted,
         place=place,
-        ins=nir.number if nir else "",
-        ins_oid=str(traits.ins_oid) if nir else "",
-        qualified=nir is not None and traits.has_qualified_ins,
+        ins=number,
+        ins_oid=str(traits.ins_oid) if number else "",
+        qualified=bool(number) and traits.has_qualified_ins,
         validated=traits.identity_status.is_validated,
         ins_own=ins_own,
         phone=_phone(traits.phone) if traits.phone else "",

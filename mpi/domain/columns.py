@@ -33,6 +33,7 @@ from mpi.domain.comparison import (
     compare_given,
     compare_mother,
     compare_place,
+    is_crossed,
     same_street,
 )
 from mpi.domain.facts import is_epicene, name_sex
@@ -93,7 +94,9 @@ class Columns:
         department = _Vocabulary()
         self.department = department.column(places.department(code) for code in self.places)[self.place]
         self.country = np.array([places.is_country(code) for code in self.places])[self.place]
-        self.ins = _Vocabulary(("", "")).column((r.ins, r.ins_oid) if r.ins else ("", "") for r in records)
+        numbers = _Vocabulary(("", ""))
+        self.ins = numbers.column((r.ins, r.ins_oid) if r.ins else ("", "") for r in records)
+        self.numbers: list[str] = [number for number, _ in numbers.values]
         self.ins_oid = _Vocabulary().column(r.ins_oid for r in records)
         self.qualified, self.validated, self.ins_own, self.unnamed = (
             np.array([getattr(r, part) for r in records], dtype=bool)
@@ -236,14 +239,7 @@ def score_pairs(columns: Columns, left: Ints, right: Ints, model: MatchModel) ->
     levels = np.zeros((len(left), len(FIELDS)), dtype=np.int8)
     family, family_units = _families(columns, left, right, model)
     given, given_name = _givens(columns, left, right)
-    crossed = (
-        (family >= Family.NEAR)
-        & (given >= Given.INITIAL)
-        & (columns.family_whole[left] == columns.first_whole[right])
-        & (columns.first_whole[left] == columns.family_whole[right])
-        & (columns.family_whole[left] > 0)
-        & (columns.first_whole[left] > 0)
-    )
+    crossed = _crossed(columns, left, right, (family >= Family.NEAR) & (given >= Given.INITIAL))
     family[crossed], family_units[crossed] = Family.CROSSED, 0
     given[crossed], given_name[crossed] = Given.CROSSED, 0
     differs = np.isin(given, list(GIVEN_DIFFERS))
@@ -311,6 +307,19 @@ def _givens(columns: Columns, left: Ints, right: Ints) -> tuple[Ints, Ints]:
         if name:
             name_number[index] = shared.setdefault(name, len(shared))
     return level[inverse], name_number[inverse]
+
+
+def _crossed(columns: Columns, left: Ints, right: Ints, perhaps: Bools) -> Bools:
+    """Which of the pairs that may be crossed are."""
+    found = np.zeros(len(left), dtype=bool)
+    one = columns.family_whole[left] == columns.first_whole[right]
+    other = columns.first_whole[left] == columns.family_whole[right]
+    for index in np.flatnonzero(perhaps & (one | other)):
+        i, j = left[index], right[index]
+        family_a, family_b = columns.families[columns.family[i]][0], columns.families[columns.family[j]][0]
+        first_a, first_b = columns.givens[columns.given[i]][0], columns.givens[columns.given[j]][0]
+        found[index] = is_crossed(family_a, first_a, family_b, first_b)
+    return found
 
 
 def _shared_names(columns: Columns) -> dict[str, int]:
@@ -426,6 +435,10 @@ def _ins(columns: Columns, left: Ints, right: Ints) -> Ints:
     half = np.where(own, np.where(either, Ins.SAME_HALF_QUALIFIED, Ins.SAME), Ins.SAME_BORROWED)
     level = np.where(one == other, np.where(both, Ins.SAME_QUALIFIED, half), different)
     comparable = (one > 0) & (other > 0) & (columns.ins_oid[left] == columns.ins_oid[right])
+    for index in np.flatnonzero(comparable & (one != other) & ~both):
+        a, b = columns.numbers[one[index]], columns.numbers[other[index]]
+        if len(a) == len(b) and OSA.distance(a, b, score_cutoff=1) <= 1:
+            level[index] = Ins.CLOSE
     return np.where(comparable, level, Ins.MISSING).astype(np.int64)
 
 

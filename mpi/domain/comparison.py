@@ -107,8 +107,9 @@ class Ins(IntEnum):
     SAME_HALF_QUALIFIED = 2
     SAME = 3
     SAME_BORROWED = 4
-    DIFFERENT_QUALIFIED = 5
-    DIFFERENT = 6
+    CLOSE = 5
+    DIFFERENT_QUALIFIED = 6
+    DIFFERENT = 7
 
 
 class Contact(IntEnum):
@@ -356,10 +357,14 @@ def relate_given(one: str, other: str) -> int:
 
 
 def is_crossed(family_a: str, first_a: str, family_b: str, first_b: str) -> bool:
-    """Whether family name and first given name changed places."""
-    return bool(family_a and first_a and first_b) and (
-        joined(family_a) == joined(first_b) and joined(first_a) == joined(family_b)
-    )
+    """Whether family name and first given name changed places; one of both may be misspelt."""
+    if not (family_a and first_a and family_b and first_b):
+        return False
+    one = (joined(family_a), joined(first_b))
+    other = (joined(first_a), joined(family_b))
+    if one[0] != one[1] and other[0] != other[1]:
+        return False
+    return all(x == y or (min(len(x), len(y)) >= 4 and OSA.distance(x, y) <= 1) for x, y in (one, other))
 
 
 def compare_birth(a: Cleaned, b: Cleaned) -> int:
@@ -436,6 +441,8 @@ def compare_ins(a: Cleaned, b: Cleaned) -> int:
         return Ins.SAME_HALF_QUALIFIED if a.qualified or b.qualified else Ins.SAME
     if a.qualified and b.qualified:
         return Ins.DIFFERENT_QUALIFIED
+    if len(a.ins) == len(b.ins) and OSA.distance(a.ins, b.ins, score_cutoff=1) <= 1:
+        return Ins.CLOSE
     return Ins.DIFFERENT if a.ins_own and b.ins_own else Ins.MISSING
 
 

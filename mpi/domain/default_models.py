@@ -75,6 +75,7 @@ def default_french() -> MatchModel:
                 (0.97, 1.0e-7),  # SAME_HALF_QUALIFIED
                 (0.95, 1.0e-6),  # SAME
                 (0.3, 1.0e-4),  # SAME_BORROWED
+                (0.02, 2.0e-4),  # CLOSE
                 (0.0005, 1.0),  # DIFFERENT_QUALIFIED
                 (0.02, 1.0),  # DIFFERENT
             ),

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+NATIONAL = "1.2.250.1.213.1.4."
+"""Arc of the national authorities of identifiers of patients."""
 INS_NIR = "1.2.250.1.213.1.4.8"
 INS_NIA = "1.2.250.1.213.1.4.9"
 INS_TEST = "1.2.250.1.213.1.4.10"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mpi.domain.cleaning import Cleaned
-from mpi.domain.comparison import Given, compare_given
+from mpi.domain.comparison import FIELDS, GIVEN_DIFFERS, Given, compare_given
 from mpi.domain.grades import Grade, LinkPolicy, grade_of
 from mpi.domain.identity import RecordKey
 from mpi.domain.model import MatchModel, units
@@ -21,10 +21,11 @@ from mpi.domain.scoring import PairScore, score
 from mpi.domain.vetoes import CONTRADICTING, EXPLAINABLE, Veto
 
 Pair = tuple[RecordKey, RecordKey]
+_GIVEN = tuple(FIELDS).index("given")
 _BORNE = frozenset(
     {Given.LIST, Given.FIRST, Given.USED, Given.LISTED, Given.MISSPELT, Given.SPELLING, Given.DIMINUTIVE}
 )
-CAP_BITS = 40.0
+CAP_BITS = 60.0
 """Beyond this a weight says nothing more; one strong pair must not outvote the other members."""
 
 
@@ -264,14 +265,18 @@ class _Decider:
         return (count, average) if average >= units(self.model.thresholds.cohesion) else None
 
     def _is_explained(self, i: int, j: int, groups: tuple[int, ...]) -> bool:
-        """Whether a third record of the groups bears the given names of both and contradicts neither."""
+        """Whether a third record of the groups joins both: it bears both given names, or shares a home with each."""
         for k in (index for group in groups for index in self.groups[group]):
             if k in (i, j):
                 continue
             links = (self._score(i, k), self._score(j, k))
             if any(veto in CONTRADICTING for link in links for veto in link.vetoes):
                 continue
-            if self._bears(k, i) and self._bears(k, j):
+            if self._score(i, j).levels[_GIVEN] not in GIVEN_DIFFERS:
+                # Homonyms: the third has a place or home in common with each.
+                if not any(Veto.UNSUPPORTED in link.vetoes for link in links):
+                    return True
+            elif self._bears(k, i) and self._bears(k, j):
                 return True
         return False
 
@@ -280,7 +285,7 @@ class _Decider:
         level, _ = compare_given(a.first, a.given, a.used_given, b.first, b.given, b.used_given)
         if level in _BORNE:
             return True
-        return self._score(k, i).levels[1] == Given.CROSSED
+        return self._score(k, i).levels[_GIVEN] == Given.CROSSED
 
     def _is_ambiguous(
         self,

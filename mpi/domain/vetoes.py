@@ -71,8 +71,8 @@ RELATIVES = frozenset({Veto.SIBLINGS, Veto.GIVEN, Veto.PARENT, Veto.BIRTH_RANK})
 """Vetoes that name a relative: with less than an equal matricule, mobile or e-mail not worth a task."""
 CONTRADICTING = RELATIVES | NEVER | {Veto.TWINS, Veto.LISTS, Veto.HOMONYMS, Veto.INS_CONTRADICTED}
 """Vetoes that speak for two persons; the others only say that proof is missing."""
-EXPLAINABLE = frozenset({Veto.TWINS, Veto.SIBLINGS, Veto.GIVEN})
-"""Contradictions that a third record resolves when it bears the names of both."""
+EXPLAINABLE = frozenset({Veto.TWINS, Veto.SIBLINGS, Veto.GIVEN, Veto.HOMONYMS})
+"""Contradictions that a third record resolves: it bears the names of both, or has a home or birthplace of each."""
 
 
 class Circumstance:
