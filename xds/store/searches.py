@@ -132,7 +132,7 @@ def _folder_conditions(criteria: FolderCriteria) -> Iterator[ColumnElement[bool]
 
 
 def _moment(number: int) -> datetime:
-    return datetime.strptime(str(number), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    return datetime.strptime(f"{number:014d}", "%Y%m%d%H%M%S").replace(tzinfo=UTC)
 
 
 def _within(column: ColumnElement[Any], period: Period) -> Iterator[ColumnElement[bool]]:

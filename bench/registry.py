@@ -1,0 +1,245 @@
+"""The registry alone, in process: stored queries and registrations over millions of entries.
+
+``python -m bench.registry --entries 1000000`` fills a database of its own and measures FindDocuments for patients
+with 10 and with 1,000 entries (whole objects and references, from the question's text to the answer's) and durable
+registrations. All data are synthetic.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+from lxml import etree
+from sqlalchemy import create_engine
+
+from ihe.caller import REGION
+from ihe.unit_of_work import Database, UnitOfWork
+from ihe.values import AssigningAuthority, Code, Oid, PatientId
+from region.embedded_postgres import EmbeddedPostgres
+from region.migrations import upgrade
+from xds.domain.model import (
+    Association,
+    AssociationType,
+    Author,
+    DocumentEntry,
+    LocalizedText,
+    Submission,
+    SubmissionSet,
+)
+from xds.domain.stored_query import STORED_QUERIES
+from xds.ports import Person
+from xds.services.register import register
+from xds.services.registry import Registry
+from xds.services.stored_query import answer
+from xds.store.rows import described_row
+from xds.store.tables import document_entry
+from xds.translate.ebxml_query import read_query
+from xds.translate.ebxml_response import query_response
+from xds.translate.ebxml_vocabulary import QUERY, RIM
+from xds.translate.ebxml_writer import body_of
+
+_AUTHORITY = AssigningAuthority(None, Oid("2.25.2"))
+_MANY, _FEW = 1000, 10
+_SHARE_OF_MANY = 0.05
+_TEMPLATE_ID = "urn:uuid:00000000-0000-4000-8000-000000000000"
+
+
+class Everybody:
+    """A directory in which every number is a person of its own."""
+
+    def resolve(self, uow: UnitOfWork, patient_id: PatientId) -> Person | None:
+        """The person of that number."""
+        return Person(patient_id, frozenset({patient_id}))
+
+    def knows_authority(self, patient_id: PatientId) -> bool:
+        """Every authority is known."""
+        return True
+
+
+def run(entries: int, seconds: float) -> dict[str, Any]:
+    """Fill and measure; figures in milliseconds and per second."""
+    with tempfile.TemporaryDirectory(prefix="bench-registry-") as folder:
+        Path(folder).chmod(0o755)
+        with EmbeddedPostgres(Path(folder) / "postgres", volatile=False) as server:
+            url = server.url("registry")
+            server.ensure_database("registry")
+            upgrade(url)
+            started = time.perf_counter()
+            size = _fill(url, entries)
+            filled = time.perf_counter() - started
+            engine = create_engine(url, pool_size=2)
+            database, registry = Database(engine), Registry(Everybody())
+            many = max(1, int(entries * _SHARE_OF_MANY) // _MANY)
+            measured: dict[str, Any] = {"entries": entries, "table_bytes": size, "filled_seconds": round(filled, 1)}
+            for name, patients, count in (("few", _patients_of_few(entries), _FEW), ("many", many, _MANY)):
+                for return_type in ("LeafClass", "ObjectRef"):
+                    ask = _asker(database, registry, name, patients, return_type, count)
+                    measured[f"FindDocuments, {count} entries, {return_type}"] = _timed(ask, seconds)
+            measured["register one entry, durable"] = _timed(_registrar(database, registry), seconds)
+            engine.dispose()
+            return measured
+
+
+def _patients_of_few(entries: int) -> int:
+    return max(1, int(entries * (1 - _SHARE_OF_MANY)) // _FEW)
+
+
+def _patient(kind: str, number: int) -> PatientId:
+    return PatientId(f"{kind}-{number}", _AUTHORITY)
+
+
+def _entry(object_id: str, unique_id: str, patient_id: PatientId) -> DocumentEntry:
+    """A complete report of synthetic content."""
+    return DocumentEntry(
+        id=object_id,
+        unique_id=unique_id,
+        patient_id=patient_id,
+        source_patient_id=patient_id,
+        source_patient_info=("PID-5|FICTIF^Exemple", "PID-7|19700101", "PID-8|F"),
+        title=(LocalizedText("Compte rendu d'imagerie fictif", "fr-FR"),),
+        authors=(Author(person="1^FICTIF^Auteur", institutions=("Hôpital fictif^^^^^^^^^2.25.11",)),),
+        class_code=Code("10", "1.2.250.1.213.1.1.4.1", "Compte rendu"),
+        type_code=Code("18748-4", "2.16.840.1.113883.6.1", "CR d'imagerie médicale"),
+        format_code=Code("urn:ihe:iti:xds-sd:pdf:2008", "1.3.6.1.4.1.19376.1.2.3", "PDF"),
+        healthcare_facility_type_code=Code("SA01", "1.2.250.1.71.4.2.4", "Etablissement public de santé"),
+        practice_setting_code=Code("ETABLISSEMENT", "1.2.250.1.213.1.1.4.9", "Etablissement de santé"),
+        confidentiality_codes=(Code("N", "2.16.840.1.113883.5.25", "Normal"),),
+        event_code_list=(Code("CT", "1.2.840.10008.2.16.4", "Tomodensitométrie"),),
+        creation_time="20250310101500",
+        service_start_time="20250310",
+        language_code="fr-FR",
+        mime_type="application/pdf",
+        hash="0123456789abcdef0123456789abcdef01234567",
+        size=1234,
+        repository_unique_id="2.25.50",
+        reference_id_list=(f"{unique_id}^^^&2.25.12&ISO^urn:ihe:iti:xds:2013:accession",),
+    )
+
+
+def _rows(entries: int) -> Iterator[list[Any]]:
+    """Entries in an order in which no patient's stand together, as they arrive in life."""
+    few, many = _patients_of_few(entries), max(1, int(entries * _SHARE_OF_MANY) // _MANY)
+    start = datetime(2020, 1, 1, tzinfo=UTC)
+    template_unique_id = "2.25.8.0"
+    body = body_of(_entry(_TEMPLATE_ID, template_unique_id, _patient("few", 0)))
+    shared = _TEMPLATE_ID[:-4]
+    for number in range(entries):
+        is_many = number % 20 == 0
+        patient_id = _patient("many", number // 20 % many) if is_many else _patient("few", number % few)
+        object_id, unique_id = uuid4().urn, f"2.25.8.{number}"
+        own = body.replace(shared, object_id[:-4]).replace(template_unique_id, unique_id)
+        row = described_row(
+            _entry(object_id, unique_id, patient_id), patient_id, own, start + timedelta(seconds=number)
+        )
+        yield [row[column.name] for column in document_entry.columns]
+
+
+def _fill(url: str, entries: int) -> int:
+    names = ",".join(column.name for column in document_entry.columns)
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        with connection.cursor() as cursor, cursor.copy(f"COPY document_entry ({names}) FROM STDIN") as copy:
+            for row in _rows(entries):
+                copy.write_row([str(each) if isinstance(each, UUID) else each for each in row])
+        connection.execute("VACUUM ANALYZE document_entry")
+        found = connection.execute("SELECT pg_total_relation_size('document_entry')").fetchone()
+        assert found is not None
+        return int(found[0])
+
+
+def _asker(
+    database: Database, registry: Registry, kind: str, patients: int, return_type: str, count: int
+) -> Callable[[int], None]:
+    def ask(number: int) -> None:
+        patient_id = _patient(kind, number * 7919 % patients)
+        request = _request(patient_id, return_type)
+        with database.unit(REGION, isolation="REPEATABLE READ") as uow:
+            query = read_query(etree.fromstring(request), STORED_QUERIES)
+            text = query_response(answer(uow, registry, query)).encode()
+        element = "<ExtrinsicObject " if return_type == "LeafClass" else "<ObjectRef "
+        found = text.count(element.encode())
+        assert found >= count // 2, found
+
+    return ask
+
+
+def _request(patient_id: PatientId, return_type: str) -> str:
+    cx = patient_id.xds_cx.replace("&", "&amp;")
+    return (
+        f'<q:AdhocQueryRequest xmlns:q="{QUERY}" xmlns="{RIM}"><q:ResponseOption returnType="{return_type}"/>'
+        '<AdhocQuery id="urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"><Slot name="$XDSDocumentEntryPatientId">'
+        f"<ValueList><Value>'{cx}'</Value></ValueList></Slot><Slot name=\"$XDSDocumentEntryStatus\"><ValueList>"
+        "<Value>('urn:oasis:names:tc:ebxml-regrep:StatusType:Approved')</Value></ValueList></Slot></AdhocQuery>"
+        "</q:AdhocQueryRequest>"
+    )
+
+
+def _registrar(database: Database, registry: Registry) -> Callable[[int], None]:
+    def one(number: int) -> None:
+        patient_id = _patient("new", number)
+        unique = Oid.from_uuid(uuid4())
+        submission_set = SubmissionSet(
+            id="set",
+            unique_id=f"{unique}",
+            source_id="2.25.60",
+            patient_id=patient_id,
+            submission_time="20250310",
+            content_type_code=Code("04", "1.2.250.1.213.2.2"),
+        )
+        member = Association(
+            id="member",
+            type=AssociationType.HAS_MEMBER,
+            source="set",
+            target="doc",
+            slots={"SubmissionSetStatus": ("Original",)},
+        )
+        entry = _entry("doc", str(Oid.from_uuid(uuid4())), patient_id)
+        with database.unit(REGION) as uow:
+            register(
+                uow,
+                Submission(submission_set=submission_set, entries=(entry,), associations=(member,)),
+                registry,
+            )
+
+    return one
+
+
+def _timed(step: Callable[[int], None], seconds: float) -> dict[str, float]:
+    """Run for a while, one after the other; the first runs warm caches and don't count."""
+    for number in range(5):
+        step(number)
+    times: list[float] = []
+    until = time.perf_counter() + seconds
+    while (started := time.perf_counter()) < until:
+        step(len(times) + 5)
+        times.append(time.perf_counter() - started)
+    cuts = statistics.quantiles(times, n=100, method="inclusive")
+    return {
+        "per_second": round(len(times) / sum(times), 1),
+        "p50_ms": round(cuts[49] * 1000, 2),
+        "p95_ms": round(cuts[94] * 1000, 2),
+        "p99_ms": round(cuts[98] * 1000, 2),
+    }
+
+
+def main() -> None:
+    """Print the figures as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m bench.registry", description=__doc__)
+    parser.add_argument("--entries", type=int, nargs="+", default=[1_000_000])
+    parser.add_argument("--seconds", type=float, default=5.0, help="length of each measurement")
+    chosen = parser.parse_args()
+    figures = [run(entries, chosen.seconds) for entries in chosen.entries]
+    print(json.dumps({"registry": figures, "published_peer": "400 submissions and 600 queries an hour"}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
