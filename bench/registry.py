@@ -41,6 +41,7 @@ from xds.ports import Person
 from xds.services.register import register
 from xds.services.registry import Registry
 from xds.services.stored_query import answer
+from xds.store.packing import pack
 from xds.store.rows import described_row
 from xds.store.tables import document_entry
 from xds.translate.ebxml_query import read_query
@@ -132,15 +133,17 @@ def _rows(entries: int) -> Iterator[list[Any]]:
     start = datetime(2020, 1, 1, tzinfo=UTC)
     template_unique_id = "2.25.8.0"
     body = body_of(_entry(_TEMPLATE_ID, template_unique_id, _patient("few", 0)))
-    shared = _TEMPLATE_ID[:-4]
+    shared = _TEMPLATE_ID[:-4].encode()
     for number in range(entries):
         is_many = number % 20 == 0
         patient_id = _patient("many", number // 20 % many) if is_many else _patient("few", number % few)
         object_id, unique_id = uuid4().urn, f"2.25.8.{number}"
-        own = body.replace(shared, object_id[:-4]).replace(template_unique_id, unique_id)
+        own = body.replace(shared, object_id[:-4].encode()).replace(template_unique_id.encode(), unique_id.encode())
         row = described_row(
             _entry(object_id, unique_id, patient_id), patient_id, own, start + timedelta(seconds=number)
         )
+        row["body"] = pack(own)
+        row["status"] = "Approved"
         yield [row[column.name] for column in document_entry.columns]
 
 
@@ -164,7 +167,7 @@ def _asker(
         request = _request(patient_id, return_type)
         with database.unit(REGION, isolation="REPEATABLE READ") as uow:
             query = read_query(etree.fromstring(request), STORED_QUERIES)
-            text = query_response(answer(uow, registry, query)).encode()
+            text = query_response(answer(uow, registry, query))
         element = "<ExtrinsicObject " if return_type == "LeafClass" else "<ObjectRef "
         found = text.count(element.encode())
         assert found >= count // 2, found

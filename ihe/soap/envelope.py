@@ -91,15 +91,15 @@ class SoapReply:
     Attributes:
         body_element: child of the SOAP body; with ``body_text`` both ``None`` for an answer without content
             (HTTP 202).
-        body_text: instead of ``body_element``, the child of the SOAP body as well-formed text that declares its own
-            namespaces; it is sent as it is, which a large answer of ready pieces needs.
+        body_text: instead of ``body_element``, the child of the SOAP body as well-formed UTF-8 text that declares its
+            own namespaces; it is sent as it is, which a large answer of ready pieces needs.
         action: ``wsa:Action``; ``None`` takes the operation's declared one.
         attachments: documents that ``xop:Include`` elements of the body name; they make the answer MTOM.
         fault: a fault instead of a body.
     """
 
     body_element: Element | None = None
-    body_text: str | None = None
+    body_text: bytes | None = None
     action: str | None = None
     attachments: tuple[OutgoingPart, ...] = ()
     fault: SoapFault | None = None
@@ -204,12 +204,12 @@ def soap_response(action: str, relates_to: str | None, body: Element, headers: S
     return envelope
 
 
-def soap_response_text(action: str, relates_to: str | None, body: str) -> bytes:
-    """The envelope of an answer whose body is text already, in UTF-8 with its declaration."""
+def soap_response_text(action: str, relates_to: str | None, body: bytes) -> bytes:
+    """The envelope of an answer whose body is UTF-8 text already, with its declaration."""
     marker = etree.Element("body")
     head, mark, tail = serialize(soap_response(action, relates_to, marker)).partition(b"<body/>")
     assert mark
-    return head + body.encode() + tail
+    return b"".join((head, body, tail))
 
 
 def soap_fault(fault: SoapFault, relates_to: str | None) -> Element:

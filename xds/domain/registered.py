@@ -2,17 +2,21 @@
 
 The metadata itself is the *body*, canonical ebRIM rendered at registration (see :mod:`xds.translate.ebxml_writer`);
 beside it stand the facts that the registry decides by and that change: status, owner, version.
+
+An answer may hold thousands of them, so they are not frozen: that would cost several times the rest of their making.
+Nobody changes them. Their fields stand in the order of the columns that are read.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from xds.domain.model import DocumentKind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class RegisteredObject:
     """What is common to registered entries, sets and folders.
 
@@ -24,7 +28,7 @@ class RegisteredObject:
         anchor: CX of the identifier that the object follows: it belongs to the person whom this identifier
             designates now.
         home: homeCommunityId as submitted, or ``None``.
-        body: ebRIM inside the element, without what depends on the moment.
+        body: ebRIM inside the element, without what depends on the moment; UTF-8.
         registered_at: when this version was registered.
     """
 
@@ -36,11 +40,11 @@ class RegisteredObject:
     patient_id: str
     anchor: str
     home: str | None
-    body: str
+    body: bytes
     registered_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class RegisteredEntry(RegisteredObject):
     """A document entry; ``hash`` (lower case) and ``size`` are ``None`` when it is on-demand.
 
@@ -55,7 +59,7 @@ class RegisteredEntry(RegisteredObject):
     size: int | None
     source_patient_id: str | None
     document_availability: str | None
-    confidentiality_codes: tuple[str, ...]
+    confidentiality_codes: Sequence[str]
 
     @property
     def object_type(self) -> str:
@@ -63,19 +67,19 @@ class RegisteredEntry(RegisteredObject):
         return DocumentKind.ON_DEMAND if self.on_demand else DocumentKind.STABLE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class RegisteredSet(RegisteredObject):
     """A submission set."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class RegisteredFolder(RegisteredObject):
     """A folder; ``last_update_time`` is when a document last joined it."""
 
     last_update_time: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class RegisteredAssociation:
     """An association between two registered objects."""
 
@@ -84,7 +88,7 @@ class RegisteredAssociation:
     source: str
     target: str
     status: str
-    body: str
+    body: bytes
     registered_at: datetime
 
 

@@ -47,7 +47,7 @@ def readable_ids(uow: UnitOfWork, registry: Registry, ids: Collection[str]) -> l
 
 def facts_of(entry: RegisteredEntry) -> DocumentFacts:
     """What access to a document is decided by."""
-    return DocumentFacts(entry.unique_id, entry.anchor, entry.patient_id, entry.confidentiality_codes)
+    return DocumentFacts(entry.unique_id, entry.anchor, entry.patient_id, tuple(entry.confidentiality_codes))
 
 
 def _hidden(uow: UnitOfWork, registry: Registry, found: Iterable[Registered]) -> set[str]:

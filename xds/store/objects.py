@@ -13,17 +13,8 @@ from ihe.values import PatientId
 from xds.domain.model import Association, AssociationType, Availability, Described, DocumentEntry, SubmissionSet
 from xds.domain.registered import Registered, RegisteredAssociation, RegisteredEntry, RegisteredFolder, RegisteredSet
 from xds.store import rows
+from xds.store.columns import ASSOCIATION_COLUMNS, ENTRY_COLUMNS, FOLDER_COLUMNS, SET_COLUMNS
 from xds.store.tables import association, document_entry, folder, status_change, submission_set
-
-ENTRY_COLUMNS = (
-    *(document_entry.c[name] for name in ("id", "logical_id", "version", "status", "unique_id", "patient_id")),
-    *(document_entry.c[name] for name in ("anchor", "home", "body", "registered_at", "on_demand", "mime_type")),
-    *(document_entry.c[name] for name in ("repository_unique_id", "hash", "size", "source_patient_id")),
-    document_entry.c.document_availability,
-    document_entry.c.confidentiality_codes,
-)
-SET_COLUMNS = tuple(submission_set.c)[:10]
-FOLDER_COLUMNS = (*tuple(folder.c)[:10], folder.c.last_update_time)
 
 _LOCK = select(func.pg_advisory_xact_lock(func.unnest(bindparam("keys", type_=ARRAY(BigInteger)))))
 
@@ -147,12 +138,12 @@ def folders_holding(connection: Connection, entry_id: str, *, for_update: bool =
     members = select(association.c.source).where(
         association.c.target == rows.to_uuid(entry_id),
         association.c.type == AssociationType.HAS_MEMBER,
-        association.c.status == "Approved",
+        association.c.status == Availability.APPROVED,
     )
-    return _folders(connection, folder.c.id.in_(members) & (folder.c.status == "Approved"), for_update)
+    return _folders(connection, folder.c.id.in_(members) & (folder.c.status == Availability.APPROVED), for_update)
 
 
-def save_described(connection: Connection, items: Iterable[tuple[Described, PatientId, str]], now: datetime) -> None:
+def save_described(connection: Connection, items: Iterable[tuple[Described, PatientId, bytes]], now: datetime) -> None:
     """Save entries, sets and folders.
 
     Args:
@@ -165,7 +156,7 @@ def save_described(connection: Connection, items: Iterable[tuple[Described, Pati
         connection.execute(insert(table).inline(), values)
 
 
-def save_associations(connection: Connection, items: Iterable[tuple[Association, str]], now: datetime) -> None:
+def save_associations(connection: Connection, items: Iterable[tuple[Association, bytes]], now: datetime) -> None:
     """Save associations, each with its rendered body."""
     values = [rows.association_row(item, body, now) for item, body in items]
     if values:
@@ -177,12 +168,11 @@ def set_status(connection: Connection, ids: Sequence[str], status: Availability,
     if not ids:
         return
     keys = [rows.to_uuid(each) for each in ids]
-    name = rows.status_name(status)
     for table in (document_entry, folder, association):
-        connection.execute(update(table).where(table.c.id.in_(keys)).values(status=name))
+        connection.execute(update(table).where(table.c.id.in_(keys)).values(status=status))
     connection.execute(
         insert(status_change).inline(),
-        [{"object_id": key, "at": now, "status": name, "caller": caller} for key in keys],
+        [{"object_id": key, "at": now, "status": status, "caller": caller} for key in keys],
     )
 
 
@@ -209,12 +199,12 @@ def _entries(connection: Connection, where: ColumnElement[bool], for_update: boo
         if for_update
         else statement.order_by(document_entry.c.registered_at, document_entry.c.id)
     )
-    return [rows.read_entry(row) for row in connection.execute(statement)]
+    return [RegisteredEntry(*row) for row in connection.execute(statement).all()]
 
 
 def _sets(connection: Connection, where: ColumnElement[bool]) -> list[RegisteredSet]:
     statement = select(*SET_COLUMNS).where(where).order_by(submission_set.c.registered_at, submission_set.c.id)
-    return [rows.read_set(row) for row in connection.execute(statement)]
+    return [RegisteredSet(*row) for row in connection.execute(statement).all()]
 
 
 def _folders(connection: Connection, where: ColumnElement[bool], for_update: bool) -> list[RegisteredFolder]:
@@ -224,13 +214,13 @@ def _folders(connection: Connection, where: ColumnElement[bool], for_update: boo
         if for_update
         else statement.order_by(folder.c.registered_at, folder.c.id)
     )
-    return [rows.read_folder(row) for row in connection.execute(statement)]
+    return [RegisteredFolder(*row) for row in connection.execute(statement).all()]
 
 
 def _associations(
     connection: Connection, where: ColumnElement[bool], types: Iterable[str] | None = None
 ) -> list[RegisteredAssociation]:
-    statement = select(*association.c).where(where).order_by(association.c.registered_at, association.c.id)
+    statement = select(*ASSOCIATION_COLUMNS).where(where).order_by(association.c.registered_at, association.c.id)
     if types is not None:
         statement = statement.where(association.c.type.in_(list(types)))
-    return [rows.read_association(row) for row in connection.execute(statement)]
+    return [RegisteredAssociation(*row) for row in connection.execute(statement).all()]

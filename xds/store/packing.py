@@ -22,14 +22,14 @@ class BodyFault(Exception):
     """A stored body that cannot be unpacked; the row is damaged."""
 
 
-def pack(body: str) -> bytes:
+def pack(body: bytes) -> bytes:
     """The body as it is stored."""
     packer = zlib.compressobj(wbits=_RAW_DEFLATE, zdict=_DICTIONARIES[_PRESENT])
-    return bytes((_PRESENT,)) + packer.compress(body.encode()) + packer.flush()
+    return bytes((_PRESENT,)) + packer.compress(body) + packer.flush()
 
 
-def unpack(stored: bytes) -> str:
-    """The body that was packed.
+def unpack(stored: bytes) -> bytes:
+    """The body that was packed, in UTF-8.
 
     Raises:
         BodyFault: the bytes are not what :func:`pack` made.
@@ -40,8 +40,8 @@ def unpack(stored: bytes) -> str:
     unpacker = zlib.decompressobj(wbits=_RAW_DEFLATE, zdict=dictionary)
     try:
         body = unpacker.decompress(memoryview(stored)[1:], _LARGEST_BODY)
-        if not unpacker.eof:
-            raise BodyFault("a stored body ends too early or is too large")
-        return body.decode()
-    except (zlib.error, UnicodeDecodeError) as error:
+    except zlib.error as error:
         raise BodyFault("a stored body is damaged") from error
+    if not unpacker.eof:
+        raise BodyFault("a stored body ends too early or is too large")
+    return body

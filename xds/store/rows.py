@@ -1,4 +1,4 @@
-"""Domain objects ⇄ table rows."""
+"""Domain objects → table rows. Rows become objects by the order of their columns, see :mod:`xds.store.columns`."""
 
 from __future__ import annotations
 
@@ -7,15 +7,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, RowMapping
-
 from ihe.values import Code, PatientId
 from xds.domain.datatypes import code_key, dtm_start, is_dtm
 from xds.domain.model import Association, Author, Availability, Described, DocumentEntry, Folder, SubmissionSet
-from xds.domain.registered import RegisteredAssociation, RegisteredEntry, RegisteredFolder, RegisteredSet
-from xds.store.packing import pack, unpack
-
-_STATUS = {"Approved": Availability.APPROVED, "Deprecated": Availability.DEPRECATED}
 
 
 def to_uuid(urn: str) -> uuid.UUID:
@@ -28,17 +22,7 @@ def to_urn(value: uuid.UUID) -> str:
     return f"urn:uuid:{value}"
 
 
-def status_name(status: str) -> str:
-    """``Approved`` or ``Deprecated``, of the URN."""
-    return status.rpartition(":")[2]
-
-
-def status_urn(name: str) -> str:
-    """The URN of ``Approved`` or ``Deprecated``."""
-    return _STATUS[name]
-
-
-def described_row(item: Described, anchor: PatientId, body: str, now: datetime) -> dict[str, Any]:
+def described_row(item: Described, anchor: PatientId, body: bytes, now: datetime) -> dict[str, Any]:
     """The row of an entry, set or folder whose identifiers are final."""
     assert item.patient_id is not None
     assert item.unique_id is not None
@@ -46,12 +30,12 @@ def described_row(item: Described, anchor: PatientId, body: str, now: datetime) 
         "id": to_uuid(item.id),
         "logical_id": to_uuid(item.logical_id or item.id),
         "version": item.version,
-        "status": status_name(item.status or Availability.APPROVED),
+        "status": item.status or Availability.APPROVED,
         "unique_id": item.unique_id,
         "patient_id": item.patient_id.xds_cx,
         "anchor": anchor.xds_cx,
         "home": item.home,
-        "body": pack(body),
+        "body": body,
         "registered_at": now,
     }
     if isinstance(item, DocumentEntry):
@@ -61,15 +45,15 @@ def described_row(item: Described, anchor: PatientId, body: str, now: datetime) 
     return row | _folder_columns(item, now)
 
 
-def association_row(item: Association, body: str, now: datetime) -> dict[str, Any]:
+def association_row(item: Association, body: bytes, now: datetime) -> dict[str, Any]:
     """The row of an association whose identifiers are final."""
     return {
         "id": to_uuid(item.id),
         "type": item.type,
         "source": to_uuid(item.source),
         "target": to_uuid(item.target),
-        "status": status_name(item.status or Availability.APPROVED),
-        "body": pack(body),
+        "status": item.status or Availability.APPROVED,
+        "body": body,
         "registered_at": now,
     }
 
@@ -121,58 +105,3 @@ def _key(code: Code | None) -> str | None:
 
 def _time(text: str | None) -> int | None:
     return dtm_start(text) if text is not None and is_dtm(text) else None
-
-
-def _common(row: RowMapping) -> dict[str, Any]:
-    return {
-        "id": to_urn(row["id"]),
-        "logical_id": to_urn(row["logical_id"]),
-        "version": row["version"],
-        "status": _STATUS[row["status"]],
-        "unique_id": row["unique_id"],
-        "patient_id": row["patient_id"],
-        "anchor": row["anchor"],
-        "home": row["home"],
-        "body": unpack(row["body"]),
-        "registered_at": row["registered_at"],
-    }
-
-
-def read_entry(row: Row[Any]) -> RegisteredEntry:
-    """A row of ``document_entry``, with at least the columns of :class:`RegisteredEntry`."""
-    columns = row._mapping
-    return RegisteredEntry(
-        **_common(columns),
-        on_demand=columns["on_demand"],
-        mime_type=columns["mime_type"],
-        repository_unique_id=columns["repository_unique_id"],
-        hash=columns["hash"],
-        size=columns["size"],
-        source_patient_id=columns["source_patient_id"],
-        document_availability=columns["document_availability"],
-        confidentiality_codes=tuple(columns["confidentiality_codes"]),
-    )
-
-
-def read_set(row: Row[Any]) -> RegisteredSet:
-    """A row of ``submission_set``."""
-    return RegisteredSet(**_common(row._mapping))
-
-
-def read_folder(row: Row[Any]) -> RegisteredFolder:
-    """A row of ``folder``."""
-    return RegisteredFolder(**_common(row._mapping), last_update_time=row._mapping["last_update_time"])
-
-
-def read_association(row: Row[Any]) -> RegisteredAssociation:
-    """A row of ``association``."""
-    columns = row._mapping
-    return RegisteredAssociation(
-        id=to_urn(columns["id"]),
-        type=columns["type"],
-        source=to_urn(columns["source"]),
-        target=to_urn(columns["target"]),
-        status=_STATUS[columns["status"]],
-        body=unpack(columns["body"]),
-        registered_at=columns["registered_at"],
-    )

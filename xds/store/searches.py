@@ -27,7 +27,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from xds.domain.criteria import DocumentCriteria, FolderCriteria, Groups, Period, SetCriteria
 from xds.domain.registered import RegisteredEntry, RegisteredFolder, RegisteredSet
 from xds.store import rows
-from xds.store.objects import ENTRY_COLUMNS, FOLDER_COLUMNS, SET_COLUMNS
+from xds.store.columns import ENTRY_COLUMNS, FOLDER_COLUMNS, SET_COLUMNS
 from xds.store.tables import document_entry, folder, submission_set
 
 Anchors = Collection[str] | None
@@ -39,7 +39,7 @@ def find_entries(
 ) -> list[RegisteredEntry]:
     """Entries in the order of registration, at most ``limit``."""
     statement = _restrict(select(*ENTRY_COLUMNS), document_entry, anchors, _entry_conditions(criteria), limit)
-    return [rows.read_entry(row) for row in connection.execute(statement)]
+    return [RegisteredEntry(*row) for row in connection.execute(statement).all()]
 
 
 def find_entry_ids(
@@ -57,13 +57,13 @@ def entries_among(connection: Connection, ids: Collection[str], criteria: Docume
         document_entry.c.id.in_([rows.to_uuid(each) for each in ids]), *_entry_conditions(criteria)
     )
     ordered = statement.order_by(document_entry.c.registered_at, document_entry.c.id)
-    return [rows.read_entry(row) for row in connection.execute(ordered)]
+    return [RegisteredEntry(*row) for row in connection.execute(ordered).all()]
 
 
 def find_sets(connection: Connection, anchors: Anchors, criteria: SetCriteria, limit: int) -> list[RegisteredSet]:
     """Submission sets in the order of registration, at most ``limit``."""
     statement = _restrict(select(*SET_COLUMNS), submission_set, anchors, _set_conditions(criteria), limit)
-    return [rows.read_set(row) for row in connection.execute(statement)]
+    return [RegisteredSet(*row) for row in connection.execute(statement).all()]
 
 
 def find_folders(
@@ -71,7 +71,7 @@ def find_folders(
 ) -> list[RegisteredFolder]:
     """Folders in the order of registration, at most ``limit``."""
     statement = _restrict(select(*FOLDER_COLUMNS), folder, anchors, _folder_conditions(criteria), limit)
-    return [rows.read_folder(row) for row in connection.execute(statement)]
+    return [RegisteredFolder(*row) for row in connection.execute(statement).all()]
 
 
 def _restrict(

@@ -10,10 +10,59 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, LargeBinary, MetaData, Table, Text, Uuid
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    Uuid,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from xds.domain.model import Availability
+from xds.store.packing import pack, unpack
+
 metadata = MetaData()
+
+
+class PackedBody(TypeDecorator[bytes]):
+    """A body, packed in the table and whole in the program."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: bytes | None, dialect: Dialect) -> bytes | None:
+        """Pack it."""
+        return None if value is None else pack(value)
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> bytes | None:
+        """Unpack it."""
+        return None if value is None else unpack(value)
+
+
+class Status(TypeDecorator[str]):
+    """availabilityStatus: ``Approved`` or ``Deprecated`` in the table, the URN in the program."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """The name behind the last colon."""
+        return None if value is None else value.rpartition(":")[2]
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        """The URN."""
+        return None if value is None else _STATUS_URNS[value]
+
+
+_STATUS_URNS = {each.rpartition(":")[2]: each for each in Availability}
 
 
 def _described() -> list[Column[Any]]:
@@ -21,12 +70,12 @@ def _described() -> list[Column[Any]]:
         Column("id", Uuid, primary_key=True),
         Column("logical_id", Uuid, nullable=False),
         Column("version", Integer, nullable=False),
-        Column("status", Text, nullable=False),
+        Column("status", Status, nullable=False),
         Column("unique_id", Text, nullable=False),
         Column("patient_id", Text, nullable=False),
         Column("anchor", Text, nullable=False),
         Column("home", Text),
-        Column("body", LargeBinary, nullable=False),
+        Column("body", PackedBody, nullable=False),
         Column("registered_at", DateTime(timezone=True), nullable=False),
     ]
 
@@ -81,8 +130,8 @@ association = Table(
     Column("type", Text, nullable=False),
     Column("source", Uuid, nullable=False),
     Column("target", Uuid, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("body", LargeBinary, nullable=False),
+    Column("status", Status, nullable=False),
+    Column("body", PackedBody, nullable=False),
     Column("registered_at", DateTime(timezone=True), nullable=False),
 )
 
@@ -92,7 +141,7 @@ status_change = Table(
     Column("id", BigInteger, primary_key=True),
     Column("object_id", Uuid, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
-    Column("status", Text, nullable=False),
+    Column("status", Status, nullable=False),
     Column("caller", Text, nullable=False),
 )
 

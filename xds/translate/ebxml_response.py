@@ -1,6 +1,7 @@
 """Answers of registry and repository: status, findings, objects.
 
-The answers are text; each declares the namespaces it uses, so that it can stand in any envelope.
+Each answer declares the namespaces it uses, so that it can stand in any envelope. Answers to queries are bytes: they
+may be large.
 
 Source: ITI TF-3: 4.2.4; ebRS 3.0.
 """
@@ -42,19 +43,19 @@ def registry_response(findings: Sequence[Finding], status: str | None = None) ->
     return f'<rs:RegistryResponse xmlns:rs="{RS}" status="{status}">{error_list(findings)}</rs:RegistryResponse>'
 
 
-def query_response(answer: QueryAnswer, findings: Sequence[Finding] = ()) -> str:
-    """``query:AdhocQueryResponse`` with objects or references."""
+def query_response(answer: QueryAnswer, findings: Sequence[Finding] = ()) -> bytes:
+    """``query:AdhocQueryResponse`` with objects or references, in UTF-8."""
     pieces = (
         [_object(each) for each in answer.objects]
         if answer.leaf_class
         else [ebxml_writer.object_ref(each.id, each.home) for each in answer.references]
     )
-    return _query_response(status_of(findings, results=bool(pieces)), findings, "".join(pieces))
+    return _query_response(status_of(findings, results=bool(pieces)), findings, pieces)
 
 
-def query_failure(findings: Sequence[Finding]) -> str:
+def query_failure(findings: Sequence[Finding]) -> bytes:
     """``query:AdhocQueryResponse`` of a query that was refused."""
-    return _query_response(FAILURE, findings, "")
+    return _query_response(FAILURE, findings, [])
 
 
 def error_list(findings: Sequence[Finding]) -> str:
@@ -70,15 +71,15 @@ def error_list(findings: Sequence[Finding]) -> str:
     return f'<rs:RegistryErrorList xmlns:rs="{RS}" highestSeverity="{_SEVERITY}{worst}">{errors}</rs:RegistryErrorList>'
 
 
-def _query_response(status: str, findings: Sequence[Finding], objects: str) -> str:
-    return (
+def _query_response(status: str, findings: Sequence[Finding], objects: Sequence[bytes]) -> bytes:
+    head = (
         f'<query:AdhocQueryResponse xmlns:query="{QUERY}" status="{status}">{error_list(findings)}'
-        f'<RegistryObjectList xmlns="{RIM}">{objects}</RegistryObjectList>'
-        "</query:AdhocQueryResponse>"
+        f'<RegistryObjectList xmlns="{RIM}">'
     )
+    return b"".join((head.encode(), *objects, b"</RegistryObjectList></query:AdhocQueryResponse>"))
 
 
-def _object(returned: Returned) -> str:
+def _object(returned: Returned) -> bytes:
     item = returned.object
     if isinstance(item, RegisteredAssociation):
         return ebxml_writer.association(item)

@@ -48,9 +48,9 @@ def soap_reply(text: str) -> SoapReply:
     return SoapReply(body_element=etree.fromstring(text))
 
 
-def soap_query_reply(text: str) -> SoapReply:
-    """A reply to a query: the answer may be large, so its text is sent as it is."""
-    return SoapReply(body_text=text)
+def soap_query_reply(answer: bytes) -> SoapReply:
+    """A reply to a query: the answer may be large, so it is sent as it is."""
+    return SoapReply(body_text=answer)
 
 
 def refused_submission(error: IheError, actor: str = "Registry") -> SoapReply:
@@ -62,7 +62,7 @@ def refused_submission(error: IheError, actor: str = "Registry") -> SoapReply:
 def refused_query(error: IheError) -> SoapReply:
     """``query:AdhocQueryResponse`` with the findings of a refusal, or a fault."""
     findings = findings_of(error, "Registry")
-    return SoapReply(fault=fault_for(error)) if findings is None else soap_reply(query_failure(findings))
+    return SoapReply(fault=fault_for(error)) if findings is None else soap_query_reply(query_failure(findings))
 
 
 def findings_of(error: IheError, actor: str) -> tuple[Finding, ...] | None:

@@ -37,7 +37,7 @@ def read_registered(item: Registered, patient_id: PatientId | None = None) -> Re
             else ebxml_writer.registry_package(item, quoted)
         )
     findings: list[Finding] = []
-    listing = etree.fromstring(f'<RegistryObjectList xmlns="{RIM}">{text}</RegistryObjectList>')
+    listing = etree.fromstring(b'<RegistryObjectList xmlns="%b">%b</RegistryObjectList>' % (RIM.encode(), text))
     (read,) = read_objects(listing, findings)
     return read
 

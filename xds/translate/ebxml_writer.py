@@ -12,6 +12,7 @@ Source: ITI TF-3: 4.2.3 and Table 4.2.3.1.7-2; ebRIM 3.0 schema for the order of
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from itertools import count
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
@@ -42,15 +43,12 @@ _CLASSIFICATION_PARTS = 16
 """Numbers of the parts of an object, see :func:`_part_id`."""
 
 
-def body_of(item: Described | Association) -> str:
-    """The unchanging inner ebRIM of an object.
+def body_of(item: Described | Association) -> bytes:
+    """The unchanging inner ebRIM of an object, in UTF-8.
 
     Without the patient identifier and, of a folder, without ``lastUpdateTime``: these depend on the moment.
     """
-    if isinstance(item, Association):
-        return _association_body(item)
-    layout = layout_of(item)
-    return "".join(_body(item, layout))
+    return _body_text(item).encode()
 
 
 def layout_of(item: Described) -> Layout:
@@ -60,38 +58,40 @@ def layout_of(item: Described) -> Layout:
     return SUBMISSION_SET if isinstance(item, SubmissionSet) else FOLDER
 
 
-def extrinsic_object(item: RegisteredEntry, patient_id: str) -> str:
+def extrinsic_object(item: RegisteredEntry, patient_id: str) -> bytes:
     """A document entry as returned by a query.
 
     Args:
         patient_id: CX under which it is returned, quoted as an attribute value.
     """
-    return (
+    head = (
         f'<ExtrinsicObject id="{item.id}" lid="{item.logical_id}"{_home(item.home)}'
-        f' objectType="{item.object_type}" status="{item.status}" mimeType={quoteattr(item.mime_type)}>'
-        f"{item.body}{_patient_identifier(DOCUMENT_ENTRY, item.id, patient_id)}</ExtrinsicObject>"
+        f' objectType="{item.object_type}" status="{item.status}" mimeType={_quoted(item.mime_type)}>'
     )
+    tail = f"{_patient_identifier(DOCUMENT_ENTRY, item.id, patient_id)}</ExtrinsicObject>"
+    return b"%b%b%b" % (head.encode(), item.body, tail.encode())
 
 
-def registry_package(item: RegisteredSet | RegisteredFolder, patient_id: str) -> str:
+def registry_package(item: RegisteredSet | RegisteredFolder, patient_id: str) -> bytes:
     """A submission set or folder as returned by a query; ``patient_id`` as in :func:`extrinsic_object`."""
     layout, updated = SUBMISSION_SET, ""
     if isinstance(item, RegisteredFolder):
         layout, updated = FOLDER, _slot("lastUpdateTime", (format_dtm(item.last_update_time),))
-    return (
+    head = (
         f'<RegistryPackage id="{item.id}" lid="{item.logical_id}"{_home(item.home)}'
-        f' objectType="{PACKAGE_TYPE}" status="{item.status}">'
-        f"{updated}{item.body}{_patient_identifier(layout, item.id, patient_id)}</RegistryPackage>"
+        f' objectType="{PACKAGE_TYPE}" status="{item.status}">{updated}'
     )
+    tail = f"{_patient_identifier(layout, item.id, patient_id)}</RegistryPackage>"
+    return b"%b%b%b" % (head.encode(), item.body, tail.encode())
 
 
-def association(item: RegisteredAssociation) -> str:
+def association(item: RegisteredAssociation) -> bytes:
     """An association as returned by a query."""
-    return (
+    head = (
         f'<Association id="{item.id}" lid="{item.id}" objectType="{ASSOCIATION_TYPE}" status="{item.status}"'
         f' associationType="{item.type}" sourceObject="{item.source}" targetObject="{item.target}">'
-        f"{item.body}</Association>"
     )
+    return b"%b%b</Association>" % (head.encode(), item.body)
 
 
 def submitted(item: Described | Association) -> str:
@@ -101,7 +101,7 @@ def submitted(item: Described | Association) -> str:
             f"<Association id={quoteattr(item.id)}{_optional('status', item.status)}"
             f" objectType={quoteattr(ASSOCIATION_TYPE)} associationType={quoteattr(item.type)}"
             f" sourceObject={quoteattr(item.source)} targetObject={quoteattr(item.target)}>"
-            f"{body_of(item)}</Association>"
+            f"{_body_text(item)}</Association>"
         )
     layout = layout_of(item)
     patient_id = "" if item.patient_id is None else quoteattr(item.patient_id.xds_cx)
@@ -112,13 +112,19 @@ def submitted(item: Described | Association) -> str:
         own = f"{_optional('mimeType', item.mime_type)} objectType={quoteattr(item.object_type)}"
     return (
         f"<{name} id={quoteattr(item.id)}{_optional('lid', item.logical_id)}{_optional('status', item.status)}"
-        f"{_home(item.home)}{own}>{body_of(item)}{identifier}</{name}>"
+        f"{_home(item.home)}{own}>{_body_text(item)}{identifier}</{name}>"
     )
 
 
-def object_ref(id: str, home: str | None = None) -> str:  # noqa: A002 - the attribute's name
+def object_ref(id: str, home: str | None = None) -> bytes:  # noqa: A002 - the attribute's name
     """A reference to an object."""
-    return f'<ObjectRef id="{id}"{_home(home)}/>'
+    return f'<ObjectRef id="{id}"{_home(home)}/>'.encode()
+
+
+def _body_text(item: Described | Association) -> str:
+    if isinstance(item, Association):
+        return _association_body(item)
+    return "".join(_body(item, layout_of(item)))
 
 
 def _body(item: Described, layout: Layout) -> Iterable[str]:
@@ -236,6 +242,11 @@ def _submitted_cx(patient_id: PatientId) -> str:
     authority = patient_id.authority
     text = f"{escape_hl7(patient_id.value)}^^^{escape_hl7(authority.namespace or '')}&{authority.oid}&ISO"
     return f"{text}^{patient_id.type_code}" if patient_id.type_code else text
+
+
+@lru_cache(maxsize=256)
+def _quoted(mime_type: str) -> str:
+    return quoteattr(mime_type)
 
 
 def _home(home: str | None) -> str:

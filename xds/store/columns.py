@@ -1,0 +1,54 @@
+"""The columns from which registered objects are made, in the order of the objects' fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, cast, literal, type_coerce
+from sqlalchemy.types import NullType
+
+from xds.store.tables import association, document_entry, folder, submission_set
+
+
+def _urn(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """``urn:uuid:…``, written by the database: it is cheaper there."""
+    return literal("urn:uuid:").concat(cast(column, Text)).label(column.name)
+
+
+def _described(columns: Any) -> tuple[ColumnElement[Any], ...]:
+    return (
+        _urn(columns.id),
+        _urn(columns.logical_id),
+        columns.version,
+        columns.status,
+        columns.unique_id,
+        columns.patient_id,
+        columns.anchor,
+        columns.home,
+        columns.body,
+        columns.registered_at,
+    )
+
+
+ENTRY_COLUMNS = (
+    *_described(document_entry.c),
+    document_entry.c.on_demand,
+    document_entry.c.mime_type,
+    document_entry.c.repository_unique_id,
+    document_entry.c.hash,
+    document_entry.c.size,
+    document_entry.c.source_patient_id,
+    document_entry.c.document_availability,
+    type_coerce(document_entry.c.confidentiality_codes, NullType()),
+)
+SET_COLUMNS = _described(submission_set.c)
+FOLDER_COLUMNS = (*_described(folder.c), folder.c.last_update_time)
+ASSOCIATION_COLUMNS = (
+    _urn(association.c.id),
+    association.c.type,
+    _urn(association.c.source),
+    _urn(association.c.target),
+    association.c.status,
+    association.c.body,
+    association.c.registered_at,
+)
