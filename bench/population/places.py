@@ -132,11 +132,9 @@ def _towns() -> Weighted[Commune]:
 
 @cache
 def _towns_of(department: str) -> Weighted[Commune]:
-    return Weighted(
-        (commune, commune.population)
-        for commune in communes().values()
-        if commune.code[:2] == department and not any(c.parent == commune.code for c in communes().values())
-    )
+    towns = [commune for commune in communes().values() if commune.code[:2] == department]
+    arrondissements = {commune.parent for commune in towns if commune.parent}
+    return Weighted((commune, commune.population) for commune in towns if commune.code not in arrondissements)
 
 
 def birth_place(rng: random.Random, residence: Commune, year: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from bench.population.errors import typo, wrong_date
 from bench.population.origins import NICKNAMES, VARIANTS
@@ -326,6 +327,7 @@ def _wrong_digit(rng: random.Random, nir: str) -> str:
     return thirteen + (nir_key(thirteen) if rng.random() < 0.5 else nir[13:])
 
 
+@lru_cache(maxsize=1 << 17)
 def _styled(text: str, style: str) -> str:
     """A name in a site's habit of writing."""
     if not text:

@@ -9,7 +9,7 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -19,8 +19,11 @@ FIRST_DECADE, LAST_DECADE = 1900, 2020
 T = TypeVar("T")
 
 
+@lru_cache(maxsize=1 << 17)
 def fold(text: str) -> str:
     """Upper case without accents or ligatures; hyphens and apostrophes stay."""
+    if text.isascii():
+        return text.upper()
     text = text.upper().replace("Œ", "OE").replace("Æ", "AE").replace("’", "'")
     return "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
 
