@@ -26,6 +26,7 @@ from mpi.services.explain_link import explain_pair, explain_record
 from mpi.store import records, tasks
 from region import running
 from region.demo import StoryFault
+from region.evaluating import evaluate_file, lines
 from region.loading import LoadFault, LoadReport, load_file
 from region.log_output import set_up_logging
 from region.settings import Settings, SettingsError, describe, load_settings
@@ -194,6 +195,16 @@ def explain(
         else:
             found = explain_record(uow, service.mpi, key)
     typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+
+
+@app.command("evaluate")
+def evaluate_command(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
+    truth: Annotated[str, typer.Option(help="Column that names the human of each row.")],
+) -> None:
+    """Link a file in a scratch database and print precision, recall, F1, mixed clusters and tasks."""
+    for line in lines(*evaluate_file(_settings(), file, truth)):
+        typer.echo(line)
 
 
 @db.command("upgrade")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -21,6 +21,7 @@ from ihe.errors import IheError
 from ihe.hl7v2.batch import read_messages
 from ihe.hl7v2.er7 import Message
 from ihe.hl7v2.listener import Peer
+from mpi.domain.identity import RecordKey
 from mpi.services.bulk_load import BulkRow, bulk_load
 from mpi.services.feed_record import FeedOutcome, feed_record
 from mpi.services.identifiers import feedable_domain
@@ -59,13 +60,18 @@ Row = Mapping[str, str | None]
 
 
 def load_file(
-    service: Service, path: Path, file_format: str | None = None, progress: Progress = lambda count: None
+    service: Service,
+    path: Path,
+    file_format: str | None = None,
+    progress: Progress = lambda count: None,
+    ignored_columns: Sequence[str] = (),
 ) -> LoadReport:
     """Load one file.
 
     Args:
         file_format: ``csv``, ``parquet``, ``hl7`` or ``ndjson``; ``None`` goes by the ending.
         progress: told how many rows or messages were taken in since the last call.
+        ignored_columns: columns of the file that say nothing of a patient.
 
     Raises:
         LoadFault: unreadable, an unknown format, unknown columns or required ones missing.
@@ -79,7 +85,7 @@ def load_file(
         if chosen == "hl7":
             _load_messages(service, path, report, rejects, progress)
         else:
-            _load_rows(service, _READERS[chosen](path), report, rejects, progress)
+            _load_rows(service, _READERS[chosen](path, ignored_columns), report, rejects, progress)
     after = _state(service)
     report.linked, report.tasks = (a - b for a, b in zip(after, before, strict=True))
     return report
@@ -210,25 +216,25 @@ def _outcome(answer: bytes) -> tuple[str, str, str | None]:
     return msa.text(1) if msa else "", err.text(8) if err else "", err.text(2) if err else None
 
 
-def _checked_header(header: list[str], path: Path) -> None:
-    unknown = unknown_columns(header)
+def _checked_header(header: list[str], path: Path, ignored: Sequence[str]) -> None:
+    unknown = [name for name in unknown_columns(header) if name not in ignored]
     missing = [name for name in REQUIRED if name not in header]
     if unknown or missing:
         parts = [f"unknown column {name}" for name in unknown] + [f"column {name} is missing" for name in missing]
         raise LoadFault(f"{path.name}: {'; '.join(parts)} (the columns are {', '.join(COLUMNS)})")
 
 
-def _csv_rows(path: Path) -> Iterator[Row]:
+def _csv_rows(path: Path, ignored: Sequence[str] = ()) -> Iterator[Row]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
-            _checked_header(list(reader.fieldnames or ()), path)
+            _checked_header(list(reader.fieldnames or ()), path, ignored)
             yield from reader
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise LoadFault(f"{path.name}: cannot be read as UTF-8 CSV ({error})") from error
 
 
-def _ndjson_rows(path: Path) -> Iterator[Row]:
+def _ndjson_rows(path: Path, ignored: Sequence[str] = ()) -> Iterator[Row]:
     try:
         with path.open("rb") as stream:
             for number, line in enumerate(stream, 1):
@@ -238,20 +244,20 @@ def _ndjson_rows(path: Path) -> Iterator[Row]:
                 if not isinstance(row, dict):
                     raise LoadFault(f"{path.name}, line {number}: not a JSON object")
                 if number == 1:
-                    _checked_header(list(row), path)
+                    _checked_header(list(row), path, ignored)
                 yield {name: None if value is None else str(value) for name, value in row.items()}
     except (OSError, ValueError) as error:
         raise LoadFault(f"{path.name}: cannot be read as newline-delimited JSON ({error})") from error
 
 
-def _parquet_rows(path: Path) -> Iterator[Row]:
+def _parquet_rows(path: Path, ignored: Sequence[str] = ()) -> Iterator[Row]:
     try:
         from pyarrow import parquet  # noqa: PLC0415 - only this format needs it
     except ImportError as error:
         raise LoadFault("Parquet needs the package pyarrow: pip install traitdunion[parquet]") from error
     try:
         file = parquet.ParquetFile(path)
-        _checked_header(list(file.schema_arrow.names), path)
+        _checked_header(list(file.schema_arrow.names), path, ignored)
         for batch in file.iter_batches(batch_size=5000):
             for row in batch.to_pylist():
                 yield {name: None if value is None else str(value) for name, value in row.items()}
@@ -259,8 +265,26 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
         raise LoadFault(f"{path.name}: cannot be read as Parquet ({error})") from error
 
 
-_READERS: Mapping[str, Callable[[Path], Iterator[Row]]] = {
+_READERS: Mapping[str, Callable[[Path, Sequence[str]], Iterator[Row]]] = {
     "csv": _csv_rows,
     "ndjson": _ndjson_rows,
     "parquet": _parquet_rows,
 }
+
+
+def read_truth(path: Path, column: str) -> dict[RecordKey, str]:
+    """The human of each row, from a truth column.
+
+    Raises:
+        LoadFault: unreadable, or no such column.
+    """
+    chosen = FORMATS.get(path.suffix.lower())
+    if chosen is None or chosen not in _READERS:
+        raise LoadFault(f"{path.name}: a file with a truth column is CSV, Parquet or newline-delimited JSON")
+    truth = {}
+    for row in _READERS[chosen](path, (column,)):
+        if column not in row:
+            raise LoadFault(f"{path.name}: there is no column {column}")
+        if row[column] and row.get("domain") and row.get("local_id"):
+            truth[RecordKey(str(row["domain"]).strip(), str(row["local_id"]).strip())] = str(row[column])
+    return truth

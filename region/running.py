@@ -57,12 +57,18 @@ def database(settings: Settings) -> Iterator[str]:
 @contextmanager
 def service(settings: Settings) -> Iterator[Service]:
     """A wired service that does not listen."""
-    with database(settings) as url:
-        built = _build(settings, url)
-        try:
-            yield built
-        finally:
-            built.close()
+    with database(settings) as url, service_over(settings, url) as built:
+        yield built
+
+
+@contextmanager
+def service_over(settings: Settings, url: str) -> Iterator[Service]:
+    """A wired service over a migrated database."""
+    built = _build(settings, url)
+    try:
+        yield built
+    finally:
+        built.close()
 
 
 def _build(settings: Settings, url: str) -> Service:
