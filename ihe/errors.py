@@ -69,6 +69,10 @@ class Conflict(IheError):
     """The request contradicts the present state (version, merge already done, identifier in use)."""
 
 
+class PreconditionFailed(IheError):
+    """The state that the caller makes its request depend on is not the present one."""
+
+
 class DuplicateMessage(IheError):
     """The same sender reused a message control id for different content."""
 

@@ -46,6 +46,7 @@ ERROR_CODES: Final[dict[type[errors.IheError], Hl7v3Code | None]] = {
     errors.UnknownPatient: _UNKNOWN_KEY,
     errors.PatientMismatch: _UNKNOWN_KEY,
     errors.Conflict: Hl7v3Code("205", "Duplicate key identifier", "AE"),
+    errors.PreconditionFailed: Hl7v3Code("205", "Duplicate key identifier", "AE"),
     errors.DuplicateMessage: Hl7v3Code("205", "Duplicate key identifier", "AE"),
     errors.AccessDenied: None,
     errors.NotAuthenticated: None,

@@ -109,10 +109,15 @@ class Pipeline:
         wire: Wire[Request, Reply],
         request: Request,
         authenticate: Callable[[], Caller],
+        correlation_id: str | None = None,
     ) -> Reply:
-        """Serve one request and return its reply; never raises."""
+        """Serve one request and return its reply; never raises.
+
+        Args:
+            correlation_id: names the exchange in audit trail and log; ``None`` makes one.
+        """
         started = time.perf_counter()
-        exchange = _Exchange(endpoint, wire, request)
+        exchange = _Exchange(endpoint, wire, request, correlation_id=correlation_id or uuid.uuid4().hex)
         try:
             exchange.caller = authenticate()
             outcome, reply = self._serve(exchange)

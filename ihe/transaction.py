@@ -96,12 +96,16 @@ class HttpBinding:
         interaction: for FHIR, as a CapabilityStatement names it: ``read``, ``search-type``, ``update``…, or
             ``operation:<name>``; empty elsewhere.
         search_parameters: for a search, name and FHIR type of each.
+        result_parameters: of the query as well, but not criteria; name and type of each.
+        body: type of the FHIR resource that is sent, or ``form``; empty when nothing is.
     """
 
     method: str
     path: str
     interaction: str = ""
     search_parameters: tuple[tuple[str, str], ...] = ()
+    result_parameters: tuple[tuple[str, str], ...] = ()
+    body: str = ""
 
     @property
     def keys(self) -> tuple[tuple[str, ...], ...]:

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+import re
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -58,7 +60,7 @@ def build_http_app(
             name=f"{endpoint.transaction.number} {endpoint.transaction.name} {binding.method} {binding.path}",
             response_class=Response,
             response_model=None,
-            openapi_extra=_parameters(binding.path),
+            openapi_extra=_description(binding),
         )
     _add_operations(app, executor, is_ready, render_metrics)
     app.router.routes.extend(routes)
@@ -72,9 +74,31 @@ def _most_literal_first(endpoints: Iterable[Endpoint]) -> list[tuple[Endpoint, H
     return sorted(found, key=lambda item: [(part.startswith("{"), part) for part in item[1].path.split("/")])
 
 
-def _parameters(path: str) -> dict[str, Any]:
-    names = [part[1:-1].partition(":")[0] for part in path.split("/") if part.startswith("{")]
-    return {"parameters": [{"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in names]}
+_JSON_TYPES = {"number": "integer"}
+_FHIR_JSON = "application/fhir+json"
+
+
+def _description(binding: HttpBinding) -> dict[str, Any]:
+    """What the OpenAPI page says of an interaction: its parameters, and the body it takes."""
+    names = [part[1:-1].partition(":")[0] for part in binding.path.split("/") if part.startswith("{")]
+    found: dict[str, Any] = {
+        "parameters": [
+            *({"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in names),
+            *(_query_parameter(*p) for p in (*binding.search_parameters, *binding.result_parameters)),
+        ]
+    }
+    if binding.body == "form":
+        content = {"application/x-www-form-urlencoded": {"schema": {"type": "object"}}}
+        found["requestBody"] = {"content": content}
+    elif binding.body:
+        kind = {"type": "string", "enum": [binding.body]}
+        schema = {"type": "object", "required": ["resourceType"], "properties": {"resourceType": kind}}
+        found["requestBody"] = {"required": True, "content": {_FHIR_JSON: {"schema": schema}}}
+    return found
+
+
+def _query_parameter(name: str, kind: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": {"type": _JSON_TYPES.get(kind, "string")}, "description": kind}
 
 
 def refuser_of(path: str) -> Refuser:
@@ -92,18 +116,33 @@ def _handler(
     async def handle(request: Request) -> Response:
         wire = HttpWire(refuser_of(request.url.path))
         peer = request.client.host if request.client else "unknown"
+        correlation_id = uuid.uuid4().hex
+        named = _request_ids(request, correlation_id)
         try:
             asked = await _read(request, max_body_bytes)
         except TooLarge as error:
-            return _response(wire.refuser(_without_body(request), error, None))
+            return _response(wire.refuser(_without_body(request), error, correlation_id), named)
         except ClientDisconnect:
             return Response(status_code=499)
         reply = await asyncio.get_running_loop().run_in_executor(
-            executor, lambda: pipeline.run(endpoint, wire, asked, lambda: authenticate(asked, peer))
+            executor, lambda: pipeline.run(endpoint, wire, asked, lambda: authenticate(asked, peer), correlation_id)
         )
-        return _response(reply)
+        return _response(reply, named)
 
     return handle
+
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
+
+def _request_ids(request: Request, correlation_id: str) -> dict[str, str]:
+    """The exchange by our name (as in audit trail and log), and by the client's, where it gave one.
+
+    Source: FHIR R4: 3.1.0.1.3 (custom headers).
+    """
+    theirs = request.headers.get("x-request-id", "")
+    echoed = {"X-Correlation-Id": theirs} if _SANE_ID.fullmatch(theirs) else {}
+    return {"X-Request-Id": correlation_id, **echoed}
 
 
 async def _read(request: Request, max_body_bytes: int) -> HttpRequest:
@@ -128,10 +167,11 @@ def _without_body(request: Request, body: bytes = b"") -> HttpRequest:
     )
 
 
-def _response(reply: HttpReply) -> Response:
+def _response(reply: HttpReply, further_headers: Mapping[str, str]) -> Response:
+    headers = {**further_headers, **reply.headers}
     if isinstance(reply.body, bytes):
-        return Response(reply.body, reply.status, dict(reply.headers), reply.media_type)
-    return StreamingResponse(_chunks(reply), reply.status, dict(reply.headers), reply.media_type)
+        return Response(reply.body, reply.status, headers, reply.media_type)
+    return StreamingResponse(_chunks(reply), reply.status, headers, reply.media_type)
 
 
 async def _chunks(reply: HttpReply) -> AsyncIterator[bytes]:

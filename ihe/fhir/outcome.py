@@ -5,6 +5,7 @@ Source: FHIR R4: 2.36.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ihe.errors import IheError, Refused
@@ -24,6 +25,14 @@ def operation_outcome(error: IheError) -> dict[str, Any]:
     else:
         issues = [_issue("error", issue, error.message, error.location)]
     return {"resourceType": "OperationOutcome", "issue": issues}
+
+
+def warnings_outcome(warnings: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """A resource that accompanies an answer: each warning with the place it is about."""
+    return {
+        "resourceType": "OperationOutcome",
+        "issue": [_issue("warning", "not-supported", text, location) for text, location in warnings],
+    }
 
 
 def _issue(severity: str, code: str, diagnostics: str, location: str | None) -> dict[str, Any]:

@@ -46,6 +46,7 @@ FAULT_FORMS: Final[dict[type[IheError], FaultForm]] = {
     errors.UnknownPatient: _SENDER,
     errors.PatientMismatch: _SENDER,
     errors.Conflict: _SENDER,
+    errors.PreconditionFailed: _SENDER,
     errors.DuplicateMessage: _SENDER,
     errors.AccessDenied: FaultForm(FaultCode.SENDER, etree.QName(NS.WSSE, "FailedCheck")),
     errors.NotAuthenticated: FaultForm(FaultCode.SENDER, etree.QName(NS.WSSE, "FailedAuthentication")),

@@ -53,10 +53,65 @@ class NameCriterion:
     Attributes:
         text: folded, not empty.
         exact: the whole name, instead of its first letters.
+        inside: anywhere in the name, instead of its first letters.
+        verbatim: the name as stated must be this, letter for letter; ``None`` for any with the same folded form.
     """
 
     text: str
     exact: bool = False
+    inside: bool = False
+    verbatim: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NameGroup:
+    """Names of which one must be found.
+
+    Attributes:
+        part: ``F`` for family names, ``G`` for given names, ``FG`` for either.
+    """
+
+    part: str
+    any_of: tuple[NameCriterion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextGroup:
+    """Texts of which one must be found in one of some traits.
+
+    Attributes:
+        fields: names of traits: ``address``, ``city``, ``postal_code``, ``mother_family_name``.
+    """
+
+    fields: tuple[str, ...]
+    any_of: tuple[NameCriterion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ContactGroup:
+    """Means of contact of which one must be the patient's.
+
+    Attributes:
+        phones: as :func:`phone_key` makes them.
+        emails: in lower case.
+    """
+
+    phones: tuple[str, ...] = ()
+    emails: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BirthBound:
+    """A comparison with the birth date; both may be partial and stand for all their days.
+
+    Attributes:
+        comparison: ``eq``, ``ne``, ``lt``, ``le``, ``gt``, ``ge``, ``sa`` (starts after) or ``eb`` (ends before).
+
+    Source: FHIR R4: 3.1.1.4.6 (prefixes).
+    """
+
+    comparison: str
+    date: PartialDate
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +123,16 @@ class PatientSearch:
         record_ids: records by internal id; of several, any.
         families: birth or used family name.
         givens: any given name; every one must be found.
+        name_groups: further names; of each group one must be found.
         birth_dates: as precise as given (a year finds all its days).
+        birth_bounds: comparisons with the birth date; of each group one must hold.
         postal_codes: whole codes.
         cities: names, or their first letters.
         streets: street lines, or their first letters.
         mothers: the mother's name at birth.
         phones: as :func:`phone_key` makes them.
+        text_groups: further texts; of each group one must be found.
+        contact_groups: telephone numbers and addresses of electronic mail; of each group one must be the patient's.
         domains: answer only with patients known in these domains; empty means all. The regional domain knows all, a
             national one those with a qualified INS of its own.
         limit: at most so many records; the search refuses rather than cut silently.
@@ -91,6 +150,10 @@ class PatientSearch:
     streets: tuple[NameCriterion, ...] = ()
     mothers: tuple[NameCriterion, ...] = ()
     phones: tuple[str, ...] = ()
+    name_groups: tuple[NameGroup, ...] = ()
+    birth_bounds: tuple[tuple[BirthBound, ...], ...] = ()
+    text_groups: tuple[TextGroup, ...] = ()
+    contact_groups: tuple[ContactGroup, ...] = ()
     domains: tuple[str, ...] = ()
     limit: int = 50
     offset: int = 0
@@ -98,4 +161,8 @@ class PatientSearch:
     @property
     def is_bounded(self) -> bool:
         """Whether the criteria select enough to be answered at a bounded cost."""
-        return bool(self.keys or self.record_ids or self.families or self.givens or self.birth_dates or self.phones)
+        names = [g for g in self.name_groups if not any(c.inside for c in g.any_of)]
+        ranges = [g for g in self.birth_bounds if not any(b.comparison == "ne" for b in g)]
+        phones = self.phones or [g for g in self.contact_groups if not g.emails]
+        births = self.birth_dates or ranges
+        return bool(self.keys or self.record_ids or self.families or self.givens or births or names or phones)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from ihe.values import PartialDate
-from mpi.domain.search import NameCriterion, PatientSearch
+from mpi.domain.search import BirthBound, ContactGroup, NameCriterion, NameGroup, PatientSearch, TextGroup
 
 
 def _name_clause(part: str, criterion: NameCriterion, name: str, parameters: dict[str, Any]) -> str:
@@ -40,8 +40,91 @@ def _text_clause(field: str, criteria: Sequence[NameCriterion], name: str, param
     return "(" + " OR ".join(clauses) + ")"
 
 
+def _field_clause(group: TextGroup, name: str, parameters: dict[str, Any]) -> str:
+    """That one of some traits holds one of some texts."""
+    clauses = []
+    for number, criterion in enumerate(group.any_of):
+        key = f"{name}_{number}"
+        for field in group.fields:
+            stated = f"r.traits->>'{field}'"
+            if criterion.verbatim is not None:
+                parameters[key] = criterion.verbatim
+                clauses.append(f"coalesce({stated} = :{key}, false)")
+            else:
+                parameters[key] = criterion.text
+                found = f"strpos(fold_text({stated}), :{key})"
+                clauses.append(f"coalesce({found} {'> 0' if criterion.inside else '= 1'}, false)")
+    return "(" + " OR ".join(clauses) + ")"
+
+
+def _contact_clause(group: ContactGroup, name: str, parameters: dict[str, Any]) -> str:
+    """That a patient can be reached under one of some numbers and addresses."""
+    parameters[f"{name}_phones"] = list(group.phones)
+    parameters[f"{name}_emails"] = list(group.emails)
+    phones = f"{PHONE_KEY} = ANY(:{name}_phones)"
+    return f"({phones} OR lower(r.traits->>'email') = ANY(:{name}_emails))" if group.emails else phones
+
+
 PHONE_KEY = "right(regexp_replace(r.traits->>'phone', '[^0-9]', '', 'g'), 9)"
 """As the index has it."""
+
+
+_STATED = {
+    "F": ("r.traits->>'birth_family_name' = :{0}", "r.traits->>'used_family_name' = :{0}"),
+    "G": (
+        "r.traits->>'first_birth_given_name' = :{0}",
+        "r.traits->>'used_given_name' = :{0}",
+        "jsonb_exists(r.traits->'birth_given_names', :{0})",
+    ),
+}
+
+
+def _group_clause(group: NameGroup, name: str, parameters: dict[str, Any]) -> str:
+    """That a record bears one of some names."""
+    alternatives = []
+    for part in group.part:
+        for number, criterion in enumerate(group.any_of):
+            key = f"{name}_{part}{number}".lower()
+            if criterion.inside:
+                parameters[key] = criterion.text
+                clause = (
+                    "EXISTS (SELECT 1 FROM record_name n WHERE n.record_id = r.id"
+                    f" AND n.part = '{part}' AND strpos(n.name, :{key}) > 0)"
+                )
+            else:
+                clause = _name_clause(part, criterion, key, parameters)
+            if criterion.verbatim is not None:
+                parameters[f"{key}_stated"] = criterion.verbatim
+                stated = " OR ".join(f"coalesce({s.format(f'{key}_stated')}, false)" for s in _STATED[part])
+                clause = f"({clause} AND ({stated}))"
+            alternatives.append(clause)
+    return "(" + " OR ".join(alternatives) + ")"
+
+
+_COMPARISONS = {
+    "eq": "(r.birth_date >= :{0} AND r.birth_date < :{0}_end)",
+    "ne": "NOT (r.birth_date >= :{0} AND r.birth_date < :{0}_end)",
+    "lt": "r.birth_date < :{0}",
+    "le": "r.birth_date < :{0}_end",
+    "gt": "(r.birth_date >= left(:{0}, 4) AND r.birth_date || '~' > :{0}_end)",
+    "ge": "(r.birth_date >= left(:{0}, 4) AND r.birth_date || '~' >= :{0})",
+    "sa": "r.birth_date > :{0}_end",
+    "eb": "(r.birth_date < :{0} AND r.birth_date || '~' < :{0})",
+}
+"""Dates are text, so that a partial one stands before its days and, with a tilde behind it, after them."""
+
+
+def _bound_clause(bounds: tuple[BirthBound, ...], name: str, parameters: dict[str, Any]) -> str:
+    """That a birth date meets one of some comparisons."""
+    clauses = []
+    for number, bound in enumerate(bounds):
+        key = f"{name}_{number}"
+        parameters[key] = bound.date.iso
+        clause = _COMPARISONS[bound.comparison].format(key)
+        if f":{key}_end" in clause:
+            parameters[f"{key}_end"] = bound.date.iso + "~"
+        clauses.append(clause)
+    return "(" + " OR ".join(clauses) + ")"
 
 
 def find_ids(
@@ -78,6 +161,10 @@ def find_ids(
         names = [_name_clause("F", c, f"family_{i}", parameters) for i, c in enumerate(search.families)]
         clauses.append("(" + " OR ".join(names) + ")")
     clauses.extend(_name_clause("G", c, f"given_{i}", parameters) for i, c in enumerate(search.givens))
+    clauses.extend(_group_clause(g, f"name_{i}", parameters) for i, g in enumerate(search.name_groups))
+    clauses.extend(_field_clause(g, f"text_{i}", parameters) for i, g in enumerate(search.text_groups))
+    clauses.extend(_contact_clause(g, f"contact_{i}", parameters) for i, g in enumerate(search.contact_groups))
+    clauses.extend(_bound_clause(b, f"bound_{i}", parameters) for i, b in enumerate(search.birth_bounds))
     if search.sexes:
         parameters["sexes"] = [str(sex) for sex in search.sexes]
         clauses.append("r.sex = ANY(:sexes)")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ihe.errors import InvalidElement, MissingElement
+from ihe.errors import InvalidElement, MissingElement, PreconditionFailed
 from ihe.fhir.formats import answer_format, render
 from ihe.fhir.reading import read_resource
 from ihe.http import HttpReply, HttpRequest
@@ -17,10 +17,18 @@ from ihe.values import PatientId
 from mpi.application import MpiApplication
 from mpi.domain.feed import Feed, FeedKind
 from mpi.domain.record import Record
-from mpi.services.identifiers import patient_id_of, regional_patient_id
+from mpi.services.demographics import all_identifiers
+from mpi.services.identifiers import own_key, patient_id_of
 from mpi.services.receive_feed import receive_feed
-from mpi.store import records
-from mpi.translate.fhir_patient import identifiers_of, parse_token, patient_resource, patient_resource_id, traits
+from mpi.store import locks, records
+from mpi.translate.fhir_patient import (
+    identifiers_of,
+    parse_token,
+    patient_resource,
+    patient_resource_id,
+    record_version,
+    traits,
+)
 
 TRANSACTION = Transaction(
     number="ITI-104",
@@ -28,8 +36,10 @@ TRANSACTION = Transaction(
     actor="Patient Identifier Cross-reference Manager",
     profile="PIXm",
     bindings=(
-        HttpBinding("PUT", "/fhir/Patient", interaction="update"),
-        HttpBinding("DELETE", "/fhir/Patient", interaction="delete"),
+        HttpBinding(
+            "PUT", "/fhir/Patient", interaction="update", result_parameters=(("identifier", "token"),), body="Patient"
+        ),
+        HttpBinding("DELETE", "/fhir/Patient", interaction="delete", result_parameters=(("identifier", "token"),)),
     ),
     writes=True,
     event_code="110110",
@@ -38,6 +48,8 @@ TRANSACTION = Transaction(
         "Remove Patient",
         "merge: the subsumed patient is sent inactive, replaced by the survivor",
         "JSON and XML",
+        "If-Match and If-None-Match: *",
+        "Prefer: return=minimal",
     ),
     source="ITI TF-2: 3.104",
 )
@@ -45,10 +57,19 @@ TRANSACTION = Transaction(
 
 @dataclass(frozen=True, slots=True)
 class FhirFeed:
-    """What the request says."""
+    """What the request says.
+
+    Attributes:
+        condition: the patient it is about.
+        only_versions: versions of the record of which one must be the present one; empty means any.
+        only_new: the patient must not be known.
+    """
 
     feed: Feed
+    condition: PatientId
     is_delete: bool = False
+    only_versions: tuple[str, ...] = ()
+    only_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +90,8 @@ def decode(request: HttpRequest) -> FhirFeed:
     """
     condition = _condition(request)
     if request.method == "DELETE":
-        return FhirFeed(Feed(FeedKind.WITHDRAW, (condition,), (), traits({}), None), is_delete=True)
+        withdrawal = Feed(FeedKind.WITHDRAW, (condition,), (), traits({}), None)
+        return FhirFeed(withdrawal, condition, True, _versions(request))
     answer_format(request)
     resource = read_resource(request, "Patient")
     named = identifiers_of(resource)
@@ -84,8 +106,16 @@ def decode(request: HttpRequest) -> FhirFeed:
         survivor = identifiers_of({"identifier": [s["identifier"] for s in survivors if "identifier" in s]})
         if not survivor:
             raise MissingElement("the survivor is named by other.identifier: system and value", "Patient.link.other")
-        return FhirFeed(Feed(FeedKind.MERGE, tuple(survivor), (condition,), traits({}), None))
-    return FhirFeed(Feed(FeedKind.IDENTITY, (condition, *named), (), said, None))
+        return FhirFeed(Feed(FeedKind.MERGE, tuple(survivor), (condition,), traits({}), None), condition)
+    only_new = request.headers.get("if-none-match", "").strip() == "*"
+    feed = Feed(FeedKind.IDENTITY, (condition, *named), (), said, None)
+    return FhirFeed(feed, condition, False, _versions(request), only_new)
+
+
+def _versions(request: HttpRequest) -> tuple[str, ...]:
+    """The versions of ``If-Match``, without the part that tells the person: who feeds answers for the traits only."""
+    tags = [tag.strip().removeprefix("W/").strip('"') for tag in request.headers.get("if-match", "").split(",")]
+    return tuple(tag.partition(".")[0] for tag in tags if tag and tag != "*")
 
 
 def _condition(request: HttpRequest) -> PatientId:
@@ -104,15 +134,29 @@ def serve(question: FhirFeed, context: Context[MpiApplication]) -> Fed:
     Raises:
         UnknownAuthority: the domain is none of the region.
         Conflict: the identifier was merged into another.
+        PreconditionFailed: the record is not as ``If-Match`` or ``If-None-Match`` wants it.
     """
     app, connection = context.application, context.uow.connection
+    if question.only_versions or question.only_new:
+        _check_state(question, context)
     key = receive_feed(context.uow, app, question.feed)
     context.trail.patient(patient_id_of(app, key).xds_cx)
     record = records.by_key(connection, key)
     if question.is_delete or record is None:
         return Fed(None, created=False)
-    shown = (patient_id_of(app, key), regional_patient_id(app, record.person_id))
+    shown = all_identifiers(context.uow, app, [record])[0]
     return Fed(record, record.version == 1 and record.created_at == context.uow.now, shown)
+
+
+def _check_state(question: FhirFeed, context: Context[MpiApplication]) -> None:
+    key = own_key(context.uow, context.application, question.condition, "identifier")
+    locks.lock_records(context.uow.connection, [key])
+    known = records.by_key(context.uow.connection, key)
+    version = str(known.version) if known is not None and known.is_active else None
+    if question.only_new and version is not None:
+        raise PreconditionFailed("the patient is already known", "If-None-Match")
+    if question.only_versions and version not in question.only_versions:
+        raise PreconditionFailed("the patient is not in that version any more", "If-Match")
 
 
 def encode(fed: Fed, request: HttpRequest) -> HttpReply:
@@ -122,7 +166,7 @@ def encode(fed: Fed, request: HttpRequest) -> HttpReply:
     media_type = answer_format(request)
     headers = {
         "Location": f"{request.base_url}/fhir/Patient/{patient_resource_id(fed.record)}",
-        "ETag": f'W/"{fed.record.version}"',
+        "ETag": f'W/"{record_version(fed.record, fed.identifiers)}"',
     }
     status = 201 if fed.created else 200
     if "return=minimal" in request.headers.get("prefer", ""):

@@ -17,7 +17,8 @@ from ihe.transaction import HttpBinding, Transaction
 from ihe.values import PatientId
 from mpi.application import MpiApplication
 from mpi.domain.identity import Traits
-from mpi.services.identifiers import patient_id_of, regional_patient_id
+from mpi.services.demographics import all_identifiers
+from mpi.services.identifiers import patient_id_of
 from mpi.services.match_patient import Match, match_patient
 from mpi.translate.fhir_patient import patient_resource, traits
 
@@ -26,7 +27,7 @@ TRANSACTION = Transaction(
     name="Patient Demographics Match",
     actor="Patient Demographics Supplier",
     profile="PDQm",
-    bindings=(HttpBinding("POST", "/fhir/Patient/$match", interaction="operation:match"),),
+    bindings=(HttpBinding("POST", "/fhir/Patient/$match", interaction="operation:match", body="Parameters"),),
     writes=False,
     event_code="110112",
     event_action="E",
@@ -82,10 +83,7 @@ def serve(question: MatchQuestion, context: Context[MpiApplication]) -> Answer:
     context.trail.query(TRANSACTION.name)
     for match in found:
         context.trail.patient(patient_id_of(app, match.record.key).xds_cx)
-    return [
-        (match, (patient_id_of(app, match.record.key), regional_patient_id(app, match.record.person_id)))
-        for match in found
-    ]
+    return list(zip(found, all_identifiers(context.uow, app, [m.record for m in found]), strict=True))
 
 
 def encode(answer: Answer, request: HttpRequest) -> HttpReply:

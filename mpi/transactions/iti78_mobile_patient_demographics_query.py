@@ -1,5 +1,7 @@
 """ITI-78 Mobile Patient Demographics Query: search and read of FHIR Patient.
 
+A search finds the Patients of records; the Patient of a person is read by its id, to which every record's refers.
+
 Source: ITI TF-2: 3.78 (PDQm).
 """
 
@@ -9,30 +11,31 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from ihe.errors import InvalidElement, NotFound, UnknownTargetAuthority
+from ihe.errors import InvalidElement, NotFound, TooMany, UnsupportedRequest
 from ihe.fhir.formats import answer_format, render
+from ihe.fhir.outcome import warnings_outcome
+from ihe.fhir.subset import WHOLE, Subset
 from ihe.http import HttpReply, HttpRequest
 from ihe.serving import Context
 from ihe.transaction import HttpBinding, Transaction
-from ihe.values import AssigningAuthority, PartialDate, PatientId
+from ihe.values import PatientId
 from mpi.application import MpiApplication
-from mpi.domain.identity import RecordKey, Sex
+from mpi.domain.identity import RecordKey
+from mpi.domain.person import Person
+from mpi.domain.query import QueryTag
 from mpi.domain.record import Record
-from mpi.domain.search import NameCriterion, PatientSearch, fold
-from mpi.services.find_patients import find_patients, read_patient
+from mpi.services.demographics import all_identifiers
+from mpi.services.find_patients import find_patient_ids, read_patient, read_patients
 from mpi.services.identifiers import find, ins_ids, patient_id_of, regional_patient_id
-from mpi.translate.fhir_patient import parse_system, parse_token, patient_resource, record_of_resource_id
-
-_SEARCH_PARAMETERS = (
-    ("_id", "token"),
-    ("identifier", "token"),
-    ("family", "string"),
-    ("given", "string"),
-    ("birthdate", "date"),
-    ("gender", "token"),
-    ("address-postalcode", "string"),
-    ("address-city", "string"),
+from mpi.services.page_answer import first_page, next_page
+from mpi.services.read_person import read_person
+from mpi.translate.fhir_patient import (
+    patient_resource,
+    person_of_resource_id,
+    person_resource,
+    record_of_resource_id,
 )
+from mpi.translate.fhir_search import RESULT_PARAMETERS, SEARCH_PARAMETERS, PatientQuery, read_query
 
 TRANSACTION = Transaction(
     number="ITI-78",
@@ -40,20 +43,32 @@ TRANSACTION = Transaction(
     actor="Patient Demographics Supplier",
     profile="PDQm",
     bindings=(
-        HttpBinding("GET", "/fhir/Patient", interaction="search-type", search_parameters=_SEARCH_PARAMETERS),
-        HttpBinding("POST", "/fhir/Patient/_search", interaction="search-type"),
+        HttpBinding(
+            "GET",
+            "/fhir/Patient",
+            interaction="search-type",
+            search_parameters=SEARCH_PARAMETERS,
+            result_parameters=RESULT_PARAMETERS,
+        ),
+        HttpBinding("POST", "/fhir/Patient/_search", interaction="search-type", body="form"),
         HttpBinding("GET", "/fhir/Patient/{id}", interaction="read"),
     ),
     writes=False,
     event_code="110112",
     event_action="E",
-    options=("JSON and XML", "paging by _count and _offset"),
+    options=(
+        "JSON and XML",
+        "modifiers :exact and :contains, prefixes of birthdate, alternatives and repetitions",
+        "restriction to domains by identifier=system|",
+        "Prefer: handling=strict (also without Prefer) or lenient",
+        "_count, _summary, _elements, _total; pages over a snapshot by next links, kept 15 minutes",
+        "ETag and If-None-Match on read",
+    ),
     source="ITI TF-2: 3.78",
 )
 
-_DEFAULT_COUNT = 50
-_MAX_COUNT = 200
-_SEXES = {"male": Sex.MALE, "female": Sex.FEMALE, "other": Sex.OTHER, "unknown": Sex.UNKNOWN}
+_KEPT_ON_NEXT_PAGES = ("_count", "_format", "_summary", "_elements", "_total")
+_FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,25 +77,29 @@ class PdqmQuery:
 
     Attributes:
         resource_id: logical id to read, or ``None`` for a search.
-        identifiers: identifiers of which any may match.
-        domains: authorities to which the answer is restricted.
-        unknown_system: an identifier's system is no OID, so nothing can match.
     """
 
     resource_id: str | None
-    search: PatientSearch
-    identifiers: tuple[PatientId, ...] = ()
-    domains: tuple[AssigningAuthority, ...] = ()
-    unknown_system: bool = False
+    search: PatientQuery
+    subset: Subset = WHOLE
+
+
+Shown = tuple[Record | Person, tuple[PatientId, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class PdqmAnswer:
-    """Patients found, each with the identifiers to show."""
+    """Patients found, each with the identifiers to show.
 
-    patients: tuple[tuple[Record, tuple[PatientId, ...]], ...]
-    more: bool
-    is_read: bool
+    Attributes:
+        total: how many there are on all pages.
+        pointer: asks for the next page; ``None`` on the last one.
+    """
+
+    query: PdqmQuery
+    patients: tuple[Shown, ...]
+    total: int = 0
+    pointer: str | None = None
 
 
 def decode(request: HttpRequest) -> PdqmQuery:
@@ -88,201 +107,180 @@ def decode(request: HttpRequest) -> PdqmQuery:
 
     Raises:
         InvalidElement: a parameter is unknown or its value malformed.
+        UnsupportedRequest: a search that is sent as something else than a form.
+        NotFound: a domain asked for is no OID.
         NotAcceptable: a format that is not offered.
     """
     answer_format(request)
+    lenient = "handling=lenient" in request.headers.get("prefer", "").replace(" ", "")
     if "id" in request.path_parameters:
-        return PdqmQuery(request.path_parameters["id"], PatientSearch())
-    reader = _Reader()
-    for name, value in _parameters(request):
-        reader.read(name, value)
-    return reader.query()
+        controls = [(n, v) for n, v in request.query if n in ("_summary", "_elements")]
+        query = read_query(controls)
+        return PdqmQuery(request.path_parameters["id"], query, query.subset)
+    query = read_query(_parameters(request), lenient=lenient)
+    return PdqmQuery(None, query, query.subset)
 
 
 def _parameters(request: HttpRequest) -> list[tuple[str, str]]:
     found = list(request.query)
-    if request.method == "POST":
+    if request.method == "POST" and request.body:
+        media_type = request.headers.get("content-type", _FORM).partition(";")[0].strip().lower()
+        if media_type != _FORM:
+            raise UnsupportedRequest(f"a search is sent as {_FORM}", "Content-Type")
         try:
             found += parse_qsl(request.body.decode(), keep_blank_values=True, max_num_fields=100)
-        except (UnicodeDecodeError, ValueError) as error:
-            raise InvalidElement("the body is not application/x-www-form-urlencoded") from error
+        except ValueError as error:
+            raise InvalidElement(f"the body is not {_FORM}") from error
     return found
-
-
-class _Reader:
-    """Collects the criteria of a search."""
-
-    def __init__(self) -> None:
-        self._search = PatientSearch(limit=_DEFAULT_COUNT)
-        self._identifiers: list[PatientId] = []
-        self._domains: list[AssigningAuthority] = []
-        self._asks_identifier = False
-
-    def read(self, name: str, value: str) -> None:
-        base, _, modifier = name.partition(":")
-        if modifier and not (modifier == "exact" and base in ("family", "given")):
-            raise InvalidElement(f"the modifier of {base} is not supported", name)
-        match base:
-            case "_format" | "_pretty":
-                pass
-            case "identifier":
-                self._identifier(value)
-            case "_id":
-                ids = tuple(i for t in value.split(",") if (i := record_of_resource_id(t)) is not None)
-                self._search = replace(self._search, record_ids=ids or (0,))
-            case "family":
-                self._search = replace(self._search, families=self._names(value, modifier))
-            case "given":
-                givens = (*self._search.givens, *self._names(value, modifier)[:1])
-                self._search = replace(self._search, givens=givens)
-            case "birthdate":
-                self._search = replace(self._search, birth_dates=tuple(_birth_date(v) for v in value.split(",")))
-            case "gender":
-                self._search = replace(self._search, sexes=tuple(_sex(v) for v in value.split(",")))
-            case "address-postalcode":
-                self._search = replace(self._search, postal_codes=tuple(value.split(",")))
-            case "address-city":
-                self._search = replace(self._search, cities=self._names(value, modifier))
-            case "_count":
-                self._search = replace(self._search, limit=min(_natural(value, "_count"), _MAX_COUNT))
-            case "_offset":
-                self._search = replace(self._search, offset=_natural(value, "_offset"))
-            case _:
-                raise InvalidElement("the search parameter is not supported", name)
-
-    def _names(self, value: str, modifier: str) -> tuple[NameCriterion, ...]:
-        names = (fold(v) for v in value.split(","))
-        criteria = tuple(NameCriterion(name, modifier == "exact") for name in names if name)
-        if not criteria:
-            raise InvalidElement("a name to search for is empty")
-        return criteria
-
-    def _identifier(self, value: str) -> None:
-        self._asks_identifier = self._asks_identifier or not value.endswith("|")
-        for token in value.split(","):
-            if token.endswith("|") and token.count("|") == 1:
-                self._domains.append(_domain(token[:-1]))
-                continue
-            try:
-                self._identifiers.append(parse_token(token))
-            except LookupError:
-                continue
-            except ValueError as error:
-                raise InvalidElement(f"identifier is malformed: {error}", "identifier") from error
-
-    def query(self) -> PdqmQuery:
-        unknown = self._asks_identifier and not self._identifiers
-        return PdqmQuery(None, self._search, tuple(self._identifiers), tuple(self._domains), unknown)
-
-
-def _domain(system: str) -> AssigningAuthority:
-    try:
-        return parse_system(system)
-    except ValueError:
-        raise UnknownTargetAuthority("the domain asked for is no domain of the region", ("identifier",)) from None
-
-
-def _birth_date(value: str) -> PartialDate:
-    try:
-        return PartialDate.parse(value.removeprefix("eq"))
-    except ValueError as error:
-        raise InvalidElement("birthdate is written YYYY, YYYY-MM or YYYY-MM-DD", "birthdate") from error
-
-
-def _sex(value: str) -> Sex:
-    if value not in _SEXES:
-        raise InvalidElement("gender is one of male, female, other, unknown", "gender")
-    return _SEXES[value]
-
-
-def _natural(value: str, name: str) -> int:
-    if not (value.isascii() and value.isdigit() and len(value) < 8):
-        raise InvalidElement(f"{name} is a whole number", name)
-    return int(value)
 
 
 def serve(query: PdqmQuery, context: Context[MpiApplication]) -> PdqmAnswer:
     """Find or read.
 
     Raises:
-        UnknownTargetAuthority: a domain asked for is none of the region.
-        NotFound: no such resource.
+        NotFound: no such resource, or a domain asked for is none of the region.
         MissingElement: the search has no criterion that bounds it.
+        TooMany: more Patients than one search may find.
+        InvalidElement: there is no such page.
     """
-    app, uow = context.application, context.uow
     context.trail.query(TRANSACTION.name)
     if query.resource_id is not None:
-        record_id = record_of_resource_id(query.resource_id)
-        record = read_patient(uow, app, record_id) if record_id is not None else None
-        if record is None:
+        resource = _read(query.resource_id, context)
+        if resource is None:
             raise NotFound("there is no such Patient")
-        context.trail.patient(patient_id_of(app, record.key).xds_cx)
-        return PdqmAnswer(((record, _shown_ids(app, record)),), more=False, is_read=True)
-    domains = []
-    for authority in query.domains:
-        domain = app.domains.by_authority(authority)
-        if domain is None:
-            raise UnknownTargetAuthority("the domain asked for is no domain of the region", ("identifier",))
-        domains.append(domain.code)
-    search = replace(query.search, domains=tuple(domains))
-    if query.unknown_system:
-        return PdqmAnswer((), more=False, is_read=False)
-    if query.identifiers:
-        keys = _keys(query.identifiers, context)
-        if not keys:
-            return PdqmAnswer((), more=False, is_read=False)
-        search = replace(search, keys=keys)
-    found = find_patients(uow, app, search)
-    for record in found.records:
-        context.trail.patient(patient_id_of(app, record.key).xds_cx)
-    return PdqmAnswer(tuple((r, _shown_ids(app, r)) for r in found.records), found.more, is_read=False)
+        return PdqmAnswer(query, (resource,))
+    asked = query.search
+    domains = _domain_codes(asked, context)
+    if asked.finds_nothing:
+        return PdqmAnswer(query, ())
+    persons = [_read_person(person_id, context) for person_id in asked.persons]
+    shown = [person for person in persons if person is not None]
+    if asked.persons and not asked.search.record_ids:
+        return PdqmAnswer(query, tuple(shown), len(shown))
+    tag = QueryTag(context.uow.caller.label, "", TRANSACTION.number)
+    if asked.page is not None:
+        page = next_page(context.uow, tag, asked.page, asked.count, "_page")
+    else:
+        page = first_page(context.uow, tag, _find(asked, domains, context), max(1, asked.count))
+    found = read_patients(context.uow, page.ids) if asked.count else []
+    for record in found:
+        context.trail.patient(patient_id_of(context.application, record.key).xds_cx)
+    identifiers = all_identifiers(context.uow, context.application, found, domains)
+    patients: tuple[Shown, ...] = (*shown, *zip(found, identifiers, strict=True))
+    return PdqmAnswer(query, patients, page.total + len(shown), page.pointer if asked.count else None)
 
 
-def _keys(identifiers: tuple[PatientId, ...], context: Context[MpiApplication]) -> tuple[RecordKey, ...]:
-    """The records that the identifiers designate; an identifier of another region's domain designates none."""
+def _find(asked: PatientQuery, domains: tuple[str, ...], context: Context[MpiApplication]) -> list[int]:
     app = context.application
-    known = [i for i in identifiers if app.domains.by_authority(i.authority) is not None]
-    return tuple({r.key for i in known for r in find(context.uow, app, i)})
+    search = replace(asked.search, domains=domains, limit=app.search_limit)
+    if asked.identifiers:
+        keys = _keys(asked, context)
+        if not keys:
+            return []
+        search = replace(search, keys=keys)
+    ids = find_patient_ids(context.uow, app, search)
+    if len(ids) > app.search_limit:
+        raise TooMany(f"more than {app.search_limit} Patients meet the criteria; ask more closely")
+    return ids
 
 
-def _shown_ids(app: MpiApplication, record: Record) -> tuple[PatientId, ...]:
-    return (
-        patient_id_of(app, record.key),
-        *ins_ids(app, [record]),
-        regional_patient_id(app, record.person_id),
-    )
+def _read(resource_id: str, context: Context[MpiApplication]) -> Shown | None:
+    app = context.application
+    person_id = person_of_resource_id(resource_id)
+    if person_id is not None:
+        return _read_person(person_id, context)
+    record_id = record_of_resource_id(resource_id)
+    record = read_patient(context.uow, app, record_id) if record_id is not None else None
+    if record is None:
+        return None
+    context.trail.patient(patient_id_of(app, record.key).xds_cx)
+    return record, all_identifiers(context.uow, app, [record])[0]
+
+
+def _read_person(person_id: int, context: Context[MpiApplication]) -> Shown | None:
+    app = context.application
+    person = read_person(context.uow, app, person_id)
+    if person is None:
+        return None
+    own = regional_patient_id(app, person.id)
+    context.trail.patient(own.xds_cx)
+    if not person.is_current:
+        return person, (own,)
+    local = sorted(person.records, key=lambda r: r.key)
+    return person, (own, *ins_ids(app, local), *(patient_id_of(app, r.key) for r in local))
+
+
+def _domain_codes(asked: PatientQuery, context: Context[MpiApplication]) -> tuple[str, ...]:
+    codes = []
+    for authority in asked.domains:
+        domain = context.application.domains.by_authority(authority)
+        if domain is None:
+            raise NotFound("the domain asked for is no domain of the region", "identifier")
+        codes.append(domain.code)
+    return tuple(codes)
+
+
+def _keys(asked: PatientQuery, context: Context[MpiApplication]) -> tuple[RecordKey, ...]:
+    """The records that an identifier of each group designates; one of another region's domain designates none."""
+    app = context.application
+    groups = [
+        {r.key for i in group if app.domains.by_authority(i.authority) is not None for r in find(context.uow, app, i)}
+        for group in asked.identifiers
+    ]
+    return tuple(sorted(set.intersection(*groups)))
+
+
+def _resource(shown: Shown) -> dict[str, Any]:
+    found, identifiers = shown
+    return person_resource(found, identifiers) if isinstance(found, Person) else patient_resource(found, identifiers)
 
 
 def encode(answer: PdqmAnswer, request: HttpRequest) -> HttpReply:
-    """The Patient, or a searchset Bundle with links to this page and the next."""
+    """The Patient (304 when the client has it already), or a searchset Bundle with links to this page and the next."""
     media_type = answer_format(request)
-    resources = [patient_resource(record, ids) for record, ids in answer.patients]
-    if answer.is_read:
-        headers = {"ETag": f'W/"{resources[0]["meta"]["versionId"]}"'}
-        return HttpReply(200, media_type, render(resources[0], media_type), headers)
-    links = [{"relation": "self", "url": _page(request, None)}]
-    if answer.more:
-        links.append({"relation": "next", "url": _page(request, len(resources))})
+    subset = answer.query.subset
+    if answer.query.resource_id is not None:
+        resource = _resource(answer.patients[0])
+        headers = {"ETag": f'W/"{resource["meta"]["versionId"]}"'}
+        if headers["ETag"] in [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]:
+            return HttpReply(304, media_type, b"", headers)
+        return HttpReply(200, media_type, render(subset.of(resource), media_type), headers)
+    asked = answer.query.search
     bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
-    if not answer.more and not any(name == "_offset" for name, _ in _parameters(request)):
-        bundle["total"] = len(resources)
-    bundle["link"] = links
-    if resources:
-        bundle["entry"] = [
-            {
-                "fullUrl": f"{request.base_url}/fhir/Patient/{resource['id']}",
-                "resource": resource,
-                "search": {"mode": "match"},
-            }
-            for resource in resources
-        ]
+    if asked.with_total:
+        bundle["total"] = answer.total
+    bundle["link"] = _links(answer, request)
+    entries: list[dict[str, Any]] = []
+    if not subset.only_count:
+        for shown in answer.patients:
+            resource = subset.of(_resource(shown))
+            url = f"{request.base_url}/fhir/Patient/{resource['id']}"
+            entries.append({"fullUrl": url, "resource": resource, "search": {"mode": "match"}})
+    if asked.ignored:
+        outcome = warnings_outcome([("the search parameter was left out of account", name) for name in asked.ignored])
+        entries.append({"resource": outcome, "search": {"mode": "outcome"}})
+    if entries:
+        bundle["entry"] = entries
     return HttpReply(200, media_type, render(bundle, media_type))
 
 
-def _page(request: HttpRequest, advance: int | None) -> str:
-    parameters = [(n, v) for n, v in _parameters(request) if n != "_offset"]
-    offset = next((int(v) for n, v in _parameters(request) if n == "_offset"), 0)
-    if advance is not None or offset:
-        parameters.append(("_offset", str(offset + (advance or 0))))
-    query = urlencode(parameters)
-    return f"{request.base_url}/fhir/Patient" + (f"?{query}" if query else "")
+def _links(answer: PdqmAnswer, request: HttpRequest) -> list[dict[str, str]]:
+    asked = answer.query.search
+    url = f"{request.base_url}/fhir/Patient"
+    links = [{"relation": "self", "url": f"{url}?{urlencode(_told(request, asked))}"}]
+    if answer.pointer is not None:
+        kept = [(n, v) for n, v in _parameters(request) if _is_kept(n, v)]
+        links.append({"relation": "next", "url": f"{url}?{urlencode([('_page', answer.pointer), *kept])}"})
+    return links
+
+
+def _is_kept(name: str, value: str) -> bool:
+    """Whether later pages need a parameter: how to answer, and of which domains."""
+    return name in _KEPT_ON_NEXT_PAGES or (name == "identifier" and value.endswith("|") and value.count("|") == 1)
+
+
+def _told(request: HttpRequest, asked: PatientQuery) -> list[tuple[str, str]]:
+    """The parameters that were taken into account; of a form only the controls, to keep traits out of addresses."""
+    if request.method == "POST":
+        return [(n, v) for n, v in _parameters(request) if _is_kept(n, v)]
+    return [(n, v) for n, v in request.query if n not in asked.ignored]

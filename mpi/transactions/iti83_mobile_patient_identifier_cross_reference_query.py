@@ -24,7 +24,14 @@ TRANSACTION = Transaction(
     name="Mobile Patient Identifier Cross-reference Query",
     actor="Patient Identifier Cross-reference Manager",
     profile="PIXm",
-    bindings=(HttpBinding("GET", "/fhir/Patient/$ihe-pix", interaction="operation:ihe-pix"),),
+    bindings=(
+        HttpBinding(
+            "GET",
+            "/fhir/Patient/$ihe-pix",
+            interaction="operation:ihe-pix",
+            result_parameters=(("sourceIdentifier", "token"), ("targetSystem", "uri"), ("_format", "string")),
+        ),
+    ),
     writes=False,
     event_code="110112",
     event_action="E",

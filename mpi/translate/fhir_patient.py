@@ -1,26 +1,40 @@
 """Records and persons ⇄ FHIR Patient (FR Core) and identifiers.
 
-Source: FHIR R4 Patient; FR Core 2.1 ``fr-core-patient``; ITI TF-2: 3.78, 3.83.
+Source: FHIR R4 Patient; FR Core 2.1 ``fr-core-patient`` and ``fr-core-patient-ins``; ITI TF-2: 3.78, 3.83.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ihe.values import AssigningAuthority, Oid, PartialDate, PatientId
 from mpi.domain.identity import IdentityStatus, Sex, Traits
+from mpi.domain.person import Person
 from mpi.domain.record import Record
 
+LINK_GRADE: Final = "urn:traitdunion:fhir:link-grade"
+"""Extension of ``Patient.link``: how sure the index is that the record is the person's, ``certain`` or ``probable``."""
 FR_CORE: Final = "https://hl7.fr/ig/fhir/core/StructureDefinition"
 _BIRTH_PLACE: Final = "http://hl7.org/fhir/StructureDefinition/patient-birthPlace"
 _INS_AUTHORITIES: Final = frozenset(Oid(f"1.2.250.1.213.1.4.{arc}") for arc in (8, 9, 10, 11))
 _IDENTIFIER_TYPES: Final = "http://terminology.hl7.org/CodeSystem/v2-0203"
+_FRENCH_IDENTIFIER_TYPES: Final = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-v2-0203"
 _STATUS_SYSTEM: Final = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-identity-status"
+_COMMENT_SYSTEM: Final = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-identity-status-comment"
+_MOTHERS_NAME: Final = "http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName"
 _COMMUNE_SYSTEM: Final = "https://mos.esante.gouv.fr/NOS/TRE_R13-CommuneOM/FHIR/TRE-R13-CommuneOM"
 _COUNTRY_SYSTEM: Final = "https://mos.esante.gouv.fr/NOS/TRE_R20-Pays/FHIR/TRE-R20-Pays"
 _GENDERS: Final = {Sex.MALE: "male", Sex.FEMALE: "female", Sex.OTHER: "other", Sex.UNKNOWN: "unknown"}
-_USES: Final = {"PI": "usual", "INS": "official", "RRI": "secondary"}
+_USES: Final = {"PI": "usual", "RRI": "secondary"}
+_INS_SLICES: Final = {
+    "1.2.250.1.213.1.4.8": ("official", "INS-NIR"),
+    "1.2.250.1.213.1.4.9": ("temp", "INS-NIA"),
+    "1.2.250.1.213.1.4.10": ("official", "INS-NIR-TEST"),
+    "1.2.250.1.213.1.4.11": ("official", "INS-NIR-DEMO"),
+}
+"""Use and type of a national identifier, by its authority."""
 
 
 def parse_system(text: str) -> AssigningAuthority:
@@ -52,11 +66,14 @@ def parse_token(text: str) -> PatientId:
 
 
 def identifier(patient_id: PatientId) -> dict[str, Any]:
-    """A FHIR Identifier."""
+    """A FHIR Identifier, in the slice that FR Core has for it."""
     found: dict[str, Any] = {}
-    if patient_id.type_code in _USES:
+    ins_slice = _INS_SLICES.get(str(patient_id.authority.oid))
+    if ins_slice is not None:
+        found["use"] = ins_slice[0]
+        found["type"] = {"coding": [{"system": _FRENCH_IDENTIFIER_TYPES, "code": ins_slice[1]}]}
+    elif patient_id.type_code in _USES:
         found["use"] = _USES[patient_id.type_code]
-    if patient_id.type_code in ("PI", "RRI"):
         found["type"] = {"coding": [{"system": _IDENTIFIER_TYPES, "code": patient_id.type_code}]}
     if patient_id.authority.oid is not None:
         found["system"] = patient_id.authority.oid.urn
@@ -119,6 +136,7 @@ def traits(resource: Mapping[str, Any]) -> Traits:
         ins_oid=str(ins.authority.oid) if ins else None,
         identity_status=status,
         identity_attributes=attributes,
+        mother_family_name=_extension_value(resource, _MOTHERS_NAME, "valueString"),
         multiple_birth=True if resource.get("multipleBirthInteger") else multiple,
         birth_order=resource.get("multipleBirthInteger"),
         death_date=PartialDate.parse(str(died)[:10]) if died else None,
@@ -164,12 +182,13 @@ def _reliability(resource: Mapping[str, Any], *, has_ins: bool) -> tuple[Identit
     status = IdentityStatus(code) if code in frozenset(IdentityStatus) else IdentityStatus.VIDE
     if has_ins and status is IdentityStatus.VALI:
         status = IdentityStatus.QUAL
-    attributes = {
-        str(e["valueCoding"]["code"])
-        for e in stated.get("extension", ())
-        if e.get("url") == "comment" and "code" in e.get("valueCoding", {})
-    }
-    return status, frozenset(attributes)
+    codings = [
+        coding
+        for comment in stated.get("extension", ())
+        if comment.get("url") == "comment"
+        for coding in (comment.get("valueCoding", {}), *comment.get("valueCodeableConcept", {}).get("coding", ()))
+    ]
+    return status, frozenset(str(coding["code"]) for coding in codings if "code" in coding)
 
 
 def patient_resource_id(record: Record) -> str:
@@ -183,23 +202,81 @@ def record_of_resource_id(text: str) -> int | None:
     return int(digits) if digits != text and digits.isascii() and digits.isdigit() and len(digits) < 19 else None
 
 
+def person_resource_id(person_id: int) -> str:
+    """The logical id of the Patient resource of a person."""
+    return f"p{person_id}"
+
+
+def person_of_resource_id(text: str) -> int | None:
+    """The person named by a logical id, or ``None`` when it is none of ours."""
+    return record_of_resource_id(f"r{text[1:]}") if text.startswith("p") else None
+
+
+def record_version(record: Record, identifiers: Sequence[PatientId]) -> str:
+    """``meta.versionId``: the version of the traits, then what tells the identifiers and links that are shown."""
+    shown = f"{record.person_id};" + ";".join(i.xds_cx for i in identifiers)
+    return f"{record.version}.{hashlib.blake2b(shown.encode(), digest_size=6).hexdigest()}"
+
+
 def patient_resource(record: Record, identifiers: Sequence[PatientId]) -> dict[str, Any]:
-    """The Patient of a record.
+    """The Patient of a record; it refers to the Patient of its person.
 
     Args:
         identifiers: all to show, the record's own first.
     """
-    traits = record.traits
+    person = {"other": {"reference": f"Patient/{person_resource_id(record.person_id)}"}, "type": "refer"}
+    version = record_version(record, identifiers)
+    return _resource(patient_resource_id(record), version, record.traits, identifiers, record.is_active, [person])
+
+
+def person_resource(person: Person, identifiers: Sequence[PatientId]) -> dict[str, Any]:
+    """The Patient of a person: derived traits, and a link to the Patient of each record, with the link's grade.
+
+    One that was joined to another is inactive and names the other.
+
+    Args:
+        identifiers: all to show, the regional one first.
+    """
+    own_id = person_resource_id(person.id)
+    if not person.is_current:
+        current = {
+            "other": {"reference": f"Patient/{person_resource_id(person.current_id)}"},
+            "type": "replaced-by",
+        }
+        return _resource(own_id, person.version, Traits(), identifiers, False, [current])
+    links = [
+        {
+            **({"extension": [{"url": LINK_GRADE, "valueCode": record.grade}]} if record.grade else {}),
+            "other": {"reference": f"Patient/{patient_resource_id(record)}"},
+            "type": "seealso",
+        }
+        for record in person.records
+    ]
+    return _resource(own_id, person.version, person.displayed.traits, identifiers, True, links)
+
+
+def _resource(
+    resource_id: str,
+    version: str,
+    traits: Traits,
+    identifiers: Sequence[PatientId],
+    active: bool,
+    links: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """A Patient, its elements in the order of the schema."""
+    profiles = [f"{FR_CORE}/fr-core-patient"]
+    if active and _is_qualified(traits):
+        profiles.append(f"{FR_CORE}/fr-core-patient-ins")
     resource: dict[str, Any] = {
         "resourceType": "Patient",
-        "id": patient_resource_id(record),
-        "meta": {"versionId": str(record.version), "profile": [f"{FR_CORE}/fr-core-patient"]},
+        "id": resource_id,
+        "meta": {"versionId": version, "profile": profiles},
     }
     extensions = _extensions(traits)
     if extensions:
         resource["extension"] = extensions
     resource["identifier"] = [identifier(i) for i in identifiers]
-    resource["active"] = record.is_active
+    resource["active"] = active
     names = _names(traits)
     if names:
         resource["name"] = names
@@ -213,23 +290,34 @@ def patient_resource(record: Record, identifiers: Sequence[PatientId]) -> dict[s
         resource["birthDate"] = traits.birth_date.iso
     if traits.death_date is not None:
         resource["deceasedDateTime"] = traits.death_date.iso
-    address = {
-        name: value
-        for name, value in (
-            ("use", "home" if traits.address or traits.city or traits.postal_code else None),
-            ("line", [traits.address] if traits.address else None),
-            ("city", traits.city),
-            ("postalCode", traits.postal_code),
-        )
-        if value
-    }
+    address = _address(traits)
     if address:
         resource["address"] = [address]
     if traits.birth_order is not None:
         resource["multipleBirthInteger"] = traits.birth_order
     elif traits.multiple_birth is not None:
         resource["multipleBirthBoolean"] = traits.multiple_birth
+    resource["link"] = list(links)
     return resource
+
+
+def _is_qualified(traits: Traits) -> bool:
+    """Whether the resource meets the profile of qualified identities, which wants all strict traits."""
+    strict = (traits.birth_family_name, traits.birth_given_names, traits.birth_date, traits.birth_place_code)
+    return traits.has_qualified_ins and all(strict) and traits.sex in (Sex.MALE, Sex.FEMALE, Sex.UNKNOWN)
+
+
+def _address(traits: Traits) -> dict[str, Any]:
+    if not (traits.address or traits.city or traits.postal_code):
+        return {}
+    found: dict[str, Any] = {"use": "home"}
+    if traits.address:
+        found["line"] = [traits.address]
+    if traits.city:
+        found["city"] = traits.city
+    if traits.postal_code:
+        found["postalCode"] = traits.postal_code
+    return found
 
 
 def _names(traits: Traits) -> list[dict[str, Any]]:
@@ -239,12 +327,13 @@ def _names(traits: Traits) -> list[dict[str, Any]]:
     if len(traits.birth_given_names) > 1:
         listed = " ".join(traits.birth_given_names)
         official["extension"] = [{"url": f"{FR_CORE}/fr-core-patient-birth-list-given-name", "valueString": listed}]
-    if traits.birth_family_name or first:
-        official["use"] = "official"
-        if traits.birth_family_name:
-            official["family"] = traits.birth_family_name
-        if first:
-            official["given"] = [first]
+    if traits.birth_family_name and first:
+        official["use"] = "official"  # the slice of FR Core wants both parts
+    if traits.birth_family_name:
+        official["family"] = traits.birth_family_name
+    if first:
+        official["given"] = [first]
+    if official:
         names.append(official)
     if traits.used_family_name or traits.used_given_name:
         usual: dict[str, Any] = {"use": "usual"}
@@ -258,14 +347,11 @@ def _names(traits: Traits) -> list[dict[str, Any]]:
 
 def _extensions(traits: Traits) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    if traits.identity_status is not IdentityStatus.VIDE:
-        coding = {"system": _STATUS_SYSTEM, "code": str(traits.identity_status)}
-        found.append(
-            {
-                "extension": [{"url": "identityStatus", "valueCoding": coding}],
-                "url": f"{FR_CORE}/fr-core-identity-reliability",
-            }
-        )
+    stated = _stated_reliability(traits)
+    if stated:
+        found.append({"extension": stated, "url": f"{FR_CORE}/fr-core-identity-reliability"})
+    if traits.mother_family_name:
+        found.append({"url": _MOTHERS_NAME, "valueString": traits.mother_family_name})
     if traits.birth_place_code:
         abroad = traits.birth_place_code.startswith("99")
         coding = {"system": _COUNTRY_SYSTEM if abroad else _COMMUNE_SYSTEM, "code": traits.birth_place_code}
@@ -276,4 +362,16 @@ def _extensions(traits: Traits) -> list[dict[str, Any]]:
                 "valueAddress": {"extension": [insee]},
             }
         )
+    return found
+
+
+def _stated_reliability(traits: Traits) -> list[dict[str, Any]]:
+    """Status and attributes of the identity."""
+    found: list[dict[str, Any]] = []
+    if traits.identity_status is not IdentityStatus.VIDE:
+        coding = {"system": _STATUS_SYSTEM, "code": str(traits.identity_status)}
+        found.append({"url": "identityStatus", "valueCoding": coding})
+    for attribute in sorted(traits.identity_attributes):
+        coding = {"system": _COMMENT_SYSTEM, "code": attribute}
+        found.append({"url": "comment", "valueCodeableConcept": {"coding": [coding]}})
     return found

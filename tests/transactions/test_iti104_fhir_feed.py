@@ -1,0 +1,98 @@
+"""ITI-104: conditional requests feed, on conditions of version too; what comes back is as FR Core wants it."""
+
+from __future__ import annotations
+
+import pytest
+from fhir.resources.R4B.operationoutcome import OperationOutcome
+from fhir.resources.R4B.patient import Patient
+
+from tests.fhir_wire import FR, patient, wire_over
+
+
+@pytest.fixture
+def fhir(database_url, tmp_path):
+    wire = wire_over(database_url, tmp_path)
+    yield wire
+    wire.service.close()
+
+
+def outcome(answer, status):
+    assert answer.status_code == status, answer.text
+    return OperationOutcome.model_validate(answer.json()).issue[0]
+
+
+def test_if_match_guards_an_update(fhir):
+    first = fhir.feed("CHUSE", "C1")
+    assert first.status_code == 201
+    assert fhir.feed("CHUSE", "C1", {"If-Match": first.headers["etag"]}, given="MARIA").status_code == 200
+    assert outcome(fhir.feed("CHUSE", "C1", {"If-Match": first.headers["etag"]}), 412).code == "conflict"
+    assert outcome(fhir.feed("CHUSE", "C2", {"If-Match": 'W/"1"'}), 412)
+    deleted = fhir.client.delete(
+        "/fhir/Patient", params={"identifier": fhir.token("CHUSE", "C1")}, headers={"If-Match": 'W/"1"'}
+    )
+    assert outcome(deleted, 412)
+
+
+def test_if_none_match_creates_only(fhir):
+    assert fhir.feed("CHUSE", "C1", {"If-None-Match": "*"}).status_code == 201
+    assert outcome(fhir.feed("CHUSE", "C1", {"If-None-Match": "*"}), 412)
+
+
+def test_location_and_etag_are_those_of_the_resource(fhir):
+    answer = fhir.feed("CHUSE", "C1")
+    read = fhir.client.get(answer.headers["location"])
+    assert read.headers["etag"] == answer.headers["etag"]
+    assert read.json() == answer.json()
+
+
+def test_a_qualified_identity_comes_back_in_the_french_slices(fhir):
+    ins = f"urn:oid:{fhir.oid('INS-NIR')}"
+    resource = patient(fhir.oid("CHUSE"), "C1", status="QUAL")
+    resource["identifier"].append({"system": ins, "value": "279035121518989"})
+    resource["name"][0]["extension"] = [
+        {"url": f"{FR}/fr-core-patient-birth-list-given-name", "valueString": "MARIE ANNE"}
+    ]
+    answer = fhir.client.put("/fhir/Patient", params={"identifier": fhir.token("CHUSE", "C1")}, json=resource)
+    found = answer.json()
+    Patient.model_validate(found)
+    assert found["meta"]["profile"] == [f"{FR}/fr-core-patient", f"{FR}/fr-core-patient-ins"]
+    slices = {i["type"]["coding"][0]["code"]: (i["use"], i["system"]) for i in found["identifier"]}
+    assert slices["PI"] == ("usual", f"urn:oid:{fhir.oid('CHUSE')}")
+    assert slices["INS-NIR"] == ("official", ins)
+    assert slices["RRI"] == ("secondary", f"urn:oid:{fhir.oid('REGION')}")
+    (official,) = found["name"]
+    assert (official["use"], official["given"]) == ("official", ["MARIE"])
+    assert official["extension"][0]["valueString"] == "MARIE ANNE"
+    extensions = {e["url"]: e for e in found["extension"]}
+    status = extensions[f"{FR}/fr-core-identity-reliability"]["extension"][0]["valueCoding"]
+    assert status["code"] == "QUAL"
+    place = extensions["http://hl7.org/fhir/StructureDefinition/patient-birthPlace"]["valueAddress"]
+    assert place["extension"][0]["valueCoding"]["code"] == "42218"
+
+
+def test_mothers_name_and_attributes_are_kept(fhir):
+    resource = patient(fhir.oid("CHUSE"), "C1")
+    mother = {"url": "http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName", "valueString": "TEMOIN"}
+    resource["extension"].append(mother)
+    doubtful = {"url": "comment", "valueCodeableConcept": {"coding": [{"code": "HOMO"}]}}
+    resource["extension"][0]["extension"].append(doubtful)
+    answer = fhir.client.put("/fhir/Patient", params={"identifier": fhir.token("CHUSE", "C1")}, json=resource).json()
+    assert mother in answer["extension"]
+    comments = [e["valueCodeableConcept"]["coding"][0]["code"] for e in answer["extension"][0]["extension"][1:]]
+    assert comments == ["HOMO"]
+
+
+def test_the_person_follows_its_links(fhir):
+    fhir.feed("CHUSE", "C1")
+    fhir.feed("ROANNE", "R1")
+    second = fhir.get("Patient", identifier=fhir.token("ROANNE", "R1")).json()["entry"][0]["resource"]
+    joined = fhir.get(second["id"].replace("r", "Patient/p")).json()
+    assert joined["active"] is False
+    assert joined["link"][0]["type"] == "replaced-by"
+    person = fhir.get(joined["link"][0]["other"]["reference"])
+    assert len(person.json()["link"]) == 2
+    fhir.feed("ROANNE", "R1", family="MODELE", given="PAULE", birth="1971-11-02")
+    after = fhir.get(joined["link"][0]["other"]["reference"])
+    assert len(after.json()["link"]) == 1
+    assert after.headers["etag"] != person.headers["etag"]
+    assert fhir.get(f"Patient/{joined['id']}").json()["active"] is True
