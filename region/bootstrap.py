@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Engine, create_engine
@@ -15,11 +16,13 @@ from ihe.caller import Caller
 from ihe.hl7v2.er7 import Message
 from ihe.hl7v2.listener import Peer
 from ihe.hl7v2.wire import Hl7v2Router
+from ihe.housekeeping import Chore, Housekeeping
 from ihe.http import HttpRequest
 from ihe.outbox import Dispatcher, Subscriber
 from ihe.serving import Pipeline
 from ihe.soap.envelope import SoapRequest
 from ihe.soap.http import Peer as SoapPeer
+from ihe.store import messages, outbox
 from ihe.transaction import Endpoint, discover, refuse_shared_bindings
 from ihe.unit_of_work import Database, UnitOfWork
 from ihe.values import PatientId
@@ -27,6 +30,7 @@ from mpi.api import Directory
 from mpi.application import MpiApplication
 from mpi.domain.default_models import default_french
 from mpi.domain.grades import LinkPolicy
+from mpi.store import snapshots
 from region import notifications
 from region.fhir_metadata import metadata_endpoint
 from region.metrics import Metrics
@@ -66,6 +70,7 @@ class Service:
     dispatcher: Dispatcher
     subscribers: Callable[[], list[Subscriber]]
     outbound: Engine
+    housekeeping: Housekeeping
     authenticate_http: Callable[[HttpRequest, str], Caller]
     authenticate_soap: Callable[[SoapRequest, SoapPeer], Caller]
 
@@ -85,6 +90,8 @@ def build_service(
     pool_size: int = 20,
     subscribers: Callable[[], list[Subscriber]] = list,
     max_attempts: int = 20,
+    keep_events: timedelta = timedelta(days=30),
+    keep_answers: timedelta = timedelta(days=30),
 ) -> Service:
     """Wire the service over a migrated database.
 
@@ -94,6 +101,8 @@ def build_service(
         pool_size: connections kept open; the threads that serve need one each.
         subscribers: further subscribers of outbox events, beside those of the table.
         max_attempts: an event that a subscriber refused so often becomes a dead letter.
+        keep_events: how long events can be replayed.
+        keep_answers: how long a repeated message is recognised.
 
     Raises:
         TransactionFault: a transaction file is misnamed or broken, or two share a binding.
@@ -133,6 +142,7 @@ def build_service(
         dispatcher=Dispatcher(outbound, present_subscribers, max_attempts=max_attempts),
         subscribers=present_subscribers,
         outbound=outbound,
+        housekeeping=Housekeeping(outbound, _chores(keep_events, keep_answers)),
         authenticate_http=_http_caller,
         authenticate_soap=_soap_caller,
     )
@@ -172,6 +182,14 @@ def _xds(table: RegionTable, directory: IndexDirectory, content: BlobStore) -> X
         for domain in table.establishments
     )
     return XdsApplication(registry, Repository(registry, content, repository_id, site_ids), Studies(registry, sources))
+
+
+def _chores(keep_events: timedelta, keep_answers: timedelta) -> dict[str, Chore]:
+    return {
+        "outbox": lambda connection, now: outbox.forget_before(connection, now - keep_events),
+        "answers": lambda connection, now: messages.forget_before(connection, now - keep_answers),
+        "snapshots": snapshots.forget_before,
+    }
 
 
 def _hl7v2_caller(table: RegionTable) -> Callable[[Message, Peer], Caller]:

@@ -24,7 +24,7 @@ from mpi.domain.identity import RecordKey
 from mpi.domain.record import regional_id
 from mpi.services.explain_link import explain_pair, explain_record
 from mpi.store import records, tasks
-from region import running
+from region import notify_commands, running
 from region.demo import StoryFault
 from region.evaluating import evaluate_file, lines
 from region.loading import LoadFault, LoadReport, load_file
@@ -76,6 +76,9 @@ def _settings(**overrides: Any) -> Settings:
         _fail(str(error), 2)
     set_up_logging(settings.log_level, settings.log_format)
     return settings
+
+
+app.add_typer(notify_commands.commands(_settings), name="notify")
 
 
 @app.command()

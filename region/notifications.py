@@ -1,14 +1,16 @@
 """Sends identity events to those who asked for them: one subscriber of the outbox for each consumer.
 
-Source: ITI TF-2: 3.10.
+Source: ITI TF-2: 3.10, 3.64.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
 
 from ihe.audit import AuditEvent, Outcome
 from ihe.caller import REGION
@@ -23,13 +25,16 @@ from ihe.transaction import Transaction
 from ihe.unit_of_work import Database, UnitOfWork
 from ihe.values import PatientId
 from mpi.application import MpiApplication
+from mpi.services.notify_links import LinkChange, changed_links, remember_link
 from mpi.services.notify_references import (
     EVENT_KINDS,
+    ReferenceChange,
     changed_references,
     concerned_keys,
     remember_told,
 )
 from mpi.transactions import iti10_pix_update_notification as iti10
+from mpi.transactions import iti64_notify_xad_pid_link_change as iti64
 from region.region_table import Notification, RegionTable
 
 APPLICATION = "TRAITDUNION"
@@ -77,73 +82,130 @@ class Sender:
         self._is_proven = False
 
 
-class PixConsumer:
-    """Gets ADT^A31 for each of its patients whose identifiers changed (ITI-10).
+class Change(Protocol):
+    """Something to tell: a record of the consumer's, by internal id."""
 
-    Args:
-        domain: code of the domain whose patients it holds.
-        targets: codes of the domains whose identifiers it wants; empty means all.
+    @property
+    def record_id(self) -> int: ...
+
+    @property
+    def local(self) -> PatientId: ...
+
+
+ChangeT = TypeVar("ChangeT", bound=Change)
+
+
+@dataclass(frozen=True, slots=True)
+class Telling(Generic[ChangeT]):
+    """What one consumer is told, and how.
+
+    Attributes:
+        name: of the consumer, under which deliveries are recorded.
+        transaction: what is sent.
+        takes: whether an event concerns the consumer.
+        changes: what the consumer does not know yet.
+        encode, decode: the message, and its answer; a refusal raises.
+        remember: writes down that the consumer has acknowledged a change.
     """
 
-    def __init__(
-        self, database: Database, app: MpiApplication, domain: str, sender: Sender, targets: Sequence[str] = ()
-    ) -> None:
+    name: str
+    transaction: Transaction
+    takes: Callable[[OutboxEvent], bool]
+    changes: Callable[[UnitOfWork, OutboxEvent], Sequence[ChangeT]]
+    encode: Callable[[ChangeT, Envelope], Message]
+    decode: Callable[[Message], None]
+    remember: Callable[[UnitOfWork, ChangeT], None]
+
+
+class MllpSubscriber(Generic[ChangeT]):
+    """Tells one consumer each change in a message of its own."""
+
+    def __init__(self, telling: Telling[ChangeT], database: Database, sender: Sender) -> None:
+        self._telling = telling
         self._database = database
-        self._app = app
-        self._domain = domain
         self._sender = sender
-        self._targets = tuple(targets)
-        self.name = f"ITI-10 {domain}"
+
+    @property
+    def name(self) -> str:
+        """Name of the consumer."""
+        return self._telling.name
 
     def takes(self, event: OutboxEvent) -> bool:
-        """Whether the event is about a patient of the domain."""
-        return event.kind in EVENT_KINDS and bool(concerned_keys(event.payload, self._domain))
+        """Whether the event concerns the consumer."""
+        return self._telling.takes(event)
 
     def deliver(self, event: OutboxEvent) -> None:
-        """Tell what changed, each patient in a message of its own.
+        """Tell what changed.
 
         Raises:
             Unavailable: the consumer cannot be reached.
             Conflict: it refused.
         """
-        keys = concerned_keys(event.payload, self._domain)
+        telling = self._telling
         with self._database.unit(REGION) as uow:
-            changes = changed_references(uow, self._app, self.name, keys, self._targets)
+            changes = telling.changes(uow, event)
         for change in changes:
-            iti10.decode(self._sender.send(f"{event.id}.{change.record_id}", partial(iti10.encode, change.identifiers)))
+            control_id = f"{event.id}.{change.record_id}"
+            telling.decode(self._sender.send(control_id, partial(telling.encode, change)))
             with self._database.unit(REGION) as uow:
-                remember_told(uow, self.name, change)
-                record_sent(uow, iti10.TRANSACTION, event, change.identifiers[:1])
+                telling.remember(uow, change)
+                audit.append(uow.connection, _sent(uow, telling.transaction, event, change.local))
 
     def close(self) -> None:
         """Close the connection."""
         self._sender.close()
 
 
-def record_sent(uow: UnitOfWork, sent: Transaction, event: OutboxEvent, patients: Sequence[PatientId]) -> None:
-    """Write the audit event of a message that was sent and accepted."""
-    audit.append(
-        uow.connection,
-        AuditEvent(
-            at=uow.now,
-            transaction=sent.number,
-            event_code=sent.event_code,
-            event_action=sent.event_action,
-            outcome=Outcome.SUCCESS,
-            node=uow.caller.node,
-            site=uow.caller.site,
-            user=uow.caller.user,
-            purpose=uow.caller.purpose,
-            correlation_id=f"outbox-{event.id}",
-            objects=tuple({"kind": "patient", "id": patient.xds_cx} for patient in patients),
-        ),
+def _sent(uow: UnitOfWork, transaction: Transaction, event: OutboxEvent, patient: PatientId) -> AuditEvent:
+    """The audit event of a message that was sent and accepted."""
+    return AuditEvent(
+        at=uow.now,
+        transaction=transaction.number,
+        event_code=transaction.event_code,
+        event_action=transaction.event_action,
+        outcome=Outcome.SUCCESS,
+        node=uow.caller.node,
+        site=uow.caller.site,
+        user=uow.caller.user,
+        purpose=uow.caller.purpose,
+        correlation_id=f"outbox-{event.id}",
+        objects=({"kind": "patient", "id": patient.xds_cx},),
+    )
+
+
+def pix_consumer(app: MpiApplication, domain: str) -> Telling[ReferenceChange]:
+    """A domain hears of each of its patients whose identifiers changed (ITI-10)."""
+    name = f"ITI-10 {domain}"
+    return Telling(
+        name=name,
+        transaction=iti10.TRANSACTION,
+        takes=lambda event: event.kind in EVENT_KINDS and bool(concerned_keys(event.payload, domain)),
+        changes=lambda uow, event: changed_references(uow, app, name, concerned_keys(event.payload, domain)),
+        encode=iti10.encode,
+        decode=iti10.decode,
+        remember=lambda uow, change: remember_told(uow, name, change),
+    )
+
+
+def link_registry(app: MpiApplication, registry: str) -> Telling[LinkChange]:
+    """A registry hears of each patient who belongs to another person now (ITI-64)."""
+    name = f"ITI-64 {registry}"
+    return Telling(
+        name=name,
+        transaction=iti64.TRANSACTION,
+        takes=lambda event: event.kind in EVENT_KINDS,
+        changes=lambda uow, event: changed_links(uow, app, name, event.payload),
+        encode=iti64.encode,
+        decode=iti64.decode,
+        remember=lambda uow, change: remember_link(uow, name, change),
     )
 
 
 def subscribers(table: RegionTable, database: Database, app: MpiApplication) -> list[Subscriber]:
     """The consumers that the table of domains names and has enabled."""
-    return [
-        PixConsumer(database, app, domain.code, Sender(table, domain.notification))
-        for domain in table
-        if domain.notification is not None and domain.notification.enabled
+
+    known: list[tuple[Telling[Any], Notification]] = [
+        *((pix_consumer(app, d.code), d.notification) for d in table if d.notification is not None),
+        *((link_registry(app, r.name), r.notification) for r in table.registries),
     ]
+    return [MllpSubscriber(telling, database, Sender(table, to)) for telling, to in known if to.enabled]

@@ -52,6 +52,19 @@ class Notification:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkRegistry:
+    """A document registry of others that is told when patients are linked otherwise (ITI-64).
+
+    Attributes:
+        name: stable name under which deliveries are recorded.
+        notification: where the messages go.
+    """
+
+    name: str
+    notification: Notification
+
+
+@dataclass(frozen=True, slots=True)
 class Domain:
     """An identification domain: one assigning authority of patient identifiers.
 
@@ -114,11 +127,19 @@ class RegionTable:
     Attributes:
         name: of the region.
         home_community_id: OID of the region as an XCA community.
+        registries: registries of others that are told of changed links.
     """
 
-    def __init__(self, name: str, home_community_id: Oid, domains: tuple[Domain, ...]) -> None:
+    def __init__(
+        self,
+        name: str,
+        home_community_id: Oid,
+        domains: tuple[Domain, ...],
+        registries: tuple[LinkRegistry, ...] = (),
+    ) -> None:
         self.name = name
         self.home_community_id = home_community_id
+        self.registries = registries
         self._domains = domains
         self._by_code = {domain.code: domain for domain in domains}
         self._by_oid = {domain.oid: domain for domain in domains}
@@ -179,12 +200,14 @@ def load_region(path: Path, *, production: bool = False) -> RegionTable:
     reader = _Reader(path.name, text)
     region = reader.region(document)
     domains = reader.domains(document)
+    registries = reader.registries(document)
     if reader.problems:
         raise RegionTableError(reader.problems)
     return RegionTable(
         region["name"],
         Oid(region["home_community_id"]),
         tuple(domain for domain in domains if not (production and domain.test_only)),
+        registries,
     )
 
 
@@ -240,9 +263,23 @@ class _Reader:
             return {}
         if not _is_oid(region["home_community_id"]):
             self._add(0, "[region] home_community_id is not an OID")
-        for key in document.keys() - {"region", "domain"}:
+        for key in document.keys() - {"region", "domain", "registry"}:
             self._add(0, f"unknown table {key}")
         return region
+
+    def registries(self, document: Mapping[str, Any]) -> tuple[LinkRegistry, ...]:
+        found: dict[str, LinkRegistry] = {}
+        for row in _as_list(document.get("registry")):
+            name = row.get("name") if isinstance(row, dict) else None
+            if not isinstance(name, str) or not name or name in found:
+                self._add(0, "[[registry]] needs a name of its own")
+                continue
+            given = {key: value for key, value in row.items() if key != "name"}
+            if (problem := _notification_problem(given)) is not None:
+                self._add(0, f"registry {name}: {problem}")
+            else:
+                found[name] = LinkRegistry(name, Notification(**given))
+        return tuple(found.values())
 
     def domains(self, document: Mapping[str, Any]) -> list[Domain]:
         rows = document.get("domain")
@@ -314,13 +351,8 @@ class _Reader:
         given = row.get("notification")
         if given is None:
             return None
-        if given.keys() != _NOTIFICATION_KEYS.keys() or not all(
-            type(given[key]) is kind for key, kind in _NOTIFICATION_KEYS.items()
-        ):
-            self._say(index, row, "notification", f"needs exactly {', '.join(_NOTIFICATION_KEYS)}")
-            return None
-        if not 1 <= given["port"] <= 65535:
-            self._say(index, row, "notification", "has a port outside 1 to 65535")
+        if (problem := _notification_problem(given)) is not None:
+            self._say(index, row, "notification", problem)
             return None
         return Notification(**given)
 
@@ -366,3 +398,12 @@ def _oid(text: str | None) -> Oid | None:
 
 def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+def _notification_problem(given: Mapping[str, Any]) -> str | None:
+    """What is wrong with the keys of a notification, or ``None``."""
+    if given.keys() != _NOTIFICATION_KEYS.keys() or not all(
+        type(given[key]) is kind for key, kind in _NOTIFICATION_KEYS.items()
+    ):
+        return f"needs exactly {', '.join(_NOTIFICATION_KEYS)}"
+    return None if 1 <= given["port"] <= 65535 else "has a port outside 1 to 65535"

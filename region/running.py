@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -81,6 +82,8 @@ def _build(settings: Settings, url: str) -> Service:
         answer_grades={code: frozenset({"certain"}) for code in settings.certain_only_answers},
         pool_size=settings.threads + 5,
         max_attempts=settings.outbox_max_attempts,
+        keep_events=timedelta(days=settings.outbox_keep_days),
+        keep_answers=timedelta(days=settings.repeat_window_days),
     )
 
 

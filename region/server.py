@@ -66,11 +66,13 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         await mllp.start()
         service.dispatcher.start()
+        service.housekeeping.start()
         try:
             yield
         finally:
             await mllp.stop()
             service.dispatcher.stop()
+            service.housekeeping.stop()
             executor.shutdown(wait=True)
 
     return build_http_app(

@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     outbox_max_attempts: Annotated[
         int, Field(ge=1, description="Failed deliveries after which a notification becomes a dead letter.")
     ] = 20
+    outbox_keep_days: Annotated[
+        int, Field(ge=1, description="How long delivered notifications are kept and can be replayed.")
+    ] = 30
     repeat_window_days: Annotated[
         int, Field(ge=1, description="How long a repeated message is recognised and answered as before.")
     ] = 30

@@ -35,6 +35,11 @@ class ReferenceChange:
     record_id: int
     identifiers: tuple[PatientId, ...]
 
+    @property
+    def local(self) -> PatientId:
+        """The consumer's own identifier."""
+        return self.identifiers[0]
+
 
 def concerned_keys(payload: Mapping[str, Any], domain: str) -> list[RecordKey]:
     """The records of a domain that an identity event is about."""

@@ -5,13 +5,11 @@ Source: ITI TF-2: 3.10.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ihe.hl7v2.building import SegmentBuilder, build_message
 from ihe.hl7v2.er7 import Message
 from ihe.hl7v2.sending import Envelope, require_accepted
 from ihe.transaction import OutboundBinding, Transaction
-from ihe.values import PatientId
+from mpi.services.notify_references import ReferenceChange
 from mpi.translate.hl7v2_patient import pid_segment
 
 TRANSACTION = Transaction(
@@ -28,16 +26,12 @@ TRANSACTION = Transaction(
 )
 
 
-def encode(identifiers: Sequence[PatientId], envelope: Envelope) -> Message:
-    """The ADT^A31: all identifiers in PID-3, a blank name, no visit.
-
-    Args:
-        identifiers: of one patient, at least one.
-    """
+def encode(change: ReferenceChange, envelope: Envelope) -> Message:
+    """The ADT^A31: all identifiers in PID-3, a blank name, no visit."""
     segments = [
         envelope.header("ADT", "A31", "ADT_A05"),
         SegmentBuilder("EVN", None, envelope.timestamp),
-        pid_segment(identifiers).set(5, " "),
+        pid_segment(change.identifiers).set(5, " "),
         SegmentBuilder("PV1", None, "N"),
     ]
     return build_message(segments)

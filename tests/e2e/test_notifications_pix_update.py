@@ -26,7 +26,7 @@ def with_consumers(table: RegionTable, **ports: int) -> RegionTable:
         replace(d, notification=Notification(True, "127.0.0.1", ports[d.code], "GAM", d.code)) if d.code in ports else d
         for d in table
     )
-    return RegionTable(table.name, table.home_community_id, domains)
+    return RegionTable(table.name, table.home_community_id, domains, table.registries)
 
 
 def adt(table: RegionTable, event: str, code: str, local_id: str, number: int, *, person="EXEMPLE^MARIE", extra=()):
