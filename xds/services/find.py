@@ -10,6 +10,7 @@ Source: ITI TF-2: 3.18.4.1.2.3.7.1 to 3.18.4.1.2.3.7.3 and 3.18.4.1.2.3.7.14.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TypeVar
 
 from ihe.errors import TooMany
@@ -59,6 +60,27 @@ def find_document_references(
     limit = 10 * registry.max_results
     found = searches.find_entry_ids(uow.connection, anchors_of(person), criteria, limit + 1)
     return [Reference(*each) for each in within_limit(found, registry, limit)]
+
+
+def find_documents_on(
+    uow: UnitOfWork,
+    registry: Registry,
+    person: Person,
+    criteria: DocumentCriteria,
+    moment: datetime,
+) -> list[Returned]:
+    """What :func:`find_documents` answered at a past moment, removed entries apart.
+
+    Args:
+        person: as the index saw the person at that moment.
+
+    Raises:
+        TooMany: more than ``registry.max_results``.
+    """
+    limit = registry.max_results + 1
+    found = searches.find_entries_on(uow.connection, anchors_of(person), criteria, moment, limit)
+    entries = readable(uow, registry, within_limit(found, registry))
+    return [Returned(entry, person.regional_id) for entry in entries]
 
 
 def find_submission_sets(

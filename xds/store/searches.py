@@ -6,6 +6,7 @@ Source: ITI TF-2: 3.18.4.1.2.3.7.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    type_coerce,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -28,7 +30,7 @@ from xds.domain.criteria import DocumentCriteria, FolderCriteria, Groups, Period
 from xds.domain.registered import RegisteredEntry, RegisteredFolder, RegisteredSet
 from xds.store import rows
 from xds.store.columns import ENTRY_COLUMNS, FOLDER_COLUMNS, SET_COLUMNS
-from xds.store.tables import document_entry, folder, submission_set
+from xds.store.tables import Status, document_entry, folder, status_change, submission_set
 
 Anchors = Collection[str] | None
 """Patient identifiers (CX) whose objects are wanted; ``None`` for those of everybody."""
@@ -49,6 +51,28 @@ def find_entry_ids(
     columns = document_entry.c.id, document_entry.c.home
     statement = _restrict(select(*columns), document_entry, anchors, _entry_conditions(criteria), limit)
     return [(rows.to_urn(row.id), row.home) for row in connection.execute(statement)]
+
+
+def find_entries_on(
+    connection: Connection, anchors: Collection[str], criteria: DocumentCriteria, moment: datetime, limit: int
+) -> list[RegisteredEntry]:
+    """The entries that :func:`find_entries` found at a past moment, with the status they had then."""
+    latest = (
+        select(status_change.c.status)
+        .where(status_change.c.object_id == document_entry.c.id, status_change.c.at <= moment)
+        .order_by(status_change.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    then = type_coerce(func.coalesce(latest, "Approved"), Status)
+    columns = [then.label("status") if each is document_entry.c.status else each for each in ENTRY_COLUMNS]
+    conditions = [
+        _one_of(then, criteria.statuses),
+        document_entry.c.registered_at <= moment,
+        *_entry_conditions(replace(criteria, statuses=("Approved", "Deprecated"))),
+    ]
+    statement = _restrict(select(*columns), document_entry, anchors, iter(conditions), limit)
+    return [RegisteredEntry(*row) for row in connection.execute(statement).all()]
 
 
 def entries_among(connection: Connection, ids: Collection[str], criteria: DocumentCriteria) -> list[RegisteredEntry]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import create_engine
@@ -235,3 +236,31 @@ def test_a_code_outside_the_value_sets_is_refused_by_name(uow: UnitOfWork, regis
     assert finding.code == "XDSRegistryMetadataError"
     assert "classCode" in finding.context
     assert "34133-9^^1.2.250.1.213.1.1.4.1" in finding.context
+
+
+def test_what_a_query_answered_on_a_past_day_can_be_asked(database_url: str, registry: Registry) -> None:
+    engine = create_engine(database_url)
+    database = Database(engine)
+    first, second = entry("first", ANNE_A), entry("second", ANNE_A)
+    with database.unit(REGION) as uow:
+        register(uow, submission(ANNE_A, first), registry)
+        before = uow.now
+        (registered,) = get.entries(uow, Named(unique_ids=[first.unique_id or ""]))
+    with database.unit(REGION) as uow:
+        replaces = relation(AssociationType.REPLACES, "second", registered.id)
+        register(uow, submission(ANNE_A, second, associations=[replaces]), registry)
+        after = uow.now
+        person = registry.directory.resolve(uow, ANNE)
+        assert person is not None
+
+        def answered(moment: datetime, *statuses: str) -> list[str]:
+            criteria = DocumentCriteria(statuses=statuses)
+            found = find.find_documents_on(uow, registry, person, criteria, moment)
+            return [each.object.unique_id for each in found]
+
+        assert answered(before - timedelta(seconds=1), "Approved") == []
+        assert answered(before, "Approved") == [first.unique_id]
+        assert answered(before, "Deprecated") == []
+        assert answered(after, "Approved") == [second.unique_id]
+        assert answered(after, "Deprecated") == [first.unique_id]
+    engine.dispose()
