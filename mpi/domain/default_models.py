@@ -59,9 +59,9 @@ def default_french() -> MatchModel:
                 (0.0008, 0.97),  # DIFFERENT
             ),
             "sex": _levels(
-                (0.992, 0.5),  # SAME
-                (0.5, 0.5),  # DIFFERENT_EPICENE
-                (0.005, 0.5),  # DIFFERENT
+                (0.992, 0.49),  # SAME
+                (0.003, 0.03),  # DIFFERENT_EPICENE
+                (0.005, 0.48),  # DIFFERENT
             ),
             "place": _levels(
                 (0.93, 0.035, 0.8),  # SAME

@@ -22,7 +22,7 @@ from mpi.domain.comparison import FIELDS
 UNITS_PER_BIT = 256
 
 
-RULES = 5
+RULES = 6
 """Counts the changes of cleaning, comparison and vetoes: what one edition of the rules weighed is not another's."""
 
 
