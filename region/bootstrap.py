@@ -33,6 +33,7 @@ from mpi.domain.grades import LinkPolicy
 from mpi.store import snapshots
 from region import notifications
 from region.fhir_metadata import metadata_endpoint
+from region.fhir_patients import IndexPatients
 from region.metrics import Metrics
 from region.region_table import RegionTable, RegionTableError
 from web import json_api
@@ -111,7 +112,7 @@ def build_service(
     database = Database(engine)
     mpi = MpiApplication(table, default_french(), policy or LinkPolicy.calibrated(), answer_grades=answer_grades or {})
     directory = Directory(mpi)
-    xds = _xds(table, IndexDirectory(directory), content)
+    xds = _xds(table, IndexDirectory(directory), IndexPatients(mpi), content)
     transactions = discover("mpi.transactions", "xds.transactions")
     endpoints = (*transactions, *json_api.ENDPOINTS, metadata_endpoint(transactions))
     refuse_shared_bindings(endpoints)
@@ -164,7 +165,7 @@ class IndexDirectory:
         return self.index.knows_authority(patient_id)
 
 
-def _xds(table: RegionTable, directory: IndexDirectory, content: BlobStore) -> XdsApplication:
+def _xds(table: RegionTable, directory: IndexDirectory, patients: IndexPatients, content: BlobStore) -> XdsApplication:
     repository_id = table.region.repository_unique_id
     if repository_id is None:
         raise RegionTableError(["the regional domain needs a repository_unique_id, under which documents are kept"])
@@ -181,7 +182,9 @@ def _xds(table: RegionTable, directory: IndexDirectory, content: BlobStore) -> X
         )
         for domain in table.establishments
     )
-    return XdsApplication(registry, Repository(registry, content, repository_id, site_ids), Studies(registry, sources))
+    return XdsApplication(
+        registry, Repository(registry, content, repository_id, site_ids), Studies(registry, sources), patients
+    )
 
 
 def _chores(keep_events: timedelta, keep_answers: timedelta) -> dict[str, Chore]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
 from xds.domain.value_sets import AllowedCode, ValueSets
+from xds.ports import NoPatientResources, PatientResources
 from xds.services.registry import Registry
 from xds.services.repository import Repository
 from xds.services.studies import Studies
@@ -28,11 +29,13 @@ class XdsApplication:
         registry: the registry's parts.
         repository: the repository's parts.
         studies: what answers about imaging studies need.
+        patients: where references to Patient resources lead.
     """
 
     registry: Registry
     repository: Repository
     studies: Studies
+    patients: PatientResources = field(default_factory=NoPatientResources)
 
 
 def load_value_sets(path: Path | None = None) -> ValueSets:

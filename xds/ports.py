@@ -35,3 +35,25 @@ class PatientDirectory(Protocol):
 
     def knows_authority(self, patient_id: PatientId) -> bool:
         """Whether the assigning authority is a domain of the region."""
+
+
+class PatientResources(Protocol):
+    """Joins patient identifiers and the Patient resources of this service."""
+
+    def identifier_of(self, uow: UnitOfWork, resource_id: str) -> PatientId | None:
+        """An identifier of the patient whose Patient has that logical id; ``None`` when there is none."""
+
+    def resource_id_of(self, uow: UnitOfWork, patient_id: PatientId) -> str | None:
+        """The logical id of a Patient whom the identifier designates; ``None`` when there is none."""
+
+
+class NoPatientResources:
+    """Of a registry beside which there are no Patient resources."""
+
+    def identifier_of(self, uow: UnitOfWork, resource_id: str) -> PatientId | None:
+        """None."""
+        return None
+
+    def resource_id_of(self, uow: UnitOfWork, patient_id: PatientId) -> str | None:
+        """None."""
+        return None

@@ -65,6 +65,17 @@ def folders(uow: UnitOfWork, named: Named) -> list[RegisteredFolder]:
     return objects.folders_by_logical_id(uow.connection, named.logical_ids)
 
 
+def lists(uow: UnitOfWork, named: Named) -> list[RegisteredSet | RegisteredFolder]:
+    """Submission sets and folders that have one of the ids or one of the uniqueIds."""
+    found: list[RegisteredSet | RegisteredFolder] = [
+        *objects.sets_by_id(uow.connection, named.ids),
+        *objects.sets_by_unique_id(uow.connection, named.unique_ids),
+        *objects.folders_by_id(uow.connection, named.ids),
+        *objects.folders_by_unique_id(uow.connection, named.unique_ids),
+    ]
+    return list({each.id: each for each in found}.values())
+
+
 def associations(uow: UnitOfWork, ids: Collection[str], statuses: Collection[str]) -> list[RegisteredAssociation]:
     """GetAssociations: those that start from or point to one of the objects."""
     touching = [
