@@ -20,16 +20,18 @@ class Hl7v3Code(NamedTuple):
     """How a refusal is answered.
 
     Attributes:
-        condition: code of ``acknowledgementDetail``, of HL7 table 0357.
+        condition: code of ``acknowledgementDetail``.
         text: its name.
         query_response: ``queryResponseCode``: ``AE`` an error of the application, ``QE`` an error in the query.
         acknowledgement: ``acknowledgement.typeCode``: ``AE``, or ``AR`` for what may be tried again.
+        system: code system of the condition.
     """
 
     condition: str
     text: str
     query_response: str
     acknowledgement: str = "AE"
+    system: str = CONDITIONS
 
 
 _UNKNOWN_KEY = Hl7v3Code("204", "Unknown key identifier", "AE")
@@ -60,6 +62,13 @@ ERROR_CODES: Final[dict[type[errors.IheError], Hl7v3Code | None]] = {
 """One row for each error class; ``None`` is a SOAP fault. A subclass without a row has its parent's."""
 
 
+_UNSUPPORTED_MODE: Final = Hl7v3Code("NS250", "Unsupported processing mode", "QE", system="2.16.840.1.113883.5.1100")
+
+
 def error_code(error: errors.IheError) -> Hl7v3Code | None:
-    """The row for an error; ``None`` when it is to be a SOAP fault."""
+    """The row for an error; ``None`` when it is to be a SOAP fault. An answer wanted later has a code of its own
+    (Source: ITI TF-2: 3.55.4.1.3).
+    """
+    if isinstance(error, errors.UnsupportedRequest) and (error.location or "").endswith("/responsePriorityCode"):
+        return _UNSUPPORTED_MODE
     return ERROR_CODES[next(parent for parent in type(error).__mro__ if parent in ERROR_CODES)]

@@ -48,6 +48,7 @@ class NS:
     XDSI: Final = "urn:ihe:rad:xdsi-b:2009"
     RMD: Final = "urn:ihe:iti:rmd:2017"
     HL7V3: Final = "urn:hl7-org:v3"
+    XCPD: Final = "urn:ihe:iti:xcpd:2009"
     WSNT: Final = "http://docs.oasis-open.org/wsn/b-2"
     DSUB: Final = "urn:ihe:iti:dsub:2009"
 
@@ -65,6 +66,7 @@ PREFIXES: Final[Mapping[str, str]] = {
     "xdsi": NS.XDSI,
     "rmd": NS.RMD,
     "hl7": NS.HL7V3,
+    "xcpd": NS.XCPD,
     "wsnt": NS.WSNT,
     "dsub": NS.DSUB,
 }

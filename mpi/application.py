@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ihe.values import Oid
 from mpi.ports import Domains
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class MpiApplication:
         answer_grades: grades of links with which a domain is answered, by its code; others get every grade.
         answer_limit: at most so many patients in one answer.
         search_limit: at most so many patients found by one search that is answered in pages.
+        home_community_id: by which the region answers other communities, or ``None`` when it answers none.
     """
 
     domains: Domains
@@ -38,6 +40,7 @@ class MpiApplication:
     answer_grades: Mapping[str, frozenset[str]] = field(default_factory=dict)
     answer_limit: int = 200
     search_limit: int = 2000
+    home_community_id: Oid | None = None
 
     def grades_for(self, domain: str | None) -> frozenset[str]:
         """The link grades with which a domain is answered."""

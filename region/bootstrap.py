@@ -110,7 +110,13 @@ def build_service(
     """
     engine = create_engine(database_url, pool_size=pool_size, max_overflow=10, pool_timeout=30)
     database = Database(engine)
-    mpi = MpiApplication(table, default_french(), policy or LinkPolicy.calibrated(), answer_grades=answer_grades or {})
+    mpi = MpiApplication(
+        table,
+        default_french(),
+        policy or LinkPolicy.calibrated(),
+        answer_grades=answer_grades or {},
+        home_community_id=table.home_community_id,
+    )
     directory = Directory(mpi)
     xds = _xds(table, IndexDirectory(directory), IndexPatients(mpi), content)
     transactions = discover("mpi.transactions", "xds.transactions")

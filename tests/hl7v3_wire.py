@@ -141,3 +141,62 @@ def read(reply: SoapReply) -> Answer:
     """Read a reply from its bytes."""
     assert reply.body_element is not None, reply.fault
     return Answer(etree.fromstring(serialize(reply.body_element)))
+
+
+def parameter(name: str, *values: str) -> str:
+    """A query parameter with its values."""
+    return f"<{name}>{''.join(values)}<semanticsText>{name}</semanticsText></{name}>"
+
+
+def name_parameter(family: str = "", given: str = "", use: str = "") -> str:
+    """``livingSubjectName``."""
+    parts = [f"<{part}>{text}</{part}>" for part, text in (("family", family), ("given", given)) if text]
+    return parameter("livingSubjectName", f"<value{f' use={use!r}' if use else ''}>{''.join(parts)}</value>")
+
+
+def demographics_query(*parameters: str, quantity: int | str | None = None, query_id: str = "Q1") -> bytes:
+    """``PRPA_IN201305UV02``; the parameters in the order of the schema."""
+    initial = f'<initialQuantity value="{quantity}"/>' if quantity is not None else ""
+    return message(
+        "PRPA_IN201305UV02",
+        f"""<queryByParameter><queryId root="1.2.250.9.3" extension="{query_id}"/><statusCode code="new"/>
+        <responseModalityCode code="R"/><responsePriorityCode code="I"/>{initial}
+        <parameterList>{"".join(parameters)}</parameterList></queryByParameter>""",
+    )
+
+
+def continuation(
+    name: str = "QUQI_IN000003UV01",
+    *,
+    start: int | str | None = None,
+    quantity: int | str | None = None,
+    query_id: str = "Q1",
+) -> bytes:
+    """``QUQI_IN000003UV01`` or its cancelling form."""
+    numbers = "".join(
+        f'<{part} value="{value}"/>'
+        for part, value in (("startResultNumber", start), ("continuationQuantity", quantity))
+        if value is not None
+    )
+    status = "aborted" if name.endswith("Cancel") else "waitContinuedQueryResponse"
+    return message(
+        name,
+        f"""<queryContinuation><queryId root="1.2.250.9.3" extension="{query_id}"/>{numbers}
+        <statusCode code="{status}"/></queryContinuation>""",
+    )
+
+
+def discovery(*parameters: str, priority: str = "I") -> bytes:
+    """``PRPA_IN201305UV02`` between communities."""
+    return message(
+        "PRPA_IN201305UV02",
+        f"""<queryByParameter><queryId root="1.2.250.9.3" extension="Q1"/><statusCode code="new"/>
+        <responseModalityCode code="R"/><responsePriorityCode code="{priority}"/>
+        <parameterList>{"".join(parameters)}</parameterList></queryByParameter>""",
+    )
+
+
+def location_query(identifier: str) -> bytes:
+    """``xcpd:PatientLocationQueryRequest``."""
+    return f"""<PatientLocationQueryRequest xmlns="urn:ihe:iti:xcpd:2009">{identifier}
+    </PatientLocationQueryRequest>""".encode()

@@ -38,6 +38,7 @@ SCHEMA_FILES: Final[Mapping[str, str]] = {
     NS.XDSI: "xdsi.xsd",
     NS.RMD: "rmd.xsd",
     NS.HL7V3: "hl7v3.xsd",
+    NS.XCPD: "xcpd.xsd",
     NS.WSNT: "wsnt.xsd",
 }
 """Namespace → file name of its schema."""

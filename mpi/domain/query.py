@@ -53,8 +53,10 @@ class QueryTag:
         owner: who asks; a query is continued and cancelled by nobody else.
         tag: the asker's own name of the query.
         kind: the transaction, for example ``ITI-21``.
+        question: the question as asked, kept for a wire whose continuation does not repeat it; else ``None``.
     """
 
     owner: str
     tag: str
     kind: str
+    question: str | None = None

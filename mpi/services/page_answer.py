@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from ihe.errors import InvalidElement
@@ -37,6 +38,8 @@ def first_page(uow: UnitOfWork, query: QueryTag, ids: Sequence[int], size: int |
         kind=query.kind,
         ids=ids,
         expires_at=uow.now + KEPT,
+        question=query.question,
+        delivered=size,
     )
     return _page(snapshot, ids, 0, size)
 
@@ -57,6 +60,34 @@ def next_page(uow: UnitOfWork, query: QueryTag, pointer: str, size: int | None, 
     if ids is None:
         raise InvalidElement("there is nothing to continue: unknown, expired or cancelled", location)
     return _page(snapshot, ids, int(place), size or len(ids))
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedPage:
+    """A page asked for by number, with the question that it answers."""
+
+    page: Page
+    question: str
+
+
+def numbered_page(uow: UnitOfWork, query: QueryTag, start: int | None, size: int | None, location: str) -> NumberedPage:
+    """The page of a query that a wire names by the query and a number, without repeating the question.
+
+    Args:
+        start: number of the first patient, from 1; ``None`` goes on behind the page delivered last.
+        size: most on the page; ``None`` puts all that follow on it.
+        location: of the query's name in the request.
+
+    Raises:
+        InvalidElement: the query is unknown, too old, cancelled, or has no patient of that number.
+    """
+    kept = snapshots.latest(uow.connection, owner=query.owner, tag=query.tag, kind=query.kind, now=uow.now)
+    first = (kept.delivered if start is None else start - 1) if kept is not None else 0
+    if kept is None or kept.question is None or first >= len(kept.ids):
+        raise InvalidElement("there is nothing to continue: unknown, expired, cancelled or at its end", location)
+    page = _page(kept.pointer, kept.ids, first, size or len(kept.ids))
+    snapshots.deliver(uow.connection, kept.pointer, first + len(page.ids))
+    return NumberedPage(page, kept.question)
 
 
 def cancel_pages(uow: UnitOfWork, owner: str, tag: str) -> int:

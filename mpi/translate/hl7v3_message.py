@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from ihe.errors import IheError, InvalidElement, MissingElement, UnknownTargetAuthority
-from ihe.hl7v3_codes import CONDITIONS, error_code
+from ihe.hl7v3_codes import error_code
 from ihe.soap.envelope import SoapReply
 from ihe.soap.error_codes import fault_for
 from ihe.values import format_dtm
@@ -190,16 +190,19 @@ def refused_message(message: Element, error: IheError) -> SoapReply:
     return SoapReply(acknowledge(message, error))
 
 
-def refused_query(message: Element, name: str, error: IheError) -> SoapReply:
+def refused_query(
+    message: Element, name: str, error: IheError, add_reasons: Callable[[Element], None] | None = None
+) -> SoapReply:
     """The reply that refuses a query.
 
     Args:
         name: of the answering interaction.
+        add_reasons: appends ``reasonOf`` elements to its control act.
     """
     code = error_code(error)
     if code is None:
         return SoapReply(fault=fault_for(error))
-    return SoapReply(query_answer(message, name, code.query_response, error=error))
+    return SoapReply(query_answer(message, name, code.query_response, error=error, add_reasons=add_reasons))
 
 
 def _is_readable(error: IheError | None) -> bool:
@@ -246,7 +249,7 @@ def _add_acknowledgement(answer: Element, message: Element, error: IheError | No
         positions = error.positions
     for position in positions:
         detail = add(acknowledgement, "acknowledgementDetail", typeCode="E")
-        add(detail, "code", code=code.condition, codeSystem=CONDITIONS, displayName=code.text)
+        add(detail, "code", code=code.condition, codeSystem=code.system, displayName=code.text)
         add(detail, "text", error.message)
         if position is not None:
             place = _PLACES.get(position)

@@ -117,19 +117,20 @@ def traits(patient: Element, where: str) -> Traits:
     person = first(patient, "patientPerson")
     where_person = f"{where}/patientPerson"
     names = [name_parts(name) for name in every(person, "name")]
-    home = _home(patient, person)
+    home = home_address([*every(person, "addr"), *every(patient, "addr")])
+    phone, email = contact([*every(person, "telecom"), *every(patient, "telecom")])
     ins = next((i for i in identifiers(patient, where) if i.authority.oid in INS_AUTHORITIES), None)
     status, attributes = _reliability(patient)
     return replace(
-        _names(names),
+        name_traits(names),
         sex=_sex(person, where_person),
         birth_date=_date(person, "birthTime", where_person),
         birth_place_code=content(first(person, "birthPlace/addr/county")),
-        address=" ".join(t for line in every(home, "streetAddressLine") if (t := content(line))) or None,
-        postal_code=content(first(home, "postalCode")),
-        city=content(first(home, "city")),
-        phone=_telecom(patient, person, _phone),
-        email=_telecom(patient, person, _email),
+        address=home.address,
+        postal_code=home.postal_code,
+        city=home.city,
+        phone=phone,
+        email=email,
         ins=ins.value if ins else None,
         ins_oid=str(ins.authority.oid) if ins else None,
         identity_status=status,
@@ -143,7 +144,8 @@ def traits(patient: Element, where: str) -> Traits:
     )
 
 
-def _names(names: Sequence[NameParts]) -> Traits:
+def name_traits(names: Sequence[NameParts]) -> Traits:
+    """Birth and used names."""
     legal = [n for n in names if not n.uses & _OTHER_USES and (n.families or n.givens)]
     birth = next((n for n in legal if n.is_at_birth), None) or next(
         (n for n in legal if "L" in n.uses), next(iter(legal), None)
@@ -216,22 +218,29 @@ def _date(person: Element | None, name: str, where: str) -> PartialDate | None:
     return read_date(text, f"{where}/{name}") if text is not None else None
 
 
-def _home(patient: Element, person: Element | None) -> Element | None:
+@dataclass(frozen=True, slots=True)
+class HomeAddress:
+    """Where a patient lives; empty is ``None``."""
+
+    address: str | None = None
+    postal_code: str | None = None
+    city: str | None = None
+
+
+def home_address(addresses: Sequence[Element]) -> HomeAddress:
     """The first address that is not of work, and not a bad one."""
-    return next(
-        (
-            address
-            for parent in (person, patient)
-            for address in every(parent, "addr")
-            if len(address) and not set((address.get("use") or "").split()) & {"WP", "BAD", "DIR", "PUB"}
-        ),
-        None,
-    )
+    for address in addresses:
+        if len(address) and not set((address.get("use") or "").split()) & {"WP", "BAD", "DIR", "PUB"}:
+            lines = " ".join(text for line in every(address, "streetAddressLine") if (text := content(line)))
+            return HomeAddress(lines or None, content(first(address, "postalCode")), content(first(address, "city")))
+    return HomeAddress()
 
 
-def _telecom(patient: Element, person: Element | None, read: Callable[[str], str | None]) -> str | None:
-    values = (t.get("value") or "" for parent in (person, patient) for t in every(parent, "telecom"))
-    return next((found for value in values if (found := read(value.strip()))), None)
+def contact(telecoms: Sequence[Element]) -> tuple[str | None, str | None]:
+    """The first telephone number and the first mail address."""
+    values = [(telecom.get("value") or "").strip() for telecom in telecoms]
+    phone, email = (next((found for v in values if (found := read(v))), None) for read in (_phone, _email))
+    return phone, email
 
 
 def _phone(value: str) -> str | None:

@@ -27,5 +27,5 @@ def add_registration(act: Element, message: Element, custodian: Oid | None = Non
         add_copied_id(entity, first(message, "receiver/device/id"))
     else:
         add(entity, "id", root=str(custodian))
-        add(entity, "code", code="NotHealthDataLocator", codeSystem="1.3.6.1.4.1.19376.1.2.27.2")
+        add(entity, "code", code="SupportsHealthDataLocator", codeSystem="1.3.6.1.4.1.19376.1.2.27.2")
     return subject1

@@ -2,59 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from ihe import errors
 from ihe.caller import Caller
-from ihe.serving import Pipeline
-from ihe.soap.wire import SoapWire
-from ihe.transaction import discover
-from ihe.unit_of_work import Database
-from mpi.application import MpiApplication
-from mpi.domain.default_models import default_french
-from mpi.domain.grades import LinkPolicy
-from region.region_table import load_region
+from tests.hl7v3_desk import SHARED, desk, oid
 from tests.hl7v3_wire import PERSON, feed, ii, message, pix_query, read, request
 
-ROOT = Path(__file__).resolve().parents[2]
-TABLE = load_region(ROOT / "fixtures" / "region.toml")
+__all__ = ["desk"]
+
 ADD, REVISE, MERGE = (f"PRPA_IN20130{n}UV02" for n in (1, 2, 4))
-SHARED = Path(os.environ.get("TRAITDUNION_SHARED") or ROOT.parent / "shared")
 PARAMETERS = "/PRPA_IN201309UV02/controlActProcess/queryByParameter/parameterList"
-
-
-def oid(code):
-    return str(TABLE.by_code(code).authority.oid)
-
-
-class Desk:
-    """The index behind its SOAP transactions, without sockets."""
-
-    def __init__(self, engine):
-        app = MpiApplication(TABLE, default_french(), LinkPolicy.calibrated())
-        self.engine = engine
-        self.endpoints = {e.transaction.number: e for e in discover("mpi.transactions")}
-        self.pipeline = Pipeline(Database(engine), {"mpi": app})
-
-    def run(self, number, data, caller=None):
-        return self.pipeline.run(self.endpoints[number], SoapWire(), request(data), lambda: caller or Caller("desk"))
-
-    def ask(self, number, data, caller=None):
-        answer = read(self.run(number, data, caller))
-        if SHARED.is_dir():
-            assert answer.faults(SHARED) == []
-        return answer
-
-
-@pytest.fixture
-def desk(database_url):
-    engine = create_engine(database_url)
-    yield Desk(engine)
-    engine.dispose()
 
 
 @pytest.fixture
