@@ -7,8 +7,8 @@ from typing import Any
 
 from mpi.domain.blocking import key_texts
 from mpi.domain.cleaning import Cleaned
-from mpi.domain.comparison import FIELDS
 from mpi.domain.grades import Grade, grade_of
+from mpi.domain.levels import FIELDS
 from mpi.domain.model import UNITS_PER_BIT, MatchModel, units
 from mpi.domain.scoring import PairScore
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from mpi.domain.cleaning import Cleaned
-from mpi.domain.comparison import FIELDS, Birth, Contact, Family, Given, Ins, Place, SexLevel
+from mpi.domain.levels import FIELDS, Birth, Contact, Family, Given, Ins, Place, SexLevel
 from mpi.domain.model import MatchModel, units
 from mpi.domain.scoring import PairScore
 from mpi.domain.vetoes import OUTWEIGHED, RELATIVES, Circumstance, Veto, circumstances

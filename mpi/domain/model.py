@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import Any
 
 from mpi.domain import facts
-from mpi.domain.comparison import FIELDS
+from mpi.domain.levels import FIELDS
 
 UNITS_PER_BIT = 256
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from mpi.domain.cleaning import clean
-from mpi.domain.comparison import GIVEN_DIFFERS, Birth, Family, Given, SexLevel, compare
+from mpi.domain.comparison import compare
 from mpi.domain.identity import Traits
+from mpi.domain.levels import GIVEN_DIFFERS, Birth, Family, Given, SexLevel
 
 
 def suspect(before: Traits, after: Traits) -> bool:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mpi.domain.cleaning import Cleaned
-from mpi.domain.comparison import FIELDS, GIVEN_DIFFERS, Given, compare_given
+from mpi.domain.comparison import compare_given
 from mpi.domain.grades import Grade, LinkPolicy, grade_of
 from mpi.domain.identity import RecordKey
+from mpi.domain.levels import FIELDS, GIVEN_DIFFERS, Given
 from mpi.domain.model import MatchModel, units
 from mpi.domain.scoring import PairScore, score
 from mpi.domain.vetoes import CONTRADICTING, EXPLAINABLE, Veto

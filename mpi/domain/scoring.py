@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mpi.domain.cleaning import Cleaned
-from mpi.domain.comparison import FIELDS, Agreement, Place, compare
+from mpi.domain.comparison import Agreement, compare
+from mpi.domain.levels import FIELDS, Place
 from mpi.domain.model import UNITS_PER_BIT, MatchModel, units
 from mpi.domain.vetoes import Hint, Veto, find_hints, find_vetoes
 

@@ -11,19 +11,9 @@ from enum import StrEnum
 from functools import lru_cache
 
 from mpi.domain.cleaning import Cleaned
-from mpi.domain.comparison import (
-    GIVEN_DIFFERS,
-    Agreement,
-    Birth,
-    Contact,
-    Family,
-    Given,
-    Ins,
-    Origin,
-    Place,
-    SexLevel,
-)
+from mpi.domain.comparison import Agreement
 from mpi.domain.facts import name_sex
+from mpi.domain.levels import GIVEN_DIFFERS, Birth, Contact, Family, Given, Ins, Origin, Place, SexLevel
 
 _SAME_FAMILY = frozenset({Family.SAME, Family.USED, Family.PART, Family.MISSPELT, Family.CLOSE})
 _OTHER_FAMILY = frozenset({Family.DIFFERENT, Family.DIFFERENT_USED_POSSIBLE})

@@ -7,9 +7,9 @@ import random
 import pytest
 
 from mpi.domain.cleaning import Cleaned
-from mpi.domain.comparison import FIELDS, Birth, Family, SexLevel
 from mpi.domain.default_models import default_french
 from mpi.domain.learning import learn
+from mpi.domain.levels import FIELDS, Birth, Family, SexLevel
 
 SURNAMES = [f"{a}{b}{c}" for a in ("BAR", "COL", "DUM", "FER", "GUI") for b in ("BO", "LI", "NA") for c in ("RT", "N")]
 GIVEN = ["MARIE", "PAUL", "SOLENE", "JACQUES", "LUCIE", "ETIENNE", "CLAIRE", "HUGO", "NADINE", "GILLES"]

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from ihe.values import PartialDate
 from mpi.domain import blocking
 from mpi.domain.cleaning import Cleaned, clean
-from mpi.domain.comparison import Birth, Contact, Family, Given, Ins, compare
+from mpi.domain.comparison import compare
 from mpi.domain.default_models import default_french, generic
 from mpi.domain.explanation import explain, waterfall_svg
 from mpi.domain.grades import Grade, LinkPolicy, grade_of
 from mpi.domain.identity import IdentityStatus, Sex, Traits
+from mpi.domain.levels import Birth, Contact, Family, Given, Ins
 from mpi.domain.model import MatchModel
 from mpi.domain.scoring import score, score_many
 from mpi.domain.vetoes import Hint, Veto
