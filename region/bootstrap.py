@@ -31,7 +31,7 @@ from mpi.application import MpiApplication
 from mpi.domain.default_models import default_french
 from mpi.domain.grades import LinkPolicy
 from mpi.store import snapshots
-from region import notifications
+from region import fhir_subscriptions, notifications
 from region.fhir_metadata import metadata_endpoint
 from region.fhir_patients import IndexPatients
 from region.metrics import Metrics
@@ -130,10 +130,11 @@ def build_service(
     }
     pipeline = Pipeline(database, applications, metrics.observe)
     outbound = create_engine(database_url, pool_size=5, max_overflow=60)
-    named = notifications.subscribers(table, Database(outbound), mpi)
+    outbound_database = Database(outbound)
+    named = notifications.subscribers(table, outbound_database, mpi)
 
     def present_subscribers() -> list[Subscriber]:
-        return [*named, *subscribers()]
+        return [*named, *fhir_subscriptions.subscribers(outbound_database, mpi), *subscribers()]
 
     return Service(
         table=table,

@@ -33,5 +33,5 @@ class Person:
     @property
     def version(self) -> str:
         """Changes whenever what is shown does."""
-        state = ";".join(f"{r.id}:{r.version}:{r.grade}" for r in self.records)
+        state = ";".join(f"{r.id}:{r.key.local_id}:{r.version}:{r.grade}" for r in self.records)
         return hashlib.blake2b(f"{self.current_id};{state}".encode(), digest_size=8).hexdigest()

@@ -229,6 +229,14 @@ def patient_resource(record: Record, identifiers: Sequence[PatientId]) -> dict[s
     return _resource(patient_resource_id(record), version, record.traits, identifiers, record.is_active, [person])
 
 
+def merged_resource(record: Record, own: PatientId, survivor: Record, survivor_id: PatientId) -> dict[str, Any]:
+    """The Patient of a record that was merged into another: inactive, and replaced by that one."""
+    other = {"reference": f"Patient/{patient_resource_id(survivor)}", "identifier": identifier(survivor_id)}
+    link = {"other": other, "type": "replaced-by"}
+    version = record_version(record, (own, survivor_id))
+    return _resource(patient_resource_id(record), version, Traits(), (own,), False, [link])
+
+
 def person_resource(person: Person, identifiers: Sequence[PatientId]) -> dict[str, Any]:
     """The Patient of a person: derived traits, and a link to the Patient of each record, with the link's grade.
 
