@@ -251,17 +251,15 @@ def _ndjson_rows(path: Path, ignored: Sequence[str] = ()) -> Iterator[Row]:
 
 
 def _parquet_rows(path: Path, ignored: Sequence[str] = ()) -> Iterator[Row]:
-    try:
-        from pyarrow import parquet  # noqa: PLC0415 - only this format needs it
-    except ImportError as error:
-        raise LoadFault("Parquet needs the package pyarrow: pip install traitdunion[parquet]") from error
+    from pyarrow import parquet  # noqa: PLC0415 - slow to import, and only this format needs it
+
     try:
         file = parquet.ParquetFile(path)
         _checked_header(list(file.schema_arrow.names), path, ignored)
         for batch in file.iter_batches(batch_size=5000):
             for row in batch.to_pylist():
                 yield {name: None if value is None else str(value) for name, value in row.items()}
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise LoadFault(f"{path.name}: cannot be read as Parquet ({error})") from error
 
 
