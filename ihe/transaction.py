@@ -98,6 +98,7 @@ class HttpBinding:
         search_parameters: for a search, name and FHIR type of each.
         result_parameters: of the query as well, but not criteria; name and type of each.
         body: type of the FHIR resource that is sent, or ``form``; empty when nothing is.
+        max_body_bytes: the largest request where documents travel inside it; ``None`` for the service's usual bound.
     """
 
     method: str
@@ -106,6 +107,7 @@ class HttpBinding:
     search_parameters: tuple[tuple[str, str], ...] = ()
     result_parameters: tuple[tuple[str, str], ...] = ()
     body: str = ""
+    max_body_bytes: int | None = None
 
     @property
     def keys(self) -> tuple[tuple[str, ...], ...]:

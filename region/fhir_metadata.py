@@ -15,6 +15,7 @@ from ihe.serving import Context
 from ihe.transaction import Endpoint, HttpBinding, Transaction
 
 _OPERATIONS = {
+    "generate-metadata": "https://profiles.ihe.net/ITI/MHD/OperationDefinition/generate-metadata",
     "ihe-pix": "https://profiles.ihe.net/ITI/PIXm/OperationDefinition/IHE.PIXm.pix",
     "match": "http://hl7.org/fhir/OperationDefinition/Patient-match",
     "process-message": "http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message",

@@ -52,7 +52,7 @@ def build_http_app(
     """
     app = FastAPI(title="Trait d'Union", docs_url=None, redoc_url=None, openapi_url="/openapi.json", lifespan=lifespan)
     for endpoint, binding in _most_literal_first(endpoints):
-        handler = _handler(endpoint, pipeline, executor, authenticate, max_body_bytes)
+        handler = _handler(endpoint, pipeline, executor, authenticate, binding.max_body_bytes or max_body_bytes)
         app.add_api_route(
             binding.path,
             handler,

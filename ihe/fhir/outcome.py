@@ -19,7 +19,7 @@ def operation_outcome(error: IheError) -> dict[str, Any]:
     issue = error_code(error).issue
     if isinstance(error, Refused):
         issues = [
-            _issue("error" if f.severity == "Error" else "warning", issue, f"{f.code}: {f.context}", f.location)
+            _issue("error" if f.severity == "Error" else "warning", issue, f"{f.code}: {f.context}", f.location, f.code)
             for f in error.findings
         ]
     else:
@@ -35,8 +35,13 @@ def warnings_outcome(warnings: Sequence[tuple[str, str]]) -> dict[str, Any]:
     }
 
 
-def _issue(severity: str, code: str, diagnostics: str, location: str | None) -> dict[str, Any]:
-    issue: dict[str, Any] = {"severity": severity, "code": code, "diagnostics": diagnostics}
+def _issue(
+    severity: str, code: str, diagnostics: str, location: str | None, profile_code: str | None = None
+) -> dict[str, Any]:
+    issue: dict[str, Any] = {"severity": severity, "code": code}
+    if profile_code:
+        issue["details"] = {"coding": [{"code": profile_code}]}
+    issue["diagnostics"] = diagnostics
     if location:
         issue["expression"] = [location]
     return issue

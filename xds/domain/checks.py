@@ -84,10 +84,21 @@ _CODED = {
     Folder: (("codes", "codeList"),),
 }
 
+_FULL: dict[type, tuple[tuple[str, str], ...]] = {
+    DocumentEntry: _ENTRY_FULL + _ENTRY_STABLE_FULL,
+    SubmissionSet: _SET_FULL,
+    Folder: _FOLDER_FULL,
+}
+
 
 def name_of(item: RegistryObject) -> str:
     """The object as findings name it: kind and id of the submission."""
     return f"{type(item).__name__}({item.id})"
+
+
+def lacks_full_metadata(item: Described) -> bool:
+    """Whether an attribute is absent that only limited metadata may lack."""
+    return any(getattr(item, field) in (None, "", ()) for field, _ in _FULL[type(item)])
 
 
 def check_submission(

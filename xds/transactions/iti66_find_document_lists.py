@@ -25,7 +25,7 @@ from xds.translate.ebxml_stored import folder_of, set_of
 from xds.translate.fhir_document import resource_id
 from xds.translate.fhir_list import folder_list, submission_set_list
 from xds.translate.fhir_list_search import LIST_PARAMETERS, ListSearch, read_list_search
-from xds.translate.fhir_search import searchset
+from xds.translate.fhir_search import RESULT_PARAMETERS, searchset
 from xds.translate.fhir_terms import Json
 
 _PATH = "/fhir/List"
@@ -40,8 +40,9 @@ TRANSACTION = Transaction(
             _PATH,
             interaction="search-type",
             search_parameters=tuple((name, kind) for name, kind, _ in LIST_PARAMETERS),
+            result_parameters=RESULT_PARAMETERS,
         ),
-        HttpBinding("POST", f"{_PATH}/_search", interaction="search-type"),
+        HttpBinding("POST", f"{_PATH}/_search", interaction="search-type", body="form"),
         HttpBinding("GET", f"{_PATH}/{{id}}", interaction="read"),
     ),
     writes=False,

@@ -26,7 +26,7 @@ from xds.services.patient_resources import patient_references
 from xds.translate.ebxml_stored import entry_of
 from xds.translate.fhir_document import document_reference
 from xds.translate.fhir_document_search import DOCUMENT_PARAMETERS, DocumentSearch, read_document_search
-from xds.translate.fhir_search import searchset
+from xds.translate.fhir_search import RESULT_PARAMETERS, searchset
 from xds.translate.fhir_terms import Json
 
 _PATH = "/fhir/DocumentReference"
@@ -41,8 +41,9 @@ TRANSACTION = Transaction(
             _PATH,
             interaction="search-type",
             search_parameters=tuple((name, kind) for name, kind, _ in DOCUMENT_PARAMETERS),
+            result_parameters=RESULT_PARAMETERS,
         ),
-        HttpBinding("POST", f"{_PATH}/_search", interaction="search-type"),
+        HttpBinding("POST", f"{_PATH}/_search", interaction="search-type", body="form"),
         HttpBinding("GET", f"{_PATH}/{{id}}", interaction="read"),
     ),
     writes=False,

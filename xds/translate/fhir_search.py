@@ -20,7 +20,10 @@ from xds.translate.fhir_terms import URI_SYSTEM, Json, dtm_of, patient_id_of, sc
 
 DEFAULT_COUNT: Final = 50
 MAX_COUNT: Final = 200
-_RESULT_PARAMETERS: Final = frozenset({"_format", "_pretty"})
+RESULT_PARAMETERS: Final = (("_count", "number"), ("_offset", "number"), ("_sort", "string"), ("_format", "string"))
+"""Parameters that say which part of the answer is wanted and how it is written, with their types."""
+
+_WRITTEN: Final = frozenset({"_format", "_pretty"})
 _FAR_PAST, _FAR_FUTURE = 0, 10**14
 
 
@@ -234,7 +237,7 @@ PAGE_PARAMETERS: Final = frozenset({"_count", "_offset", "_sort"})
 
 def is_ignored(name: str) -> bool:
     """Whether a parameter only says how the answer is written."""
-    return name in _RESULT_PARAMETERS
+    return name in _WRITTEN
 
 
 def read_parameters(request: HttpRequest, readers: Mapping[str, Callable[[str, str], None]]) -> Page:
