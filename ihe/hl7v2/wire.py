@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ihe.caller import Caller
-from ihe.errors import IheError, UnsupportedRequest
+from ihe.errors import IheError, MalformedRequest, UnsupportedRequest
 from ihe.hl7v2.acknowledgement import answers, refuse
 from ihe.hl7v2.er7 import Message
 from ihe.hl7v2.listener import Peer
@@ -28,7 +28,7 @@ class Hl7v2Wire:
         """Sender (MSH-3, MSH-4), control id (MSH-10) and content; ``None`` without a control id."""
         if not request.control_id:
             return None
-        return MessageKey.of("|".join(request.sender), request.control_id, bytes(request))
+        return MessageKey.of("|".join(request.sender), request.msh.field(10).raw, bytes(request))
 
     def reply_to_bytes(self, reply: Message) -> bytes:
         """The answer as sent."""
@@ -68,6 +68,8 @@ class Hl7v2Router:
     def handle(self, frame: bytes, peer: Peer) -> list[bytes]:
         """Answer one message: what to frame and send, nothing when the sender wants no answer."""
         try:
+            if b"\0" in frame:
+                raise MalformedRequest("the message holds a NUL character")
             message = Message.parse(frame)
         except IheError as error:
             return [bytes(refuse(frame, error))]

@@ -44,6 +44,9 @@ NEVER_AUTOMATIC = frozenset({"DOUT", "FICT", "ANOM", "CACH"})
 """Identity attributes (FR table 0445) that forbid any automatic link."""
 
 
+_LONGEST_TRAIT = 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Traits:
     """Identity traits of one patient as one domain states them. Empty is ``None`` or an empty tuple.
@@ -107,6 +110,17 @@ class Traits:
         if status_stated:
             changes["identity_attributes"] = other.identity_attributes
         return replace(self, **changes)
+
+    def unstorable(self) -> str | None:
+        """Name of a trait that no civil status holds and no store takes: longer than 1,000 characters or with a NUL
+        character; ``None`` when there is none.
+        """
+        for each in fields(self):
+            value = getattr(self, each.name)
+            parts = value if isinstance(value, (tuple, frozenset)) else (value,)
+            if any(isinstance(part, str) and (len(part) > _LONGEST_TRAIT or "\0" in part) for part in parts):
+                return each.name
+        return None
 
     @property
     def has_qualified_ins(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from ihe.errors import Conflict
+from ihe.errors import Conflict, InvalidElement
 from ihe.unit_of_work import UnitOfWork
 from mpi.application import MpiApplication
 from mpi.domain.cleaning import clean
@@ -58,7 +58,10 @@ def feed_record(
 
     Raises:
         Conflict: the identifier was merged into another one; the source must use the survivor.
+        InvalidElement: a trait is longer than any real one, or holds a NUL character.
     """
+    if (name := traits.unstorable()) is not None:
+        raise InvalidElement(f"{name} is no text of at most 1000 characters")
     locks.lock_records(uow.connection, [key])
     known = records.by_key(uow.connection, key)
     if known is None:

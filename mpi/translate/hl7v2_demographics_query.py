@@ -73,7 +73,7 @@ def decode_demographics_query(message: Message) -> DemographicsQuery:
     if not reader.is_asked and pointer is None:
         raise MissingElement("the query holds no criterion", "QPD-3")
     return DemographicsQuery(
-        tag=qpd.text(2),
+        tag=qpd.field(2).raw,
         sender="|".join(message.sender),
         patients=reader.patients,
         identifiers=reader.identifiers.found,
@@ -106,7 +106,7 @@ def decode_cancellation(message: Message) -> Cancellation:
     qid = message.segment("QID")
     if qid is None or not qid.text(1):
         raise MissingElement("the query to cancel is named by its tag", "QID" if qid is None else "QID-1")
-    return Cancellation(qid.text(1), "|".join(message.sender))
+    return Cancellation(qid.field(1).raw, "|".join(message.sender))
 
 
 def owner(question: DemographicsQuery | Cancellation, caller: Caller) -> str:
@@ -246,6 +246,8 @@ class _Criteria:
 def _whole(value: str, location: str) -> str:
     if "*" in value:
         raise InvalidElement("this field is asked for whole, without asterisk", f"{location}.2")
+    if not value.isprintable():
+        raise InvalidElement("the value is no line of printable text", f"{location}.2")
     return value
 
 

@@ -24,6 +24,7 @@ INS_NAMESPACES: Final = {
     "ASIP-SANTE-INS-NIA": Oid("1.2.250.1.213.1.4.9"),
 }
 _INS_AUTHORITIES: Final = frozenset(f"1.2.250.1.213.1.4.{arc}" for arc in (8, 9, 10, 11))
+_LONGEST_IDENTIFIER: Final = 255
 _BIRTH_NAME_TYPES: Final = ("B", "M")
 _SEXES: Final = {"M": Sex.MALE, "F": Sex.FEMALE, "U": Sex.UNKNOWN, "O": Sex.OTHER, "I": Sex.OTHER, "A": Sex.OTHER}
 _STATUSES: Final = frozenset(IdentityStatus)
@@ -45,6 +46,8 @@ def patient_ids(field: Field, location: str) -> list[PatientId]:
             continue
         authority = authority_of(repetition, f"{location}[{number}].4")
         if authority is not None:
+            if len(value) > _LONGEST_IDENTIFIER or not value.isprintable():
+                raise InvalidElement("an identifier is no line of printable text", f"{location}[{number}].1")
             found.append(PatientId(value, authority, repetition.text(5) or None))
     return found
 

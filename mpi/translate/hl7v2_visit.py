@@ -16,6 +16,7 @@ from mpi.domain.visit import Practitioner, Visit, VisitId, VisitNews
 from mpi.translate.hl7v2_patient import authority_of
 
 PRACTITIONER_FIELDS: Final = {7: "attending", 8: "referring", 9: "consulting", 17: "admitting"}
+_LONGEST: Final = 255
 _CANCELLED: Final = frozenset({"A11", "A23", "A27", "A38"})
 _DISCHARGE: Final = "A03"
 
@@ -93,7 +94,8 @@ def _practitioner(repetition: Repetition) -> Practitioner | None:
 
 
 def _text(value: str) -> str | None:
-    value = value.strip()
+    """A value as one line of printable text, cut where no real one reaches."""
+    value = "".join(filter(str.isprintable, value)).strip()[:_LONGEST]
     return value if value and value != NULL else None
 
 
