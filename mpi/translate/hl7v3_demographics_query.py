@@ -1,6 +1,7 @@
 """Queries by demographics (PRPA_IN201305), their continuation and cancellation (QUQI_IN000003).
 
-A name is asked for whole; with use ``SRCH``, or with an asterisk at its end, by its first letters. A parameter that
+A name is asked for whole; with use ``SRCH``, or with an asterisk at its end, by its first letters; an asterisk alone
+asks for nothing. A parameter that
 cannot be searched is refused, never passed over: the answer would hold patients that were not asked for.
 
 Source: ITI TF-2: 3.47.4.1.2, 3.47.4.3; HL7 v3 PRPA_MT201306UV02, QUQI_MT000001UV01.
@@ -227,10 +228,10 @@ class _Criteria:
         self.domains.append((authority, place))
 
     def _name(self, value: Element, place: str) -> None:
+        if not any(content(part) for name in ("family", "given") for part in every(value, name)):
+            raise InvalidElement("a name is asked for by its family or given part", place)
         families = tuple(_criteria(value, "family", place))
         givens = tuple(_criteria(value, "given", place))
-        if not families and not givens:
-            raise InvalidElement("a name is asked for by its family or given part", place)
         search = self.patients
         self.patients = replace(search, families=(*search.families, *families), givens=(*search.givens, *givens))
 
@@ -269,7 +270,7 @@ def _criteria(name: Element, part: str, place: str) -> Iterator[NameCriterion]:
     is_search = "SRCH" in (name.get("use") or "").split()
     for element in every(name, part):
         text = content(element)
-        if text:
+        if text and text.strip("*"):
             yield _criterion(text, place, whole=not is_search)
 
 

@@ -71,6 +71,7 @@ def test_patients_by_name_and_birth_date(fed):
         [name_parameter("ESSAI")],
         [name_parameter("MOD", use="SRCH")],
         [name_parameter("MOD*")],
+        [name_parameter("ESSAI", "*")],
         [parameter("livingSubjectBirthTime", '<value value="1981"/>')],
         [parameter("livingSubjectBirthTime", '<value><low value="19810502"/><high value="19810502"/></value>')],
         [parameter("livingSubjectAdministrativeGender", '<value code="F"/>'), name_parameter("ESSAI")],
