@@ -13,7 +13,7 @@ from mpi.services.feed_record import feed_record
 from mpi.store import invariants
 from mpi.translate.bulk_row import COLUMNS, read_row
 
-RECORDS = 1200
+RECORDS = 700
 
 
 @pytest.fixture(scope="module")
