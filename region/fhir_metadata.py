@@ -20,6 +20,14 @@ _OPERATIONS = {
     "match": "http://hl7.org/fhir/OperationDefinition/Patient-match",
     "process-message": "http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message",
 }
+_PROFILES = {
+    "Patient": (
+        "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient",
+        "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient-ins",
+        "https://profiles.ihe.net/ITI/PDQm/StructureDefinition/IHE.PDQm.Patient",
+    ),
+    "Subscription": ("https://profiles.ihe.net/ITI/PMIR/StructureDefinition/IHE.PMIR.Subscription",),
+}
 _DATE = "2026-11-24"
 
 
@@ -28,6 +36,7 @@ def capability_statement(endpoints: Iterable[Endpoint], base_url: str) -> dict[s
     interactions: dict[str, set[str]] = defaultdict(set)
     parameters: dict[str, dict[str, str]] = defaultdict(dict)
     operations: dict[str, set[str]] = defaultdict(set)
+    conditional: dict[str, set[str]] = defaultdict(set)
     for endpoint in endpoints:
         for binding in endpoint.transaction.bindings:
             if isinstance(binding, HttpBinding) and binding.interaction and binding.path.startswith("/fhir"):
@@ -37,10 +46,12 @@ def capability_statement(endpoints: Iterable[Endpoint], base_url: str) -> dict[s
                     operations[resource if resource[:1].isupper() else ""].add(name)
                 else:
                     interactions[resource].add(kind)
+                    if kind in ("update", "delete") and "{" not in binding.path:
+                        conditional[resource].add(kind)
                 parameters[resource].update(dict(binding.search_parameters))
     rest: dict[str, Any] = {"mode": "server"}
     rest["resource"] = [
-        _resource(name, interactions[name], parameters[name], operations.get(name, set()))
+        _resource(name, interactions[name], parameters[name], operations.get(name, set()), conditional[name])
         for name in sorted(set(interactions) | set(operations))
         if name
     ]
@@ -61,13 +72,19 @@ def capability_statement(endpoints: Iterable[Endpoint], base_url: str) -> dict[s
     }
 
 
-def _resource(name: str, interactions: set[str], parameters: dict[str, str], operations: set[str]) -> dict[str, Any]:
+def _resource(
+    name: str, interactions: set[str], parameters: dict[str, str], operations: set[str], conditional: set[str]
+) -> dict[str, Any]:
     found: dict[str, Any] = {"type": name}
+    if name in _PROFILES:
+        found["supportedProfile"] = list(_PROFILES[name])
     if interactions:
         found["interaction"] = [{"code": code} for code in sorted(interactions)]
-    if "update" in interactions:
+    if interactions & {"read", "update"}:
+        found["versioning"] = "versioned"
+    if "update" in conditional:
         found["conditionalUpdate"] = True
-    if "delete" in interactions:
+    if "delete" in conditional:
         found["conditionalDelete"] = "single"
     if parameters:
         found["searchParam"] = [{"name": n, "type": t} for n, t in sorted(parameters.items())]

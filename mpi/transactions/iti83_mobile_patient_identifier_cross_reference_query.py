@@ -10,6 +10,7 @@ from typing import Any
 
 from ihe.errors import InvalidElement, MissingElement, UnknownAuthority, UnknownPatient, UnknownTargetAuthority
 from ihe.fhir.formats import answer_format, render
+from ihe.fhir.reading import read_resource
 from ihe.http import HttpReply, HttpRequest
 from ihe.serving import Context
 from ihe.transaction import HttpBinding, Transaction
@@ -31,11 +32,12 @@ TRANSACTION = Transaction(
             interaction="operation:ihe-pix",
             result_parameters=(("sourceIdentifier", "token"), ("targetSystem", "uri"), ("_format", "string")),
         ),
+        HttpBinding("POST", "/fhir/Patient/$ihe-pix", interaction="operation:ihe-pix", body="Parameters"),
     ),
     writes=False,
     event_code="110112",
     event_action="E",
-    options=("JSON and XML",),
+    options=("JSON and XML", "GET, or POST of Parameters"),
     source="ITI TF-2: 3.83",
 )
 
@@ -72,13 +74,14 @@ def decode(request: HttpRequest) -> PixmQuery:
         NotAcceptable: a format that is not offered.
     """
     answer_format(request)
-    sources = request.all(_SOURCE)
+    asked = _parameters(request)
+    sources = [value for name, value in asked if name == _SOURCE]
     if not sources:
         raise MissingElement("sourceIdentifier is missing", _SOURCE)
     if len(sources) > 1:
         raise InvalidElement("sourceIdentifier is given more than once", _SOURCE)
     targets = []
-    for text in request.all(_TARGET):
+    for text in (value for name, value in asked if name == _TARGET):
         try:
             targets.append((parse_system(text), _TARGET))
         except ValueError:
@@ -90,6 +93,21 @@ def decode(request: HttpRequest) -> PixmQuery:
         raise UnknownAuthority("sourceIdentifier Assigning Authority not found", _SOURCE) from None
     except ValueError as error:
         raise InvalidElement(f"sourceIdentifier is malformed: {error}", _SOURCE) from error
+
+
+def _parameters(request: HttpRequest) -> list[tuple[str, str]]:
+    """Of the address, or of a Parameters resource, in which an identifier may stand as such or as text."""
+    if request.method != "POST":
+        return list(request.query)
+    found = []
+    for parameter in read_resource(request, "Parameters").get("parameter", ()):
+        text = next((str(v) for n, v in parameter.items() if n in ("valueString", "valueUri")), None)
+        named = parameter.get("valueIdentifier")
+        if named is not None:
+            text = f"{named.get('system', '')}|{named.get('value', '')}"
+        if text is not None:
+            found.append((str(parameter["name"]), text))
+    return found
 
 
 def serve(query: PixmQuery, context: Context[MpiApplication]) -> PixmAnswer:
