@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ihe.errors import IheError
 from ihe.hl7v2.acknowledgement import acknowledge
 from ihe.hl7v2.acknowledgement import refuse as refuse_plainly
+from ihe.hl7v2.building import SegmentBuilder
 from ihe.hl7v2.er7 import Message
 from ihe.serving import Context
 from ihe.transaction import Hl7v2Binding, Transaction
@@ -102,14 +103,17 @@ def serve(question: DemographicsQuery | Cancellation, context: Context[MpiApplic
 
 
 def encode(found: Candidates | None, message: Message) -> Message:
-    """One PID for each patient, and DSC when more follow; ``NF`` and no PID when there is none."""
+    """PID and QRI for each patient, and DSC when more follow; ``NF`` and neither when there is none.
+
+    The structure RSP_K21 demands a confidence (QRI-1); whoever meets every criterion meets it fully.
+    """
     if found is None:
         return acknowledge(message)
     french = is_french(message)
-    segments = [
-        pid_segment(identifiers, record.traits, set_id=number, french=french)
-        for number, (record, identifiers) in enumerate(found.patients, 1)
-    ]
+    segments = []
+    for number, (record, identifiers) in enumerate(found.patients, 1):
+        segments.append(pid_segment(identifiers, record.traits, set_id=number, french=french))
+        segments.append(SegmentBuilder("QRI", "100"))
     return query_answer(
         message,
         "K22",

@@ -36,7 +36,7 @@ def found(answer: Message) -> list[str]:
 
 def test_the_answer_has_the_structure_of_the_profile(fed):
     answer = fed.ask(fed.query("Q22", "@PID.5.1.1^EXEMPLE", domains=f"^^^{fed.hd('ROANNE')}"))
-    assert answer.segment_names == ("MSH", "MSA", "QAK", "QPD", "PID")
+    assert answer.segment_names == ("MSH", "MSA", "QAK", "QPD", "PID", "QRI")
     assert answer.msh.field(9).raw == "RSP^K22^RSP_K21"
     assert answer.msh.field(3).raw == "TRAITDUNION"
     assert outcome(answer) == ("AA", "OK", "", "")
