@@ -1,6 +1,6 @@
 """Sends identity events to those who asked for them: one subscriber of the outbox for each consumer.
 
-Source: ITI TF-2: 3.10, 3.64.
+Source: ITI TF-2: 3.10, 3.46, 3.64.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar
 
 from ihe.audit import AuditEvent, Outcome
@@ -19,11 +20,13 @@ from ihe.hl7v2.client import MllpClient
 from ihe.hl7v2.er7 import Message
 from ihe.hl7v2.sending import Envelope
 from ihe.outbox import Subscriber
+from ihe.soap.client import SoapClient
 from ihe.store import audit
 from ihe.store.outbox import OutboxEvent
 from ihe.transaction import Transaction
 from ihe.unit_of_work import Database, UnitOfWork
 from ihe.values import PatientId
+from ihe.xml import Element
 from mpi.application import MpiApplication
 from mpi.services.notify_links import LinkChange, changed_links, remember_link
 from mpi.services.notify_references import (
@@ -34,8 +37,10 @@ from mpi.services.notify_references import (
     remember_told,
 )
 from mpi.transactions import iti10_pix_update_notification as iti10
+from mpi.transactions import iti46_pix_update_notification_v3 as iti46
 from mpi.transactions import iti64_notify_xad_pid_link_change as iti64
-from region.region_table import Notification, RegionTable
+from mpi.translate.hl7v3_sending import Interchange
+from region.region_table import Notification, RegionTable, SoapNotification
 
 APPLICATION = "TRAITDUNION"
 """MSH-3.1 of what is sent from here."""
@@ -82,6 +87,37 @@ class Sender:
         self._is_proven = False
 
 
+class SoapSender:
+    """One consumer's SOAP endpoint. For one thread at a time.
+
+    Args:
+        table: names the sending system.
+        to: address and receiving device.
+        action: of the messages.
+    """
+
+    def __init__(self, table: RegionTable, to: SoapNotification, action: str) -> None:
+        self._sender = table.home_community_id
+        self._receiver = to.device
+        self._action = action
+        self._client = SoapClient(to.url, _TIMEOUT_SECONDS)
+
+    def send(self, control_id: str, encode: Callable[[Interchange], Element]) -> Element:
+        """Send one message and return its acknowledgement.
+
+        Raises:
+            Unavailable: the consumer cannot be reached.
+            Conflict: it refused with a fault.
+            MalformedRequest: its answer is not readable.
+        """
+        interchange = Interchange(self._sender, self._receiver, control_id, datetime.now(UTC))
+        return self._client.send(self._action, encode(interchange))
+
+    def close(self) -> None:
+        """Close the connection; the next message opens another."""
+        self._client.close()
+
+
 class Change(Protocol):
     """Something to tell: a record of the consumer's, by internal id."""
 
@@ -112,15 +148,25 @@ class Telling(Generic[ChangeT]):
     transaction: Transaction
     takes: Callable[[OutboxEvent], bool]
     changes: Callable[[UnitOfWork, OutboxEvent], Sequence[ChangeT]]
-    encode: Callable[[ChangeT, Envelope], Message]
-    decode: Callable[[Message], None]
+    encode: Callable[[ChangeT, Any], Any]
+    decode: Callable[[Any], None]
     remember: Callable[[UnitOfWork, ChangeT], None]
 
 
-class MllpSubscriber(Generic[ChangeT]):
+class Channel(Protocol):
+    """A connection to one consumer."""
+
+    def send(self, control_id: str, encode: Callable[[Any], Any]) -> Any:
+        """Make a message, send it and return its answer."""
+
+    def close(self) -> None:
+        """Close the connection; the next message opens another."""
+
+
+class ConsumerSubscriber(Generic[ChangeT]):
     """Tells one consumer each change in a message of its own."""
 
-    def __init__(self, telling: Telling[ChangeT], database: Database, sender: Sender) -> None:
+    def __init__(self, telling: Telling[ChangeT], database: Database, sender: Channel) -> None:
         self._telling = telling
         self._database = database
         self._sender = sender
@@ -173,16 +219,20 @@ def _sent(uow: UnitOfWork, transaction: Transaction, event: OutboxEvent, patient
     )
 
 
-def pix_consumer(app: MpiApplication, domain: str) -> Telling[ReferenceChange]:
-    """A domain hears of each of its patients whose identifiers changed (ITI-10)."""
-    name = f"ITI-10 {domain}"
+def pix_consumer(app: MpiApplication, domain: str, by: ModuleType = iti10) -> Telling[ReferenceChange]:
+    """A domain hears of each of its patients whose identifiers changed.
+
+    Args:
+        by: the transaction, ITI-10 or ITI-46.
+    """
+    name = f"{by.TRANSACTION.number} {domain}"
     return Telling(
         name=name,
-        transaction=iti10.TRANSACTION,
+        transaction=by.TRANSACTION,
         takes=lambda event: event.kind in EVENT_KINDS and bool(concerned_keys(event.payload, domain)),
         changes=lambda uow, event: changed_references(uow, app, name, concerned_keys(event.payload, domain)),
-        encode=iti10.encode,
-        decode=iti10.decode,
+        encode=by.encode,
+        decode=by.decode,
         remember=lambda uow, change: remember_told(uow, name, change),
     )
 
@@ -208,4 +258,11 @@ def subscribers(table: RegionTable, database: Database, app: MpiApplication) -> 
         *((pix_consumer(app, d.code), d.notification) for d in table if d.notification is not None),
         *((link_registry(app, r.name), r.notification) for r in table.registries),
     ]
-    return [MllpSubscriber(telling, database, Sender(table, to)) for telling, to in known if to.enabled]
+    return [
+        *(ConsumerSubscriber(telling, database, Sender(table, to)) for telling, to in known if to.enabled),
+        *(
+            ConsumerSubscriber(pix_consumer(app, d.code, iti46), database, SoapSender(table, to, iti46.ACTION))
+            for d in table
+            if (to := d.notification_v3) is not None and to.enabled
+        ),
+    ]

@@ -52,6 +52,21 @@ class Notification:
 
 
 @dataclass(frozen=True, slots=True)
+class SoapNotification:
+    """Where PIX update notifications of a domain go over HL7 v3 (ITI-46).
+
+    Attributes:
+        enabled: whether they are sent at all.
+        url: of the consumer's SOAP endpoint.
+        device: OID of the consumer.
+    """
+
+    enabled: bool
+    url: str
+    device: Oid
+
+
+@dataclass(frozen=True, slots=True)
 class LinkRegistry:
     """A document registry of others that is told when patients are linked otherwise (ITI-64).
 
@@ -95,6 +110,7 @@ class Domain:
     accession_authority: Oid | None = None
     senders: tuple[Sender, ...] = ()
     notification: Notification | None = None
+    notification_v3: SoapNotification | None = None
     test_only: bool = False
 
     @property
@@ -226,6 +242,7 @@ _DOMAIN_KEYS: Mapping[str, type] = {
     "accession_authority": str,
     "senders": list,
     "notification": dict,
+    "notification_v3": dict,
     "test_only": bool,
 }
 _REQUIRED = ("code", "name", "kind", "oid", "namespace")
@@ -319,6 +336,7 @@ class _Reader:
             self._say(index, row, "pacs_url", "must be an http or https address")
         senders = self._senders(index, row)
         notification = self._notification(index, row)
+        notification_v3 = self._notification_v3(index, row)
         if len(self.problems) > before:
             return None
         return Domain(
@@ -335,6 +353,7 @@ class _Reader:
             accession_authority=_oid(row.get("accession_authority")),
             senders=senders,
             notification=notification,
+            notification_v3=notification_v3,
             test_only=row.get("test_only", False),
         )
 
@@ -355,6 +374,19 @@ class _Reader:
             self._say(index, row, "notification", problem)
             return None
         return Notification(**given)
+
+    def _notification_v3(self, index: int, row: Mapping[str, Any]) -> SoapNotification | None:
+        given = row.get("notification_v3")
+        if given is None:
+            return None
+        kinds = {"enabled": bool, "url": str, "device": str}
+        if given.keys() != kinds.keys() or not all(type(given[key]) is kind for key, kind in kinds.items()):
+            self._say(index, row, "notification_v3", f"needs exactly {', '.join(kinds)}")
+        elif not given["url"].startswith(("http://", "https://")) or not _is_oid(given["device"]):
+            self._say(index, row, "notification_v3", "needs an http address and an OID")
+        else:
+            return SoapNotification(given["enabled"], given["url"], Oid(given["device"]))
+        return None
 
     def _unique(self, rows: list[Mapping[str, Any]], key: str, values: Any) -> None:
         seen: dict[str, str] = {}

@@ -92,7 +92,7 @@ def encode(answer: DiscoveryAnswer, request: SoapRequest) -> SoapReply:
 
     def add_subjects(act: Element) -> None:
         for patient in answer.found.patients:
-            subject = add_registration(act, message, answer.community)
+            subject = add_registration(act, answer.community, is_community=True)
             add_patient(subject, patient.identifiers, patient.traits, match_quality=patient.quality)
 
     status = "OK" if answer.found.patients or answer.requested else "NF"

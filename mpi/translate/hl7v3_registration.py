@@ -10,12 +10,12 @@ from ihe.xml import Element
 from mpi.translate.hl7v3_elements import add, add_copied_id, first
 
 
-def add_registration(act: Element, message: Element, custodian: Oid | None = None) -> Element:
+def add_registration(act: Element, keeper: Element | Oid, *, is_community: bool = False) -> Element:
     """Append a ``subject`` with a registration event, and return its ``subject1``, which takes the patient.
 
     Args:
-        message: the question; its receiver keeps the patient.
-        custodian: who keeps the patient instead: a community.
+        keeper: who keeps the patient: an id, or the receiver of a question.
+        is_community: the keeper is a community that can be asked for patients' locations (ITI-56).
     """
     subject = add(act, "subject", typeCode="SUBJ", contextConductionInd="false")
     event = add(subject, "registrationEvent", classCode="REG", moodCode="EVN")
@@ -23,9 +23,10 @@ def add_registration(act: Element, message: Element, custodian: Oid | None = Non
     add(event, "statusCode", code="active")
     subject1 = add(event, "subject1", typeCode="SBJ")
     entity = add(add(event, "custodian", typeCode="CST"), "assignedEntity", classCode="ASSIGNED")
-    if custodian is None:
-        add_copied_id(entity, first(message, "receiver/device/id"))
+    if isinstance(keeper, Oid):
+        add(entity, "id", root=str(keeper))
     else:
-        add(entity, "id", root=str(custodian))
+        add_copied_id(entity, first(keeper, "receiver/device/id"))
+    if is_community:
         add(entity, "code", code="SupportsHealthDataLocator", codeSystem="1.3.6.1.4.1.19376.1.2.27.2")
     return subject1

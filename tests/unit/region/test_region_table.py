@@ -96,6 +96,11 @@ SITE = '[[domain]]\ncode = "SITE"\nname = "s"\nkind = "establishment"\noid = "1.
         (HEAD + RID + SITE + 'pacs_url = "ftp://x"\n', "region.toml:17: domain SITE: pacs_url must be"),
         (HEAD + RID + SITE + 'senders = ["GAM"]\n', "region.toml:17: domain SITE: senders must each be written"),
         (HEAD + RID + SITE + "notification = { enabled = true }\n", "region.toml:17: domain SITE: notification needs"),
+        (HEAD + RID + SITE + "notification_v3 = { enabled = true }\n", "domain SITE: notification_v3 needs exactly"),
+        (
+            HEAD + RID + SITE + 'notification_v3 = { enabled = true, url = "ftp://x", device = "1.2" }\n',
+            "domain SITE: notification_v3 needs an http address",
+        ),
         (HEAD + RID + SITE.replace("establishment", "shop"), "region.toml:14: domain SITE: kind must be one of"),
         (
             HEAD + RID + SITE + 'senders = ["A|B"]\n' + SITE.replace("SITE", "TWO").replace("1.2.5", "1.2.6") + 'senders = ["A|B"]\n',  # noqa: E501
