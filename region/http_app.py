@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import Executor
@@ -176,8 +177,24 @@ def _response(reply: HttpReply, further_headers: Mapping[str, str]) -> Response:
 
 async def _chunks(reply: HttpReply) -> AsyncIterator[bytes]:
     pieces = reply.chunks()
-    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-        yield piece
+    reading = threading.Lock()
+
+    def following() -> bytes | None:
+        with reading:
+            return next(pieces, None)
+
+    def let_go() -> None:
+        with reading:
+            close = getattr(reply.body, "close", None)
+            if close is not None:
+                close()
+
+    try:
+        while (piece := await asyncio.to_thread(following)) is not None:
+            yield piece
+    finally:
+        # A client may leave before the end, or with the last byte: what the body holds open is closed all the same.
+        asyncio.get_running_loop().run_in_executor(None, let_go)
 
 
 def _add_operations(

@@ -526,6 +526,19 @@ def test_metadata_is_read_out_of_a_fhir_document(site, patient):
     assert kept.json() == document
 
 
+def test_a_fhir_document_may_stand_in_place_of_a_binary(site, patient):
+    sent = one_document(patient)
+    document = {
+        "resourceType": "Bundle",
+        "type": "document",
+        "entry": [{"fullUrl": uuid4().urn, "resource": {"resourceType": "Patient", "active": True}}],
+    }
+    sent["entry"][2] = item(document, sent["entry"][2]["fullUrl"])
+    _, found, data = created(post(site, sent))
+    assert read(found)["content"][0]["attachment"]["contentType"] == "application/fhir+json"
+    assert httpx.get(data).json() == document
+
+
 def test_what_tells_nothing_is_not_published(site):
     assert generate(site, binary()).status_code == 400
     assert generate(site, {**binary(b"<x/>"), "contentType": "text/xml"}).status_code == 400

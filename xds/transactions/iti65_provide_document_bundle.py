@@ -36,6 +36,7 @@ TRANSACTION = Transaction(
     event_action="C",
     options=(
         "Comprehensive Metadata, UnContained References, Minimal Metadata (kept as limited metadata)",
+        "a document may be a FHIR document Bundle instead of a Binary; it is kept as JSON",
         "folders, also additions to existing ones; relatesTo; the status of a replaced document may be patched along",
         "what the registry refuses is answered with each finding and its XDS code",
     ),

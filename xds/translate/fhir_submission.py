@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
+
 from ihe.errors import Finding, Refused
 from ihe.values import PatientId
 from xds.domain.model import (
@@ -156,7 +158,7 @@ class _BundleReader:
                 self._name(item, folder_id)
             elif kind == "Parameters" and method == "PATCH":
                 continue
-            elif kind != "Binary" and kind not in _CARRIED:
+            elif kind != "Binary" and kind not in _CARRIED and resource.get("type") != "document":
                 problem = f"{kind} with {method} is no part of a provided bundle"
                 self._note(METADATA_ERROR, path, problem)
         if len(sets) != 1:
@@ -205,6 +207,8 @@ class _BundleReader:
         attachment = resource["content"][0].get("attachment", {})
         address = str(attachment.get("url", ""))
         binary = self._resolve({"reference": address}, resource) if address else None
+        if binary is not None and binary.get("resourceType") == "Bundle":
+            return self._with_fhir_document(entry, binary)
         data = binary.get("data", "") if binary is not None else attachment.get("data")
         if data is None:
             return entry
@@ -212,6 +216,11 @@ class _BundleReader:
         if entry.mime_type is None and binary is not None:
             return replace(entry, mime_type=binary.get("contentType"))
         return entry
+
+    def _with_fhir_document(self, entry: DocumentEntry, document: Json) -> DocumentEntry:
+        """Keep a FHIR document as JSON; its bytes are written here, so hash and size are those of these bytes."""
+        self.documents[entry.id] = orjson.dumps(document)
+        return replace(entry, mime_type="application/fhir+json", hash=None, size=None)
 
     def _target(self, reference: Json, path: str) -> str | None:
         """The registry's id of a document or list that a Reference means; a finding when it means none."""
@@ -317,7 +326,7 @@ class _BundleReader:
     def _location(self, item: Json, entries: list[tuple[DocumentEntry, Json, str]]) -> str | None:
         resource = item.get("resource", {})
         kind = resource.get("resourceType")
-        if kind == "Binary":
+        if kind in ("Binary", "Bundle"):
             for entry, reference, _ in entries:
                 if self._resolve({"reference": str(reference["content"][0]["attachment"].get("url", ""))}, {}) is (
                     resource
