@@ -127,3 +127,29 @@ def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(RegionTableError, match=r"region\.toml"):
         load_region(tmp_path / "region.toml")
+
+
+REGISTRY = '[[registry]]\nname = "NORTH"\nenabled = true\nhost = "h"\nport = 1\napplication = "A"\nfacility = "F"\n'
+
+
+def test_registries_that_hear_of_changed_links(tmp_path: Path) -> None:
+    file = tmp_path / "region.toml"
+    file.write_text(REGION_TOML.read_text(encoding="utf-8") + REGISTRY, encoding="utf-8")
+    (registry,) = load_region(file).registries
+    assert (registry.name, registry.notification.enabled, registry.notification.port) == ("NORTH", True, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (REGISTRY + REGISTRY, "needs a name of its own"),
+        (REGISTRY.replace('name = "NORTH"\n', ""), "needs a name of its own"),
+        (REGISTRY.replace("port = 1", "port = 0"), "registry NORTH: has a port outside"),
+        (REGISTRY.replace("enabled = true\n", ""), "registry NORTH: needs exactly"),
+    ],
+)
+def test_a_wrong_registry_is_named(tmp_path: Path, text: str, problem: str) -> None:
+    file = tmp_path / "region.toml"
+    file.write_text(REGION_TOML.read_text(encoding="utf-8") + text, encoding="utf-8")
+    with pytest.raises(RegionTableError, match=problem):
+        load_region(file)
