@@ -12,12 +12,17 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from region.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from region.migrations import migration_folders, upgrade
 
 _ROOT = Path(__file__).resolve().parents[1]
+# How fast examples are made and run says something of the machine and its other work, nothing of the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+
 _TEMPLATE_LOCK = 7_405_162
 
 
