@@ -30,7 +30,8 @@ from mpi.api import Directory
 from mpi.application import MpiApplication
 from mpi.domain.default_models import default_french
 from mpi.domain.grades import LinkPolicy
-from mpi.store import snapshots
+from mpi.domain.model import MatchModel
+from mpi.store import models, snapshots
 from region import fhir_subscriptions, notifications
 from region.fhir_metadata import metadata_endpoint
 from region.fhir_patients import IndexPatients
@@ -112,7 +113,7 @@ def build_service(
     database = Database(engine)
     mpi = MpiApplication(
         table,
-        default_french(),
+        _model(engine),
         policy or LinkPolicy.calibrated(),
         answer_grades=answer_grades or {},
         home_community_id=table.home_community_id,
@@ -154,6 +155,12 @@ def build_service(
         authenticate_http=_http_caller,
         authenticate_soap=_soap_caller,
     )
+
+
+def _model(engine: Engine) -> MatchModel:
+    """The match model in force: the one last activated, else the one set by hand."""
+    with engine.connect() as connection:
+        return models.active(connection) or default_french()
 
 
 @dataclass(frozen=True, slots=True)

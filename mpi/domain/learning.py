@@ -10,7 +10,7 @@ Source: W. Winkler, "Using the EM algorithm for weight computation in the Felleg
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,7 +51,48 @@ class Learned:
     rounds: int
 
 
-def learn(records: Sequence[Cleaned], start: MatchModel, *, random_pairs: int = 1_000_000, seed: int = 1) -> Learned:
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What the pairs that share a key look like.
+
+    Attributes:
+        patterns: distinct rows of levels, one column for each field.
+        counts: how many pairs have each.
+        u: shares of the levels among pairs met by chance, by field.
+    """
+
+    patterns: Ints
+    counts: Floats
+    u: list[Floats]
+
+
+@dataclass(frozen=True, slots=True)
+class Maximised:
+    """What expectation and maximisation found in the candidates.
+
+    Attributes:
+        m: shares of the levels within one person, by field.
+        matches: expected number of candidates that are one person.
+        rounds: until nothing moved.
+    """
+
+    m: list[Floats]
+    matches: float
+    rounds: int
+
+
+Maximiser = Callable[[Candidates, MatchModel], Maximised]
+"""Learns ``m`` from the candidates, starting with a model. :func:`maximise`, or another program's."""
+
+
+def learn(
+    records: Sequence[Cleaned],
+    start: MatchModel,
+    *,
+    random_pairs: int = 1_000_000,
+    seed: int = 1,
+    maximiser: Maximiser | None = None,
+) -> Learned:
     """Learn ``m`` and ``u`` of every level; thresholds, tables and the share of rarity stay those of ``start``.
 
     Args:
@@ -59,6 +100,7 @@ def learn(records: Sequence[Cleaned], start: MatchModel, *, random_pairs: int = 
         start: where to begin, and what to keep where the population shows too little.
         random_pairs: how many pairs to draw for ``u``.
         seed: of the draw.
+        maximiser: who learns ``m``; ``None`` for :func:`maximise`.
 
     Raises:
         ValueError: fewer than two records.
@@ -69,19 +111,19 @@ def learn(records: Sequence[Cleaned], start: MatchModel, *, random_pairs: int = 
     codes = candidate_pairs([blocking.keys(record) for record in records])
     patterns, counts = _patterns([scored.levels for _, _, scored in scored_chunks(columns, codes, start)])
     u = _chance(columns, start, random_pairs, seed)
-    m, matches, rounds = _maximise(patterns, counts, start, u)
+    found = (maximiser or maximise)(Candidates(patterns, counts, u), start)
     levels = {
         name: (
             Level(1.0, 1.0),
             *(
-                Level(float(m[field][level]), float(u[field][level]), start.levels[name][level].frequency)
+                Level(float(found.m[field][level]), float(u[field][level]), start.levels[name][level].frequency)
                 for level in range(1, len(kinds))
             ),
         )
         for field, (name, kinds) in enumerate(FIELDS.items())
     }
     model = replace(start, name=f"{start.name}, learned from {len(records)} records", levels=levels)
-    return Learned(model, matches, len(codes), random_pairs, rounds)
+    return Learned(model, found.matches, len(codes), random_pairs, found.rounds)
 
 
 def _patterns(chunks: Sequence[NDArray[np.int8]]) -> tuple[Ints, Floats]:
@@ -116,10 +158,16 @@ _CONTEXTS: dict[str, tuple[Sequence[int], ...]] = {
 """Levels that only compete with each other: contact details are read in the light of the given names."""
 
 
+def contexts(name: str) -> tuple[tuple[int, ...], ...]:
+    """The levels of a field in groups that compete with each other, each group's shares adding up to one."""
+    whole = tuple(range(1, len(FIELDS[name])))
+    return tuple(tuple(levels) for levels in _CONTEXTS.get(name, (whole,)))
+
+
 def _shares(name: str, counts: Floats, prior: Floats, weight: float) -> Floats:
     """Shares of the levels of a field other than "missing", the prior counting for ``weight`` pairs."""
     found = np.ones(len(prior))
-    for levels in _CONTEXTS.get(name, (range(1, len(prior)),)):
+    for levels in contexts(name):
         chosen = list(levels)
         expected = prior[chosen] / prior[chosen].sum()
         known = counts[chosen] + weight * expected
@@ -127,30 +175,66 @@ def _shares(name: str, counts: Floats, prior: Floats, weight: float) -> Floats:
     return found
 
 
-def _maximise(patterns: Ints, counts: Floats, start: MatchModel, u: list[Floats]) -> tuple[list[Floats], float, int]:
-    """Learn ``m`` from the candidates. Returns it with the expected number of matches and the rounds taken."""
-    names = tuple(FIELDS)
-    priors = [np.array([level.m for level in start.levels[name]]) for name in names]
-    m = [_shares(name, np.zeros_like(prior), prior, 1.0) for name, prior in zip(names, priors, strict=True)]
-    # Candidates that are two persons start half way between chance and likeness.
-    other = [np.sqrt(chance * same) for chance, same in zip(u, m, strict=True)]
+def first_guess(start: MatchModel, u: list[Floats]) -> tuple[list[Floats], list[Floats]]:
+    """Shares of the levels to begin with: within one person, and among candidates that are two persons.
+
+    The latter are half way between chance and likeness.
+    """
+    m = [
+        _shares(name, np.zeros(len(levels)), _m_of(levels), 1.0)
+        for name, levels in ((name, start.levels[name]) for name in FIELDS)
+    ]
+    return m, [np.sqrt(chance * same) for chance, same in zip(u, m, strict=True)]
+
+
+def expect(candidates: Candidates, share: float, m: Sequence[Floats], other: Sequence[Floats]) -> Floats:
+    """How many pairs of each pattern are one person.
+
+    Args:
+        share: of the candidates that are one person.
+        m: shares of the levels within one person, by field.
+        other: the same among candidates that are two persons.
+    """
+    odds = np.full(len(candidates.patterns), np.log(share) - np.log1p(-share))
+    for field, (same, two) in enumerate(zip(m, other, strict=True)):
+        odds += (np.log(same) - np.log(two))[candidates.patterns[:, field]]
+    expected: Floats = candidates.counts / (1.0 + np.exp(-np.clip(odds, -500, 500)))
+    return expected
+
+
+def settle(candidates: Candidates, same: Floats, start: MatchModel) -> list[Floats]:
+    """``m`` when so many pairs of each pattern are one person, the start counting for some."""
+    return [
+        _shares(
+            name,
+            np.bincount(candidates.patterns[:, field], same, len(kinds)).astype(np.float64),
+            _m_of(start.levels[name]),
+            PRIOR_PAIRS_OF_ONE,
+        )
+        for field, (name, kinds) in enumerate(FIELDS.items())
+    ]
+
+
+def maximise(candidates: Candidates, start: MatchModel) -> Maximised:
+    """Learn ``m`` from the candidates."""
+    patterns, counts = candidates.patterns, candidates.counts
+    m, other = first_guess(start, candidates.u)
     share, matches, done = 0.5, 0.0, 0
     if not len(counts):
-        return m, matches, 0
+        return Maximised(m, matches, 0)
     while done < ROUNDS:
         done += 1
-        odds = np.full(len(patterns), np.log(share) - np.log1p(-share))
-        for field in range(len(names)):
-            odds += np.log(m[field])[patterns[:, field]] - np.log(other[field])[patterns[:, field]]
-        same = counts / (1.0 + np.exp(-np.clip(odds, -500, 500)))
+        same = expect(candidates, share, m, other)
         before, matches = matches, float(same.sum())
         share = min(max(matches / float(counts.sum()), 1e-6), 1 - 1e-6)
-        for field, name in enumerate(names):
-            size = len(priors[field])
-            of_one = np.bincount(patterns[:, field], same, size).astype(np.float64)
-            of_two = np.bincount(patterns[:, field], counts - same, size).astype(np.float64)
-            m[field] = _shares(name, of_one, priors[field], PRIOR_PAIRS_OF_ONE)
-            other[field] = _shares(name, of_two, u[field], PRIOR_PAIRS_OF_RELATIVES)
+        m = settle(candidates, same, start)
+        for field, (name, kinds) in enumerate(FIELDS.items()):
+            of_two = np.bincount(patterns[:, field], counts - same, len(kinds)).astype(np.float64)
+            other[field] = _shares(name, of_two, candidates.u[field], PRIOR_PAIRS_OF_RELATIVES)
         if abs(matches - before) < 0.01:
             break
-    return m, matches, done
+    return Maximised(m, matches, done)
+
+
+def _m_of(levels: Sequence[Level]) -> Floats:
+    return np.array([level.m for level in levels])

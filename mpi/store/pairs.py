@@ -47,6 +47,11 @@ def remove(connection: Connection, record_id: int) -> None:
     connection.execute(text("DELETE FROM scored_pair WHERE record_a = :id OR record_b = :id"), {"id": record_id})
 
 
+def remove_all(connection: Connection) -> None:
+    """Forget every scored pair."""
+    connection.execute(text("DELETE FROM scored_pair"))
+
+
 def add(connection: Connection, pairs: Iterable[ScoredPair], now: datetime) -> None:
     """Keep scored pairs."""
     rows = [

@@ -1,0 +1,121 @@
+"""``traitdunion train``, ``model``, ``relink``: learn a match model, compare it with the present one, change to it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ihe.caller import REGION
+from ihe.errors import IheError
+from ihe.unit_of_work import UnitOfWork
+from mpi.domain.model import MatchModel
+from mpi.services.change_model import Difference, activate_model, find_model, relink_everybody, shadow_run
+from mpi.services.train_model import changes, train_model
+from mpi.store import models
+from region import running
+from region.settings import Settings
+from region.training import Engine, best_engine, maximiser
+
+_messages = Console(stderr=True)
+_ONE_SNAPSHOT = "REPEATABLE READ"
+Named = Annotated[str, typer.Argument(metavar="FILE|VERSION", help="A model file, or the version of a kept model.")]
+
+
+def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+    """Add the commands.
+
+    Args:
+        settings: reads the settings.
+    """
+    model = typer.Typer(help="Match models: which are kept, and which is in force.", no_args_is_help=True)
+    app.add_typer(model, name="model")
+
+    @app.command()
+    def train(
+        output: Annotated[Path, typer.Option("-o", "--output", dir_okay=False, help="Model file to write.")],
+        engine: Annotated[
+            Engine | None, typer.Option(help="Who learns; Splink on DuckDB when it is installed, else our own.")
+        ] = None,
+    ) -> None:
+        """Learn a match model from the loaded population, without labels; print m, u and bits of every level."""
+        chosen = engine or best_engine()
+        learner = maximiser(chosen)
+        with running.service(settings()) as service:
+            with service.database.unit(REGION, isolation=_ONE_SNAPSHOT) as uow:
+                learned = train_model(uow, service.mpi, learner)
+            before = service.mpi.model
+        output.write_text(json.dumps(learned.model.to_json(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        typer.echo("field,level,m,u,bits_before,bits_after")
+        for row in changes(before, learned.model):
+            typer.echo(f"{row.field},{row.level},{row.m:.6g},{row.u:.6g},{row.before_bits:.2f},{row.after_bits:.2f}")
+        _say(
+            f"{learned.model.name} ({chosen}, {learned.rounds} rounds): {learned.candidates} pairs shared a key,"
+            f" about {learned.matches:.0f} of them one person; version {learned.model.version}"
+        )
+
+    @model.command("list")
+    def list_models() -> None:
+        """Kept models: version,name,active,activated_at,activated_by,note."""
+        write = csv.writer(sys.stdout, lineterminator="\n").writerow
+        write(["version", "name", "active", "activated_at", "activated_by", "note"])
+        with running.service(settings()) as service, service.database.unit(REGION) as uow:
+            for row in models.listed(uow.connection):
+                at = row.activated_at.isoformat() if row.activated_at else ""
+                write([row.version, row.name, "yes" if row.active else "", at, row.activated_by or "", row.note])
+
+    @model.command("shadow")
+    def shadow(named: Named) -> None:
+        """What a model would decide differently about the loaded population; nothing is changed."""
+        with (
+            running.service(settings()) as service,
+            service.database.unit(REGION, isolation=_ONE_SNAPSHOT) as uow,
+        ):
+            _report(shadow_run(uow, service.mpi, _read(uow, named)))
+
+    @model.command("activate")
+    def activate(
+        named: Named, note: Annotated[str, typer.Option(help="Why, for whoever reads the list later.")] = ""
+    ) -> None:
+        """Put a model in force after saying what it would decide differently; servers use it once restarted."""
+        with running.service(settings()) as service, service.database.unit(REGION) as uow:
+            chosen = _read(uow, named)
+            _report(shadow_run(uow, service.mpi, chosen))
+            activate_model(uow, chosen, note)
+        _say(f"model {chosen.version} is in force; restart the servers, then: traitdunion relink")
+
+    @app.command()
+    def relink() -> None:
+        """Weigh all pairs under the model in force and link anew what comes out differently."""
+
+        def progress(done: int, total: int) -> None:
+            if done % 500 == 0 or done == total:
+                _say(f"linked anew: {done} of {total}")
+
+        with running.service(settings()) as service, service.database.unit(REGION) as uow:
+            typer.echo(f"groups_relinked: {relink_everybody(uow, service.mpi, progress)}")
+
+
+def _say(sentence: str) -> None:
+    _messages.print(sentence, highlight=False, markup=False)
+
+
+def _report(found: Difference) -> None:
+    for name in Difference.__dataclass_fields__:
+        typer.echo(f"{name}: {getattr(found, name)}")
+
+
+def _read(uow: UnitOfWork, named: str) -> MatchModel:
+    path = Path(named)
+    if not path.is_file():
+        return find_model(uow, named)
+    try:
+        return MatchModel.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise IheError(f"{path.name}: not a match model") from error
