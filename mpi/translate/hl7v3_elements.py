@@ -18,11 +18,29 @@ from ihe.xml import NS, Element, local_name, namespace_of, qname
 XSI_TYPE: Final = qname(NS.XSI, "type")
 _NSMAP: Final[Any] = {None: NS.HL7V3, "xsi": NS.XSI}
 _PREFIX: Final = f"{{{NS.HL7V3}}}"
+_NO_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _UID: Final = re.compile(
     r"[0-2](\.(0|[1-9][0-9]*))*"
     r"|[0-9a-zA-Z]{8}-[0-9a-zA-Z]{4}-[0-9a-zA-Z]{4}-[0-9a-zA-Z]{4}-[0-9a-zA-Z]{12}"
     r"|[A-Za-z][A-Za-z0-9\-]*"
 )
+_TYPES: Final = frozenset({"PN", "II", "CE", "CV", "CS", "AD", "TEL", "TS", "IVL_TS", "INT", "ST"})
+_TEXTS: Final = frozenset(
+    {"family", "given", "prefix", "suffix", "streetAddressLine", "streetName", "city", "county", "postalCode"}
+    | {"country"}
+)
+_BOUNDS: Final = frozenset({"low", "high", "center"})
+_ATTRIBUTES: Final = {
+    "root": _UID,
+    "codeSystem": _UID,
+    "extension": re.compile(r"(?s).+"),
+    "assigningAuthorityName": re.compile(r"(?s).+"),
+    "code": re.compile(r"[^\s]+"),
+    "value": re.compile(r"[0-9]+(\.[0-9]+)?([+-][0-9]{1,4})?|(tel|fax|mailto|http|https):[A-Za-z0-9+.@()/_-]+"),
+    "use": re.compile(r"(L|SRCH|H|HP|HV|WP|MC)( (L|SRCH|H|HP|HV|WP|MC))*"),
+    "qualifier": re.compile(r"(BR|SP|CL|AD|IN|AC)( (BR|SP|CL|AD|IN|AC))*"),
+}
+"""Attributes that are repeated in answers, and the values that their data types allow."""
 
 
 def new_root(name: str) -> Element:
@@ -34,12 +52,14 @@ def add(parent: Element, name: str, text: str | None = None, **attributes: str) 
     """Append an element.
 
     Args:
-        attributes: written as they are; ``xsi_type`` becomes ``xsi:type``.
+        attributes: ``xsi_type`` becomes ``xsi:type``.
+
+    Characters that XML does not allow are left out.
     """
     element = etree.SubElement(parent, _PREFIX + name)
     for key, value in attributes.items():
-        element.set(XSI_TYPE if key == "xsi_type" else key, value)
-    element.text = text
+        element.set(XSI_TYPE if key == "xsi_type" else key, _NO_XML.sub("", value))
+    element.text = _NO_XML.sub("", text) if text is not None else None
     return element
 
 
@@ -49,11 +69,16 @@ def first(parent: Element | None, path: str) -> Element | None:
 
 
 def every(parent: Element | None, path: str) -> Iterator[Element]:
-    """All elements at a path that are not null (``nullFlavor``), in order."""
+    """All elements at a path, in order, without those that are null (``nullFlavor``) or stand in a null one."""
     if parent is None:
-        return iter(())
-    found = parent.iterfind("/".join(_PREFIX + name for name in path.split("/")))
-    return (element for element in found if element.get("nullFlavor") is None)
+        return
+    name, _, rest = path.partition("/")
+    for element in parent.iterfind(_PREFIX + name):
+        if element.get("nullFlavor") is None:
+            if rest:
+                yield from every(element, rest)
+            else:
+                yield element
 
 
 def attribute(parent: Element | None, path: str, name: str = "value") -> str | None:
@@ -135,20 +160,20 @@ def add_copied_id(parent: Element, source: Element | None, name: str = "id") -> 
 
 
 def copy_into(parent: Element, source: Element) -> None:
-    """Append a copy of an element of a question.
+    """Append a copy of a part of a query to its answer.
 
     Written anew and not moved, so that prefixes inside values (``xsi:type="urn:PN"``), which are declared somewhere
-    above, keep their meaning; foreign elements and attributes are left out.
+    above, keep their meaning. What is foreign or not allowed by its data type is left out, for the answer must be
+    valid where the question was not.
     """
-    element = add(parent, local_name(source), source.text)
+    element = add(parent, local_name(source), source.text if local_name(source) in _TEXTS else None)
     for key, value in source.attrib.items():
         if key == XSI_TYPE:
             prefix, _, name = str(value).rpartition(":")
-            if source.nsmap.get(prefix or None) == NS.HL7V3:
+            if source.nsmap.get(prefix or None) == NS.HL7V3 and name in _TYPES:
                 element.set(XSI_TYPE, name)
-        elif not str(key).startswith("{"):
+        elif (allowed := _ATTRIBUTES.get(str(key))) is not None and allowed.fullmatch(str(value)):
             element.set(key, value)
     for child in source.iterchildren("*"):
-        if namespace_of(child) == NS.HL7V3:
+        if namespace_of(child) == NS.HL7V3 and (local_name(child) in _TEXTS or local_name(child) in _BOUNDS):
             copy_into(element, child)
-            element[-1].tail = child.tail

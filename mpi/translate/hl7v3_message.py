@@ -24,6 +24,7 @@ from mpi.translate.hl7v3_elements import (
     add,
     add_copied_id,
     attribute,
+    content,
     copy_into,
     every,
     first,
@@ -36,22 +37,20 @@ INTERACTIONS: Final = "2.16.840.1.113883.1.6"
 
 ACKNOWLEDGEMENT: Final = "MCCI_IN000002UV01"
 
-_QUERY_PARTS: Final = (
-    "queryId",
-    "statusCode",
-    "modifyCode",
-    "responseElementGroupId",
-    "responseModalityCode",
-    "responsePriorityCode",
-    "initialQuantity",
-    "initialQuantityCode",
-    "executionAndDeliveryTime",
-    "matchCriterionList",
-    "parameterList",
-    "sortControl",
+_PARAMETERS: Final = (
+    "dataSource",
+    "livingSubjectAdministrativeGender",
+    "livingSubjectBirthPlaceAddress",
+    "livingSubjectBirthTime",
+    "livingSubjectId",
+    "livingSubjectName",
+    "mothersMaidenName",
+    "otherIDsScopingOrganization",
+    "patientAddress",
+    "patientIdentifier",
+    "patientTelecom",
 )
-"""What a query may hold, in the order of the schemas."""
-
+"""The parameters that are read, in the order of the schemas."""
 
 _EVENT: Final = "controlActProcess/subject/registrationEvent"
 _PLACES: Final = {
@@ -257,21 +256,25 @@ def _add_acknowledgement(answer: Element, message: Element, error: IheError | No
 
 
 def _repeat(act: Element, asked: Element) -> None:
-    """Append the query, with what clients like to leave out and the schemas demand."""
+    """Append the query in the order of the schemas, with what clients like to leave out and the schemas demand."""
     repeated = add(act, "queryByParameter")
-    for name in _QUERY_PARTS:
-        if name == "queryId":
-            add_copied_id(repeated, first(asked, name), name)
-        elif name == "statusCode":
-            add(repeated, name, code="new")
-        else:
-            for part in every(asked, name):
-                copy_into(repeated, part)
-    for parameter in _parameters(repeated):
-        if first(parameter, "semanticsText") is None:
-            add(parameter, "semanticsText", local_name(parameter))
-
-
-def _parameters(query: Element) -> list[Element]:
-    parameters = first(query, "parameterList")
-    return [] if parameters is None else [p for p in parameters if local_name(p) != "id"]
+    add_copied_id(repeated, first(asked, "queryId"), "queryId")
+    add(repeated, "statusCode", code="new")
+    for name in ("responseModalityCode", "responsePriorityCode", "initialQuantity"):
+        part = first(asked, name)
+        if part is not None:
+            copy_into(repeated, part)
+    degree = attribute(asked, "matchCriterionList/minimumDegreeMatch/value") or ""
+    if degree.isascii() and degree.isdigit():
+        minimum = add(add(repeated, "matchCriterionList"), "minimumDegreeMatch")
+        add(minimum, "value", xsi_type="INT", value=degree)
+        add(minimum, "semanticsText", content(first(asked, "matchCriterionList/minimumDegreeMatch/semanticsText")))
+    parameters = add(repeated, "parameterList")
+    for name in _PARAMETERS:
+        for parameter in every(asked, f"parameterList/{name}"):
+            values = list(every(parameter, "value"))
+            if values:
+                copied = add(parameters, name)
+                for value in values:
+                    copy_into(copied, value)
+                add(copied, "semanticsText", content(first(parameter, "semanticsText")) or name)
