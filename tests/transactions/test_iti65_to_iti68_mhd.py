@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from ihe.audit import AuditTrail
-from ihe.errors import IheError, NotFound, Refused
+from ihe.errors import IheError, InvalidElement, MalformedRequest, NotFound, Refused
 from ihe.http import HttpRequest
 from ihe.serving import Context
 from tests.xds_repository import ROANNE, house, make, new_uid
@@ -135,3 +135,16 @@ def test_a_bundle_without_patient_is_refused_with_its_code(house: Any) -> None:
     with pytest.raises(Refused) as refused:
         run(house, iti65, HttpRequest("POST", "/fhir", body=orjson.dumps(bundle), base_url="http://x"))
     assert "XDSRegistryMetadataError" in {each.code for each in refused.value.findings}
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "a\x01b", "\ufffe"])
+def test_texts_that_cannot_be_kept_are_refused_before_anything_is(house: Any, text: str) -> None:
+    with pytest.raises(MalformedRequest):
+        published(house, description=text)
+    for transaction in (iti66, iti67):
+        for parameters in ({"identifier": text}, {"patient__identifier": ROA1, "_id": text}):
+            with pytest.raises(InvalidElement):
+                search(house, transaction, **parameters)
+    with pytest.raises(NotFound):
+        read(house, iti68, text)
+    assert search(house, iti67, patient__identifier=ROA1)[0] == []

@@ -23,6 +23,7 @@ from xds.services import get
 from xds.services.get import Named
 from xds.services.retrieve import RetrievedDocument, retrieve
 from xds.services.visibility import visible
+from xds.translate.fhir_terms import is_text
 
 TRANSACTION = Transaction(
     number="ITI-68",
@@ -87,6 +88,8 @@ def serve(resource_id: str, context: Context[XdsApplication]) -> Retrieved:
 def _entry(resource_id: str, context: Context[XdsApplication]) -> RegisteredEntry:
     urn = f"urn:uuid:{resource_id.lower()}"
     named = Named(ids=[urn]) if is_uuid(urn) else Named(unique_ids=[resource_id])
+    if not is_text(resource_id):
+        raise NotFound("there is no such document")
     entries = visible(context.uow, context.application.registry, get.entries(context.uow, named))
     if not entries:
         raise NotFound("there is no such document")

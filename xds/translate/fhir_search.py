@@ -16,7 +16,7 @@ from ihe.http import HttpRequest
 from ihe.values import PatientId
 from xds.domain.criteria import Period
 from xds.domain.datatypes import dtm_start
-from xds.translate.fhir_terms import URI_SYSTEM, Json, dtm_of, patient_id_of, scheme_of, unique_id_of
+from xds.translate.fhir_terms import URI_SYSTEM, Json, dtm_of, is_text, patient_id_of, scheme_of, unique_id_of
 
 DEFAULT_COUNT: Final = 50
 MAX_COUNT: Final = 200
@@ -248,6 +248,8 @@ def read_parameters(request: HttpRequest, readers: Mapping[str, Callable[[str, s
     """
     page = FIRST_PAGE
     for name, value in form_parameters(request):
+        if not (is_text(name) and is_text(value)):
+            raise InvalidElement("a search parameter holds control characters")
         if is_ignored(name):
             continue
         if name in PAGE_PARAMETERS:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from ihe.errors import Finding, Refused
+from ihe.errors import Finding, MalformedRequest, Refused
 from ihe.values import PatientId
 from xds.domain.model import (
     Association,
@@ -27,7 +27,7 @@ from xds.domain.model import (
 from xds.translate.fhir_document import RELATIONS, resource_id
 from xds.translate.fhir_document_reader import METADATA_ERROR, ResourceReader, Surroundings, list_kind
 from xds.translate.fhir_list import SOURCE_ID
-from xds.translate.fhir_terms import Json, instant, unique_id_of
+from xds.translate.fhir_terms import Json, instant, is_text, unique_id_of
 
 _TYPE_OF: Final = {frozenset(codes): str(kind) for kind, codes in RELATIONS}
 _CARRIED: Final = frozenset({"Patient", "Practitioner", "PractitionerRole", "Organization", "Device", "Encounter"})
@@ -83,8 +83,11 @@ def read_bundle(bundle: Json, server: Server) -> Received:
     """Read a transaction Bundle.
 
     Raises:
+        MalformedRequest: a text holds control characters or lone surrogates.
         Refused: it holds not exactly one submission set; carries every finding made on the way.
     """
+    if not is_text(bundle):
+        raise MalformedRequest("a text holds characters that metadata cannot hold (controls, lone surrogates)")
     return _BundleReader(bundle, server).read()
 
 

@@ -62,6 +62,18 @@ _DATE_TIME: Final = re.compile(
 )
 
 
+_UNWRITABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+
+def is_text(value: Any) -> bool:
+    """Whether every text in a JSON structure can be kept: XML has no place for controls and lone surrogates."""
+    if isinstance(value, str):
+        return _UNWRITABLE.search(value) is None
+    if isinstance(value, Mapping):
+        return all(is_text(each) for item in value.items() for each in item)
+    return all(is_text(each) for each in value) if isinstance(value, list) else True
+
+
 def system_of(scheme: str) -> str:
     """The FHIR system of a coding scheme."""
     known = _SYSTEM_OF.get(scheme)
