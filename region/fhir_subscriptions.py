@@ -9,7 +9,7 @@ Source: ITI TF-2: 3.93, 3.94; FHIR R4: Subscription (rest-hook).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -74,7 +74,7 @@ class FhirSubscriber:
             Unavailable: the subscriber cannot be reached now.
             Conflict: it refused.
         """
-        with self._database.unit(REGION) as uow:
+        with self._database.unit(replace(REGION, site=self._stored.owner)) as uow:  # it is answered as its owner is
             stored = still_wanted(uow, self._stored.id)
             news = patient_news(uow, self._app, stored, event.payload) if stored is not None else []
         for each in news:

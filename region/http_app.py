@@ -75,7 +75,17 @@ def _most_literal_first(endpoints: Iterable[Endpoint]) -> list[tuple[Endpoint, H
     return sorted(found, key=lambda item: [(part.startswith("{"), part) for part in item[1].path.split("/")])
 
 
-_JSON_TYPES = {"number": "integer"}
+_SCHEMAS: dict[str, dict[str, Any]] = {
+    "number": {"type": "integer", "minimum": 0},
+    "date": {"type": "string", "pattern": "^(eq|ne|lt|le|gt|ge|sa|eb|ap)?[0-9]{4}(-(0[1-9]|1[0-2])(-[0-2][0-9])?)?$"},
+    "_summary": {"type": "string", "enum": ["true", "text", "data", "count", "false"]},
+    "_total": {"type": "string", "enum": ["none", "estimate", "accurate"]},
+    "_format": {"type": "string", "enum": ["json", "xml", "application/fhir+json", "application/fhir+xml"]},
+    "gender": {"type": "string", "enum": ["male", "female", "other", "unknown"]},
+    "active": {"type": "string", "enum": ["true", "false"]},
+    "identifier": {"type": "string", "pattern": "^urn:oid:[012](\\.(0|[1-9][0-9]{0,8})){1,6}\\|[A-Za-z0-9-]{0,20}$"},
+}
+"""Of parameters, by name where their values are few, else by FHIR type; any other is a text."""
 _FHIR_JSON = "application/fhir+json"
 
 
@@ -99,7 +109,8 @@ def _description(binding: HttpBinding) -> dict[str, Any]:
 
 
 def _query_parameter(name: str, kind: str) -> dict[str, Any]:
-    return {"name": name, "in": "query", "schema": {"type": _JSON_TYPES.get(kind, "string")}, "description": kind}
+    schema = _SCHEMAS.get(name) or _SCHEMAS.get(kind) or {"type": "string", "minLength": 1}
+    return {"name": name, "in": "query", "schema": schema, "description": kind}
 
 
 def refuser_of(path: str) -> Refuser:

@@ -58,10 +58,9 @@ def _owner(uow: UnitOfWork) -> str:
 
 def all_active(uow: UnitOfWork) -> list[StoredSubscription]:
     """All subscriptions that want something now, of whomever."""
-    return subscriptions.active(uow.connection)
+    return subscriptions.active(uow.connection, uow.now)
 
 
 def still_wanted(uow: UnitOfWork, subscription_id: int) -> StoredSubscription | None:
     """A subscription as it is now; ``None`` when it ended or wants nothing now."""
-    found = subscriptions.get(uow.connection, subscription_id)
-    return found if found is not None and found.wish.is_active else None
+    return next((s for s in all_active(uow) if s.id == subscription_id), None)

@@ -90,7 +90,13 @@ def delete(connection: Connection, subscription: StoredSubscription) -> None:
         connection.execute(text(statement), {"id": subscription.id, "name": subscription.name})
 
 
-def active(connection: Connection) -> list[StoredSubscription]:
-    """All that want something now, by id."""
-    rows = connection.execute(text(f"SELECT {_COLUMNS} FROM fhir_subscription WHERE status = 'active' ORDER BY id"))
+_ACTIVE = text(
+    f"SELECT {_COLUMNS} FROM fhir_subscription WHERE status = 'active'"
+    " AND coalesce(CAST(resource->>'end' AS timestamptz) > :now, true) ORDER BY id"
+)
+
+
+def active(connection: Connection, now: datetime) -> list[StoredSubscription]:
+    """All that want something at a moment, by id."""
+    rows = connection.execute(_ACTIVE, {"now": now})
     return [_stored(row) for row in rows]

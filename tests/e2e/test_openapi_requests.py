@@ -8,10 +8,29 @@ import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from tests.fhir_wire import patient
 
 PARTS = ("/fhir", "/api")
+
+
+def hints(running, operation):
+    """Now and then what the index knows, so that answers get past the first look at the question."""
+    token = f"urn:oid:{running.table.by_code('CHUSE').oid}|C1"
+    meaningful = {
+        "identifier": [token, token.rpartition("|")[0] + "|", f"{token},{token}"],
+        "sourceIdentifier": [token],
+        "family": ["EXEMPLE", "ex"],
+        "birthdate": ["1948-03-17", "ge1900"],
+        "id": ["r1", "p1", "1"],
+    }
+    found = {}
+    for place, parameters in (("query", operation.query), ("path", operation.path_parameters)):
+        names = {parameter.name for parameter in parameters} & meaningful.keys()
+        values = {name: st.sampled_from(meaningful[name]) for name in sorted(names)}
+        found[place] = st.fixed_dictionaries({}, optional=values)
+    return st.fixed_dictionaries(found)
 
 
 def ask_everything(running, requests, *, derandomize):
@@ -23,7 +42,7 @@ def ask_everything(running, requests, *, derandomize):
     statuses = Counter()
     for operation in asked:
 
-        @given(case=operation.as_strategy())
+        @given(case=operation.as_strategy(), known=hints(running, operation))
         @settings(
             max_examples=max(1, requests // len(asked)),
             deadline=None,
@@ -32,7 +51,9 @@ def ask_everything(running, requests, *, derandomize):
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        def ask(case):
+        def ask(case, known):
+            case.query = {**(case.query or {}), **known["query"]}
+            case.path_parameters = {**(case.path_parameters or {}), **known["path"]}
             answer = case.call(base_url=running.base_url)
             statuses[answer.status_code] += 1
             assert answer.status_code < 500, f"{case.method} {case.path}: {answer.status_code}"
@@ -53,7 +74,7 @@ def fed(running):
 def test_a_few_hundred_requests_break_nothing(fed):
     statuses = ask_everything(fed, 300, derandomize=True)
     assert statuses.total() > 200
-    assert statuses[400] > 0
+    assert min(statuses[200], statuses[400], statuses[404]) > 0
 
 
 @pytest.mark.soak

@@ -72,6 +72,15 @@ def test_what_is_not_offered_is_refused(fhir, wish, status, code):
     assert OperationOutcome.model_validate(answer.json()).issue[0].code == code
 
 
+def test_a_subscription_ends_by_itself(fhir):
+    ended = {**subscription(), "end": "2020-01-01T00:00:00Z"}
+    future = {**subscription(), "end": "2999-01-01T00:00:00+01:00"}
+    made = [fhir.client.post("/fhir/Subscription", json=wish).json()["id"] for wish in (ended, future)]
+    names = {subscriber.name for subscriber in fhir.service.subscribers()}
+    assert f"ITI-94 {made[1]}" in names
+    assert f"ITI-94 {made[0]}" not in names
+
+
 def test_unknown_ids(fhir):
     for absent in ("999", "x", "-1"):
         assert fhir.get(f"Subscription/{absent}").status_code == 404
