@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine
 
 from ihe.caller import Caller
 from ihe.hl7v2.er7 import Message
@@ -42,6 +42,7 @@ from web.application import WebApplication
 from xds.application import XdsApplication, load_value_sets
 from xds.domain.imaging_sources import ImagingSource, ImagingSources
 from xds.ports import Person
+from xds.services import upkeep
 from xds.services.registry import Registry
 from xds.services.repository import Repository
 from xds.services.studies import Studies
@@ -151,7 +152,9 @@ def build_service(
         dispatcher=Dispatcher(outbound, present_subscribers, max_attempts=max_attempts),
         subscribers=present_subscribers,
         outbound=outbound,
-        housekeeping=Housekeeping(outbound, _chores(keep_events, keep_answers)),
+        housekeeping=Housekeeping(
+            outbound, {**_chores(keep_events, keep_answers), "documents": _sweeping(database, xds.repository)}
+        ),
         authenticate_http=_http_caller,
         authenticate_soap=_soap_caller,
     )
@@ -207,6 +210,16 @@ def _chores(keep_events: timedelta, keep_answers: timedelta) -> dict[str, Chore]
         "answers": lambda connection, now: messages.forget_before(connection, now - keep_answers),
         "snapshots": snapshots.forget_before,
     }
+
+
+def _sweeping(database: Database, repository: Repository) -> Chore:
+    """Removes bytes that no document has named for a day."""
+
+    def sweep(_connection: Connection, _now: datetime) -> int:
+        swept = upkeep.sweep(database, repository)
+        return swept.objects + swept.staged
+
+    return sweep
 
 
 def _hl7v2_caller(table: RegionTable) -> Callable[[Message, Peer], Caller]:

@@ -16,6 +16,7 @@ from rich.console import Console
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
+from ihe.caller import REGION
 from mpi.domain.grades import STRICT, LinkPolicy
 from mpi.store import invariants
 from region.bootstrap import Service, build_service
@@ -27,7 +28,8 @@ from region.region_table import RegionTable, RegionTableError, load_region
 from region.server import Listening, bind, end_with_parent, listener_of, supervise
 from region.server import serve as listen
 from region.settings import Settings
-from xds.store.content import DiskContent
+from xds.services import integrity, upkeep
+from xds.store.content import BlobStore, DiskContent
 
 _DATABASE = "traitdunion"
 
@@ -73,7 +75,7 @@ def service_over(settings: Settings, url: str) -> Iterator[Service]:
 
 
 def _build(settings: Settings, url: str) -> Service:
-    content = DiskContent(content_folder(settings))
+    content = _content(settings)
     return build_service(
         url,
         region_table(settings),
@@ -85,6 +87,20 @@ def _build(settings: Settings, url: str) -> Service:
         keep_events=timedelta(days=settings.outbox_keep_days),
         keep_answers=timedelta(days=settings.repeat_window_days),
     )
+
+
+def _content(settings: Settings) -> BlobStore:
+    folder = content_folder(settings)
+    if settings.document_store is None:
+        return DiskContent(folder)
+    try:
+        from xds.store.content_s3 import S3Content  # noqa: PLC0415 - its client is an extra
+    except ImportError as error:
+        raise StartFault("an object store needs the extra: pip install traitdunion[s3]") from error
+    try:
+        return S3Content.from_url(settings.document_store.get_secret_value(), folder / "staging")
+    except ValueError as error:
+        raise StartFault(f"TRAITDUNION_DOCUMENT_STORE: {error}") from error
 
 
 def region_table(settings: Settings) -> RegionTable:
@@ -225,6 +241,9 @@ def content_folder(settings: Settings) -> Path:
 
 
 def check(built: Service) -> list[str]:
-    """Violated invariants, a sentence each."""
-    with built.engine.connect() as connection:
-        return invariants.violations(connection)
+    """Violated invariants of identities, registry and repository, a sentence each."""
+    with built.database.unit(REGION, isolation="REPEATABLE READ") as uow:
+        found = invariants.violations(uow.connection)
+        found += [f"{flaw.kind}: {flaw.object_id}" for flaw in integrity.check(uow)]
+    problems = upkeep.check(built.database, built.xds.repository)
+    return [*found, *(f"{problem.kind}: {problem.subject}" for problem in problems)]

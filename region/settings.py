@@ -50,6 +50,10 @@ class Settings(BaseSettings):
     data_dir: Annotated[Path, Field(description="Folder of the embedded database and of stored documents.")] = Path(
         ".traitdunion"
     )
+    document_store: Annotated[
+        SecretStr | None,
+        Field(description="Object store for documents, s3://bucket/prefix?endpoint=…; unset: the data folder."),
+    ] = None
     region_table: Annotated[Path, Field(description="The table of domains (region.toml).")] = _REGION_TABLE
     production: Annotated[
         bool, Field(description="Refuse identifiers of test authorities (test and demonstration INS).")
