@@ -30,6 +30,7 @@ EBXML_CODES: Final[dict[type[IheError], str | None]] = {
     errors.UnknownPatient: "XDSUnknownPatientId",
     errors.PatientMismatch: "XDSPatientIdDoesNotMatch",
     errors.Conflict: "XDS{actor}Error",
+    errors.PreconditionFailed: "XDS{actor}Error",
     errors.DuplicateMessage: "XDS{actor}Error",
     errors.AccessDenied: None,
     errors.NotAuthenticated: None,
