@@ -87,19 +87,24 @@ def load_file(
         else:
             _load_rows(service, _READERS[chosen](path, ignored_columns), report, rejects, progress)
     after = _state(service)
-    report.linked, report.tasks = (a - b for a, b in zip(after, before, strict=True))
+    report.linked, report.tasks, new_records = (a - b for a, b in zip(after, before, strict=True))
+    if chosen == "hl7":
+        report.created = min(new_records, report.updated)
+        report.updated -= report.created
     return report
 
 
-def _state(service: Service) -> tuple[int, int]:
+def _state(service: Service) -> tuple[int, int, int]:
+    """How many records are linked with others, tasks are open, and records are known."""
     with service.engine.connect() as connection:
         row = connection.execute(
             text(
                 "SELECT (SELECT count(*) FROM record WHERE grade IS NOT NULL AND state = 'active'),"
-                " (SELECT count(*) FROM task WHERE state = 'open')"
+                " (SELECT count(*) FROM task WHERE state = 'open'),"
+                " (SELECT count(*) FROM record)"
             )
         ).one()
-    return row[0], row[1]
+    return row[0], row[1], row[2]
 
 
 class _Rejects:

@@ -96,6 +96,8 @@ def test_a_file_of_messages(service):
     report = load_file(service, SAMPLE)
     assert report.rejected == 0
     assert report.read > 50
+    assert report.created > 20
+    assert report.created + report.updated == report.read
     assert report.linked > 10
 
 
