@@ -73,10 +73,6 @@ class PreconditionFailed(IheError):
     """The state that the caller makes its request depend on is not the present one."""
 
 
-class DuplicateMessage(IheError):
-    """The same sender reused a message control id for different content."""
-
-
 class AccessDenied(IheError):
     """The caller may not do this."""
 

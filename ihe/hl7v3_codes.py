@@ -49,7 +49,6 @@ ERROR_CODES: Final[dict[type[errors.IheError], Hl7v3Code | None]] = {
     errors.PatientMismatch: _UNKNOWN_KEY,
     errors.Conflict: Hl7v3Code("205", "Duplicate key identifier", "AE"),
     errors.PreconditionFailed: Hl7v3Code("205", "Duplicate key identifier", "AE"),
-    errors.DuplicateMessage: Hl7v3Code("205", "Duplicate key identifier", "AE"),
     errors.AccessDenied: None,
     errors.NotAuthenticated: None,
     errors.NotFound: _UNKNOWN_KEY,

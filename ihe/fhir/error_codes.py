@@ -34,7 +34,6 @@ ERROR_CODES: dict[type[errors.IheError], FhirCode] = {
     errors.PatientMismatch: FhirCode(422, "business-rule"),
     errors.Conflict: FhirCode(409, "conflict"),
     errors.PreconditionFailed: FhirCode(412, "conflict"),
-    errors.DuplicateMessage: FhirCode(409, "duplicate"),
     errors.AccessDenied: FhirCode(403, "forbidden"),
     errors.NotAuthenticated: FhirCode(401, "login"),
     errors.NotFound: FhirCode(404, "not-found"),

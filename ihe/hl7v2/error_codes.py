@@ -59,7 +59,6 @@ ERROR_CODES: dict[type[errors.IheError], ErrorCode] = {
     errors.PatientMismatch: ErrorCode("AE", UNKNOWN_KEY_IDENTIFIER),
     errors.Conflict: ErrorCode("AE", DUPLICATE_KEY_IDENTIFIER),
     errors.PreconditionFailed: ErrorCode("AE", DUPLICATE_KEY_IDENTIFIER),
-    errors.DuplicateMessage: ErrorCode("AR", DUPLICATE_KEY_IDENTIFIER),
     errors.AccessDenied: ErrorCode("AR", INTERNAL_ERROR),
     errors.NotAuthenticated: ErrorCode("AR", INTERNAL_ERROR),
     errors.NotFound: ErrorCode("AE", UNKNOWN_KEY_IDENTIFIER),

@@ -47,7 +47,6 @@ FAULT_FORMS: Final[dict[type[IheError], FaultForm]] = {
     errors.PatientMismatch: _SENDER,
     errors.Conflict: _SENDER,
     errors.PreconditionFailed: _SENDER,
-    errors.DuplicateMessage: _SENDER,
     errors.AccessDenied: FaultForm(FaultCode.SENDER, etree.QName(NS.WSSE, "FailedCheck")),
     errors.NotAuthenticated: FaultForm(FaultCode.SENDER, etree.QName(NS.WSSE, "FailedAuthentication")),
     errors.NotFound: _SENDER,

@@ -31,7 +31,6 @@ EBXML_CODES: Final[dict[type[IheError], str | None]] = {
     errors.PatientMismatch: "XDSPatientIdDoesNotMatch",
     errors.Conflict: "XDS{actor}Error",
     errors.PreconditionFailed: "XDS{actor}Error",
-    errors.DuplicateMessage: "XDS{actor}Error",
     errors.AccessDenied: None,
     errors.NotAuthenticated: None,
     errors.NotFound: "XDSDocumentUniqueIdError",
