@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ihe.values import Oid
+from mpi.domain.stewardship import BallotPolicy
 from mpi.ports import Domains
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class MpiApplication:
         answer_grades: grades of links with which a domain is answered, by its code; others get every grade.
         answer_limit: at most so many patients in one answer.
         search_limit: at most so many patients found by one search that is answered in pages.
+        ballot: how stewards' answers become decisions.
         home_community_id: by which the region answers other communities, or ``None`` when it answers none.
     """
 
@@ -41,6 +43,7 @@ class MpiApplication:
     answer_limit: int = 200
     search_limit: int = 2000
     home_community_id: Oid | None = None
+    ballot: BallotPolicy = field(default_factory=BallotPolicy)
 
     def grades_for(self, domain: str | None) -> frozenset[str]:
         """The link grades with which a domain is answered."""

@@ -38,7 +38,9 @@ from region.fhir_patients import IndexPatients
 from region.metrics import Metrics
 from region.region_table import RegionTable, RegionTableError
 from web import json_api
-from web.application import WebApplication
+from web.application import WebApplication, Workbench
+from web.session import LONGEST
+from web.store import sessions
 from xds.application import XdsApplication, load_value_sets
 from xds.domain.imaging_sources import ImagingSource, ImagingSources
 from xds.ports import Person
@@ -76,6 +78,7 @@ class Service:
     housekeeping: Housekeeping
     authenticate_http: Callable[[HttpRequest, str], Caller]
     authenticate_soap: Callable[[SoapRequest, SoapPeer], Caller]
+    web: WebApplication
 
     def close(self) -> None:
         """Give the database connections back."""
@@ -95,6 +98,7 @@ def build_service(
     max_attempts: int = 20,
     keep_events: timedelta = timedelta(days=30),
     keep_answers: timedelta = timedelta(days=30),
+    workbench: Workbench | None = None,
 ) -> Service:
     """Wire the service over a migrated database.
 
@@ -106,6 +110,7 @@ def build_service(
         max_attempts: an event that a subscriber refused so often becomes a dead letter.
         keep_events: how long events can be replayed.
         keep_answers: how long a repeated message is recognised.
+        workbench: who may work in it and how they log in; ``None`` for nobody.
 
     Raises:
         TransactionFault: a transaction file is misnamed or broken, or two share a binding.
@@ -125,11 +130,8 @@ def build_service(
     endpoints = (*transactions, *json_api.ENDPOINTS, metadata_endpoint(transactions))
     refuse_shared_bindings(endpoints)
     metrics = Metrics(engine)
-    applications: dict[str, Any] = {
-        "mpi": mpi,
-        "xds": xds,
-        "web": WebApplication(mpi, xds),
-    }
+    web = WebApplication(mpi, xds, workbench or Workbench())
+    applications: dict[str, Any] = {"mpi": mpi, "xds": xds, "web": web}
     pipeline = Pipeline(database, applications, metrics.observe)
     outbound = create_engine(database_url, pool_size=5, max_overflow=60)
     outbound_database = Database(outbound)
@@ -157,6 +159,7 @@ def build_service(
         ),
         authenticate_http=_http_caller,
         authenticate_soap=_soap_caller,
+        web=web,
     )
 
 
@@ -209,6 +212,7 @@ def _chores(keep_events: timedelta, keep_answers: timedelta) -> dict[str, Chore]
         "outbox": lambda connection, now: outbox.forget_before(connection, now - keep_events),
         "answers": lambda connection, now: messages.forget_before(connection, now - keep_answers),
         "snapshots": snapshots.forget_before,
+        "sessions": lambda connection, now: sessions.forget_before(connection, now - LONGEST),
     }
 
 

@@ -1,7 +1,7 @@
 """Bring a database to the present schema.
 
-Each package keeps its own revisions (``ihe``, ``mpi``, ``xds``: one Alembic branch each) beside its tables, written by
-hand in SQL. No Alembic environment file is needed: the revisions are run from here alone.
+Each package keeps its own revisions (``ihe``, ``mpi``, ``xds``, ``web``: one Alembic branch each) beside its tables,
+written by hand in SQL. No Alembic environment file is needed: the revisions are run from here alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, pool, text
 
 _SOURCE = Path(__file__).resolve().parent.parent
-_BRANCHES = ("ihe", "mpi", "xds")
+_BRANCHES = ("ihe", "mpi", "xds", "web")
 _LOCK = 0x7472_6169_7464_756E
 
 

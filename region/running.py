@@ -27,11 +27,15 @@ from region.migrations import upgrade
 from region.region_table import RegionTable, RegionTableError, load_region
 from region.server import Listening, bind, end_with_parent, listener_of, supervise
 from region.server import serve as listen
-from region.settings import Settings
+from region.settings import Settings, describe
+from web.application import Workbench
+from web.oidc import OidcClient, OidcSettings
+from web.people import People, PeopleFault, load_people
 from xds.services import integrity, upkeep
 from xds.store.content import BlobStore, DiskContent
 
 _DATABASE = "traitdunion"
+_DEMO_PEOPLE = Path(__file__).resolve().parent.parent / "fixtures" / "people.toml"
 
 
 class StartFault(Exception):
@@ -74,11 +78,12 @@ def service_over(settings: Settings, url: str) -> Iterator[Service]:
         built.close()
 
 
-def _build(settings: Settings, url: str) -> Service:
+def _build(settings: Settings, url: str, *, demo: bool = False) -> Service:
     content = _content(settings)
+    table = region_table(settings)
     return build_service(
         url,
-        region_table(settings),
+        table,
         content,
         policy=_policy(settings),
         answer_grades={code: frozenset({"certain"}) for code in settings.certain_only_answers},
@@ -86,6 +91,39 @@ def _build(settings: Settings, url: str) -> Service:
         max_attempts=settings.outbox_max_attempts,
         keep_events=timedelta(days=settings.outbox_keep_days),
         keep_answers=timedelta(days=settings.repeat_window_days),
+        workbench=_workbench(settings, table, demo=demo),
+    )
+
+
+def _workbench(settings: Settings, table: RegionTable, *, demo: bool) -> Workbench:
+    """The workbench; in the demonstration, on loopback alone, its invented people may enter by a click."""
+    clicked = demo and settings.http_host in ("127.0.0.1", "localhost", "::1")
+    file = settings.people_table or (_DEMO_PEOPLE if demo else None)
+    codes = [domain.code for domain in table.establishments]
+    try:
+        people = load_people(file, codes) if file else People()
+    except PeopleFault as error:
+        raise StartFault(str(error)) from error
+    secret = settings.oidc_client_secret
+    oidc = None
+    if settings.oidc_issuer is not None:
+        oidc = OidcClient(
+            OidcSettings(
+                settings.oidc_issuer,
+                settings.oidc_client_id,
+                secret.get_secret_value() if secret else "",
+                settings.oidc_scope,
+                settings.oidc_acr_values,
+            )
+        )
+    return Workbench(
+        region=table.name,
+        site_names={domain.code: domain.name for domain in table},
+        site_finess={domain.code: domain.finess for domain in table if domain.finess},
+        people=people,
+        oidc=oidc,
+        demo_login=clicked,
+        settings=tuple((row.name, row.value, row.help) for row in describe(settings)),
     )
 
 
@@ -167,7 +205,7 @@ def demo(settings: Settings, console: Console, *, exit_after: bool) -> None:
     Raises:
         StoryFault: something did not happen as told.
     """
-    with database(settings) as url, _background(_build(settings, url), settings) as server:
+    with database(settings) as url, _background(_build(settings, url, demo=True), settings) as server:
         run_story(
             f"http://{settings.http_host}:{settings.http_port}",
             (settings.http_host, settings.mllp_port),

@@ -25,6 +25,7 @@ from ihe.soap.mtom import DEFAULT_MESSAGE_LIMITS
 from region.bootstrap import Service
 from region.http_app import build_http_app
 from region.soap_app import soap_routes
+from web.workbench import workbench_routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +82,17 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
         executor=executor,
         authenticate=service.authenticate_http,
         max_body_bytes=listening.max_message_bytes,
-        routes=soap_routes(
-            service.endpoints,
-            service.pipeline,
-            executor=executor,
-            authenticate=service.authenticate_soap,
-            open_sink=service.xds.repository.content.stage,
-            limits=replace(DEFAULT_MESSAGE_LIMITS, total_bytes=listening.max_document_bytes),
-        ),
+        routes=[
+            *soap_routes(
+                service.endpoints,
+                service.pipeline,
+                executor=executor,
+                authenticate=service.authenticate_soap,
+                open_sink=service.xds.repository.content.stage,
+                limits=replace(DEFAULT_MESSAGE_LIMITS, total_bytes=listening.max_document_bytes),
+            ),
+            *workbench_routes(service.web, service.database, service.pipeline, executor=executor),
+        ],
         is_ready=service.database.is_ready,
         render_metrics=service.metrics.render,
         lifespan=life,

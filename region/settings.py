@@ -55,6 +55,18 @@ class Settings(BaseSettings):
         Field(description="Object store for documents, s3://bucket/prefix?endpoint=…; unset: the data folder."),
     ] = None
     region_table: Annotated[Path, Field(description="The table of domains (region.toml).")] = _REGION_TABLE
+    people_table: Annotated[
+        Path | None, Field(description="Who may work in the workbench (like fixtures/people.toml); unset: nobody.")
+    ] = None
+    oidc_issuer: Annotated[
+        str | None, Field(description="Identity provider of the workbench (OpenID Connect issuer); unset: no login.")
+    ] = None
+    oidc_client_id: Annotated[str, Field(description="Our name at the identity provider.")] = "traitdunion"
+    oidc_client_secret: Annotated[SecretStr | None, Field(description="Our secret at the identity provider.")] = None
+    oidc_scope: Annotated[str, Field(description="What the identity provider is asked to tell.")] = "openid scope_all"
+    oidc_acr_values: Annotated[str, Field(description="Level of assurance that a login must have; empty: any.")] = (
+        "eidas1"
+    )
     production: Annotated[
         bool, Field(description="Refuse identifiers of test authorities (test and demonstration INS).")
     ] = False

@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from mpi.application import MpiApplication
+from web.oidc import OidcClient
+from web.people import People
 from xds.application import XdsApplication
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """What the workbench needs beside the index and the registry.
+
+    Attributes:
+        region: its name, for people.
+        site_names: names of the domains by code.
+        site_finess: FINESS of the establishments by code, where verified.
+        people: who may work here.
+        oidc: the identity provider, or ``None`` when none is set.
+        demo_login: whether people of the table may log in by a click; for the demonstration on loopback only.
+        settings: name, value and meaning of every setting, secrets hidden, for the administrator.
+    """
+
+    region: str = ""
+    site_names: Mapping[str, str] = field(default_factory=dict)
+    site_finess: Mapping[str, str] = field(default_factory=dict)
+    people: People = field(default_factory=People)
+    oidc: OidcClient | None = None
+    demo_login: bool = False
+    settings: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,3 +40,4 @@ class WebApplication:
 
     mpi: MpiApplication
     xds: XdsApplication
+    workbench: Workbench = field(default_factory=Workbench)

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from mpi.domain.stewardship import risk_of
 from mpi.store.pairs import Pair
 from mpi.store.traits_json import json_text
 
@@ -69,6 +70,7 @@ def open_tasks(connection: Connection, tasks: Iterable[NewTask], *, event_id: in
             "b": t.pair[1],
             "weight_bits": t.weight_bits,
             "details": json_text(dict(t.details)),
+            "risk": risk_of(t.kind, t.weight_bits),
             "event_id": event_id,
             "now": now,
         }
@@ -77,8 +79,10 @@ def open_tasks(connection: Connection, tasks: Iterable[NewTask], *, event_id: in
     if rows:
         connection.execute(
             text(
-                "INSERT INTO task (kind, state, record_a, record_b, weight_bits, details, opened_event_id, opened_at)"
-                " VALUES (:kind, 'open', :a, :b, :weight_bits, CAST(:details AS jsonb), :event_id, :now)"
+                "INSERT INTO task (kind, state, record_a, record_b, domain_a, domain_b, weight_bits, risk, details,"
+                " opened_event_id, opened_at)"
+                " SELECT :kind, 'open', a.id, b.id, a.domain, b.domain, :weight_bits, :risk, CAST(:details AS jsonb),"
+                " :event_id, :now FROM record a, record b WHERE a.id = :a AND b.id = :b"
                 " ON CONFLICT (kind, record_a, record_b) WHERE state = 'open' DO NOTHING"
             ),
             rows,
@@ -94,6 +98,29 @@ def close(connection: Connection, ids: Iterable[int], how: str, *, event_id: int
         ),
         {"ids": list(ids), "how": how, "event_id": event_id, "now": now},
     )
+
+
+def reopen_closed_by(connection: Connection, event_id: int) -> None:
+    """Open again the tasks that an event closed, as they were, unless the same question was opened anew since."""
+    connection.execute(
+        text(
+            "UPDATE task t SET state = 'open', closed_at = NULL, closed_how = NULL, closed_event_id = NULL"
+            " WHERE closed_event_id = :event_id AND NOT EXISTS (SELECT 1 FROM task o WHERE o.state = 'open'"
+            " AND (o.kind, o.record_a, o.record_b) = (t.kind, t.record_a, t.record_b))"
+        ),
+        {"event_id": event_id},
+    )
+
+
+def close_opened_by(
+    connection: Connection, opened_by: int, kinds: Iterable[str], *, event_id: int, now: datetime
+) -> None:
+    """Close the tasks of some kinds that an event opened, because it was taken back."""
+    ids = connection.execute(
+        text("SELECT id FROM task WHERE opened_event_id = :opened_by AND kind = ANY(:kinds) AND state = 'open'"),
+        {"opened_by": opened_by, "kinds": list(kinds)},
+    ).scalars()
+    close(connection, ids, "taken back", event_id=event_id, now=now)
 
 
 def count_open(connection: Connection) -> dict[str, int]:

@@ -1,0 +1,1 @@
+"""What the workbench itself keeps: sessions."""
