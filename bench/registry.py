@@ -135,8 +135,8 @@ def _rows(entries: int) -> Iterator[list[Any]]:
     body = body_of(_entry(_TEMPLATE_ID, template_unique_id, _patient("few", 0)))
     shared = _TEMPLATE_ID[:-4].encode()
     for number in range(entries):
-        is_many = number % 20 == 0
-        patient_id = _patient("many", number // 20 % many) if is_many else _patient("few", number % few)
+        of_many, is_other = divmod(number, 20)
+        patient_id = _patient("few", (number - of_many - 1) % few) if is_other else _patient("many", of_many % many)
         object_id, unique_id = uuid4().urn, f"2.25.8.{number}"
         own = body.replace(shared, object_id[:-4].encode()).replace(template_unique_id.encode(), unique_id.encode())
         row = described_row(

@@ -6,7 +6,9 @@ One file holds one IHE transaction: ``mpi/transactions/iti9_pix_query.py``. It e
 * ``decode(request)``: wire → question, pure;
 * ``serve(question, context)``: the service call, the only step with a database;
 * ``encode(result, request)``: result → wire, pure;
-* optionally ``refuse(error, request)`` where the transaction's own error form differs from its wire's.
+* optionally ``refuse(error, request)`` where the transaction's own error form differs from its wire's;
+* optionally ``claims(request)``, whether a request on a binding that another transaction has too is this one's; one of
+  those that share a binding makes no claim and gets what nobody claims.
 
 A transaction that is only sent from here (:class:`OutboundBinding`) has no ``serve``: its ``encode`` writes the message
 and its ``decode`` reads the answer; the services that send it call them.
@@ -182,6 +184,7 @@ class Endpoint:
     encode: Callable[[Any, Any], Any]
     refuse: Callable[[Any, Any], Any] | None
     module: str
+    claims: Callable[[Any], bool] | None = None
 
 
 def discover(*packages: str) -> tuple[Endpoint, ...]:
@@ -200,18 +203,23 @@ def discover(*packages: str) -> tuple[Endpoint, ...]:
 
 
 def refuse_shared_bindings(endpoints: Iterable[Endpoint]) -> None:
-    """Refuse two transactions with one binding on one listener.
+    """Refuse two transactions with one binding on one listener, unless one of them claims its requests.
 
     Raises:
-        TransactionFault: names both files and the binding.
+        TransactionFault: names the files and the binding.
     """
     taken: dict[tuple[str, ...], str] = {}
-    for endpoint in endpoints:
+    known = list(endpoints)
+    for endpoint in known:
         for binding in endpoint.transaction.bindings:
-            for key in binding.keys:
+            for key in binding.keys if endpoint.claims is None else ():
                 other = taken.setdefault(key, endpoint.module)
                 if other != endpoint.module:
                     raise TransactionFault(f"{endpoint.module} and {other} both bind {' '.join(key)}")
+    for endpoint in known:
+        keys = {key for binding in endpoint.transaction.bindings for key in binding.keys}
+        if endpoint.claims is not None and (alone := keys.difference(taken)):
+            raise TransactionFault(f"{endpoint.module} claims {' '.join(min(alone))}, which no other transaction binds")
 
 
 def _order(number: str, module: str) -> tuple[str, int, str]:
@@ -251,7 +259,8 @@ def endpoint_of(module: ModuleType, number: str) -> Endpoint:
             raise TransactionFault(f"{module.__name__}: {name}() is missing")
         steps[name] = step
     refuse = getattr(module, "refuse", None)
-    return Endpoint(transaction, steps["decode"], steps["serve"], steps["encode"], refuse, module.__name__)
+    claims = getattr(module, "claims", None)
+    return Endpoint(transaction, steps["decode"], steps["serve"], steps["encode"], refuse, module.__name__, claims)
 
 
 def _only_sent(_question: Any, _context: Any) -> Any:

@@ -32,7 +32,7 @@ from mpi.domain.default_models import default_french
 from mpi.domain.grades import LinkPolicy
 from mpi.domain.model import MatchModel
 from mpi.store import models, snapshots
-from region import fhir_subscriptions, notifications
+from region import document_notifications, fhir_subscriptions, notifications
 from region.fhir_metadata import metadata_endpoint
 from region.fhir_patients import IndexPatients
 from region.metrics import Metrics
@@ -138,7 +138,12 @@ def build_service(
     named = notifications.subscribers(table, outbound_database, mpi)
 
     def present_subscribers() -> list[Subscriber]:
-        return [*named, *fhir_subscriptions.subscribers(outbound_database, mpi), *subscribers()]
+        return [
+            *named,
+            *fhir_subscriptions.subscribers(outbound_database, mpi),
+            *document_notifications.subscribers(outbound_database, xds),
+            *subscribers(),
+        ]
 
     return Service(
         table=table,

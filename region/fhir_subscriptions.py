@@ -17,7 +17,7 @@ import orjson
 
 from ihe.audit import AuditEvent, Outcome
 from ihe.caller import REGION
-from ihe.errors import Conflict, Unavailable
+from ihe.errors import Conflict
 from ihe.fhir.formats import JSON, render
 from ihe.outbox import Subscriber
 from ihe.store import audit
@@ -31,13 +31,10 @@ from mpi.services.subscriptions import all_active, still_wanted
 from mpi.transactions import iti93_mobile_patient_identity_feed as iti93
 from mpi.translate.fhir_message import feed_message, is_accepted
 from mpi.translate.fhir_patient import merged_resource, patient_resource, patient_resource_id
+from region.rest_hook import RestHook, header_lines
 
 SOURCE = "urn:traitdunion:fhir"
 """``MessageHeader.source`` of what is sent from here."""
-
-_TIMEOUT_SECONDS = 15.0
-_RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Answers that say nothing against what was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ class FhirSubscriber:
         self._database = database
         self._app = app
         self._stored = stored
-        self._client: httpx.Client | None = None
+        self._hook = RestHook()
         self.name = stored.name
 
     def takes(self, event: OutboxEvent) -> bool:
@@ -86,8 +83,7 @@ class FhirSubscriber:
 
     def _send(self, stored: StoredSubscription, news: PatientNews) -> None:
         wish, told = stored.wish, _told(news)
-        headers = dict(line.partition(":")[::2] for line in wish.headers)
-        headers = {name.strip(): value.strip() for name, value in headers.items()}
+        headers = header_lines(wish.headers)
         if wish.payload:
             headers |= {"Content-Type": wish.payload, "Accept": JSON}
         if wish.channel == "message":
@@ -97,35 +93,18 @@ class FhirSubscriber:
             entry["request"] = {"method": told.method, "url": told.url if told.method != "POST" else "Patient"}
             entry["response"] = {"status": {"POST": "201", "PUT": "200", "DELETE": "204"}[told.method]}
             message = feed_message([entry], SOURCE, wish.endpoint, news.at)
-            answer = self._request("POST", wish.endpoint, render(message, wish.payload), headers)
+            answer = self._hook.request("POST", wish.endpoint, render(message, wish.payload), headers)
             _check_answer(answer)
         elif not wish.payload:
-            self._request("POST", wish.endpoint, b"", headers)
+            self._hook.request("POST", wish.endpoint, b"", headers)
         elif told.resource is None:
-            self._request("DELETE", f"{wish.endpoint}/{told.url}", b"", headers)
+            self._hook.request("DELETE", f"{wish.endpoint}/{told.url}", b"", headers)
         else:
-            self._request("PUT", f"{wish.endpoint}/{told.url}", render(told.resource, wish.payload), headers)
-
-    def _request(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
-        if self._client is None:
-            self._client = httpx.Client(timeout=_TIMEOUT_SECONDS, follow_redirects=False, trust_env=False)
-        try:
-            answer = self._client.request(method, url, content=body, headers=headers)
-        except (httpx.TransportError, httpx.InvalidURL) as error:
-            raise Unavailable(f"the subscriber cannot be reached ({type(error).__name__})") from None
-        if answer.status_code in _RETRIED:
-            raise Unavailable(f"the subscriber answered {answer.status_code}")
-        if method == "DELETE" and answer.status_code in (404, 410):
-            return answer
-        if not answer.is_success:
-            raise Conflict(f"the subscriber answered {answer.status_code}")
-        return answer
+            self._hook.request("PUT", f"{wish.endpoint}/{told.url}", render(told.resource, wish.payload), headers)
 
     def close(self) -> None:
         """Close the connections; the next delivery opens others."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        self._hook.close()
 
 
 def _told(news: PatientNews) -> Told:

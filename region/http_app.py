@@ -9,7 +9,7 @@ import asyncio
 import re
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -52,8 +52,12 @@ def build_http_app(
         is_ready: whether the service can serve now.
     """
     app = FastAPI(title="Trait d'Union", docs_url=None, redoc_url=None, openapi_url="/openapi.json", lifespan=lifespan)
-    for endpoint, binding in _most_literal_first(endpoints):
-        handler = _handler(endpoint, pipeline, executor, authenticate, binding.max_body_bytes or max_body_bytes)
+    known = list(endpoints)
+    for endpoint, binding in _most_literal_first(each for each in known if each.claims is None):
+        sharing = [each for each in known if each.claims is not None and _shares(each, binding)]
+        handler = _handler(
+            endpoint, sharing, pipeline, executor, authenticate, binding.max_body_bytes or max_body_bytes
+        )
         app.add_api_route(
             binding.path,
             handler,
@@ -73,6 +77,11 @@ def _most_literal_first(endpoints: Iterable[Endpoint]) -> list[tuple[Endpoint, H
     """HTTP bindings so that ``/Patient/$ihe-pix`` is tried before ``/Patient/{id}``."""
     found = [(e, b) for e in endpoints for b in e.transaction.bindings if isinstance(b, HttpBinding)]
     return sorted(found, key=lambda item: [(part.startswith("{"), part) for part in item[1].path.split("/")])
+
+
+def _shares(endpoint: Endpoint, binding: HttpBinding) -> bool:
+    """Whether a transaction has a binding of the same method and path."""
+    return any(binding.keys == each.keys for each in endpoint.transaction.bindings)
 
 
 _SCHEMAS: dict[str, dict[str, Any]] = {
@@ -120,6 +129,7 @@ def refuser_of(path: str) -> Refuser:
 
 def _handler(
     endpoint: Endpoint,
+    sharing: Sequence[Endpoint],
     pipeline: Pipeline,
     executor: Executor,
     authenticate: Callable[[HttpRequest, str], Caller],
@@ -136,10 +146,12 @@ def _handler(
             return _response(wire.refuser(_without_body(request), error, correlation_id), named)
         except ClientDisconnect:
             return Response(status_code=499)
-        reply = await asyncio.get_running_loop().run_in_executor(
-            executor, lambda: pipeline.run(endpoint, wire, asked, lambda: authenticate(asked, peer), correlation_id)
-        )
-        return _response(reply, named)
+
+        def serve() -> HttpReply:
+            taker = next((each for each in sharing if each.claims is not None and each.claims(asked)), endpoint)
+            return pipeline.run(taker, wire, asked, lambda: authenticate(asked, peer), correlation_id)
+
+        return _response(await asyncio.get_running_loop().run_in_executor(executor, serve), named)
 
     return handle
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import httpx
@@ -18,10 +20,12 @@ class SoapClient:
 
     Args:
         url: of the endpoint; redirections are not followed.
+        limits: of the answers.
     """
 
-    def __init__(self, url: str, timeout_seconds: float = 15.0) -> None:
+    def __init__(self, url: str, timeout_seconds: float = 15.0, limits: XmlLimits = _LIMITS) -> None:
         self._url = url
+        self._limits = limits
         self._http = httpx.Client(timeout=timeout_seconds, follow_redirects=False)
 
     def __enter__(self) -> SoapClient:
@@ -41,23 +45,39 @@ class SoapClient:
             Conflict: it answered with a fault.
             MalformedRequest, TooLarge: its answer is not readable.
         """
-        content = serialize(soap_request(action, self._url, body))
-        headers = {"content-type": f'application/soap+xml; charset=utf-8; action="{action}"'}
-        reader = XmlReader(_LIMITS)
-        try:
-            with self._http.stream("POST", self._url, content=content, headers=headers) as answer:
-                if answer.status_code >= 500:
-                    raise Unavailable(f"the endpoint answers with status {answer.status_code}")
-                for piece in answer.iter_bytes():
-                    reader.feed(piece)
-        except httpx.HTTPError as error:
-            raise Unavailable(f"the endpoint cannot be reached ({type(error).__name__})") from error
+        reader = XmlReader(self._limits)
+        with self._posted(action, body) as answer:
+            for piece in answer.iter_bytes():
+                reader.feed(piece)
         children = reader.close().findall(f"{qname(NS.SOAP, 'Body')}/*")
         if len(children) != 1:
             raise MalformedRequest("the answer is no SOAP message with one element")
         if children[0].tag == qname(NS.SOAP, "Fault"):
             raise Conflict("the endpoint refused the message with a fault")
         return children[0]
+
+    def notify(self, action: str, body: Element) -> None:
+        """Send one message that has no answer; whatever comes with a success is not read.
+
+        Raises:
+            Unavailable: the endpoint cannot be reached, or cannot serve now.
+            Conflict: it refused the message.
+        """
+        with self._posted(action, body) as answer:
+            if not answer.is_success:
+                raise Conflict(f"the endpoint refused the message with status {answer.status_code}")
+
+    @contextmanager
+    def _posted(self, action: str, body: Element) -> Iterator[httpx.Response]:
+        content = serialize(soap_request(action, self._url, body))
+        headers = {"content-type": f'application/soap+xml; charset=utf-8; action="{action}"'}
+        try:
+            with self._http.stream("POST", self._url, content=content, headers=headers) as answer:
+                if answer.status_code >= 500:
+                    raise Unavailable(f"the endpoint answers with status {answer.status_code}")
+                yield answer
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unavailable(f"the endpoint cannot be reached ({type(error).__name__})") from error
 
     def close(self) -> None:
         """Close the connection."""

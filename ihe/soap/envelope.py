@@ -49,6 +49,7 @@ class SoapRequest:
         attachments: documents that came with the message, by content id. Inline base64 is found here too:
             the reader puts an ``xop:Include`` in its place.
         path: path of the endpoint that received it.
+        url: the address at which it was received, as the sender used it.
     """
 
     action: str
@@ -60,6 +61,7 @@ class SoapRequest:
     headers: tuple[Element, ...] = ()
     attachments: Mapping[str, Attachment] = field(default_factory=dict)
     path: str = ""
+    url: str = ""
 
     def header(self, namespace: str, local: str) -> Element | None:
         """The first header block with that name."""

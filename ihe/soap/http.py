@@ -11,7 +11,7 @@ import asyncio
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -40,6 +40,7 @@ from ihe.soap.mtom import (
 )
 from ihe.soap.multipart import MultipartBody
 from ihe.soap.sinks import SinkFactory, SpoolSink
+from ihe.soap.wsdl import base_url_of
 from ihe.transaction import SoapBinding
 
 _BATCH: Final = 256 * 1024
@@ -191,6 +192,8 @@ class _Exchange:
         self._limits = limits
         self._method: str = scope["method"]
         self._path: str = scope["path"]
+        query = scope.get("query_string", b"").decode("latin-1")
+        self._url = f"{base_url_of(scope)}{self._path}{'?' * bool(query)}{query}"
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         client = scope.get("client")
         self._peer = Peer(client[0] if client else "unknown", headers)
@@ -236,6 +239,7 @@ class _Exchange:
         message = self._reader.close()
         self._message_id = message_id_of(message.root)
         request = read_envelope(message.root, message.action, message.attachments, self._path)
+        request = replace(request, url=self._url)
         binding = self._bindings.get(request.action)
         if binding is None:
             raise action_not_supported(request.action)

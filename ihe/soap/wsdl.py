@@ -208,7 +208,7 @@ class WsdlEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         name = str(scope.get("path_params", {}).get("name", ""))
-        found = self._document(name, _base_url(scope))
+        found = self._document(name, base_url_of(scope))
         body = b"no such description\n" if found is None else found
         headers = [
             (b"content-type", b"text/plain; charset=utf-8" if found is None else b"text/xml; charset=utf-8"),
@@ -225,11 +225,11 @@ class WsdlEndpoint:
 _AUTHORITY = re.compile(r"^[A-Za-z0-9.:\[\]_-]+$")
 
 
-def _base_url(scope: Scope) -> str:
+def base_url_of(scope: Scope) -> str:
     """Scheme and authority as the client used them."""
     headers = dict(scope["headers"])
     server = scope.get("server") or ("localhost", None)
     authority = headers.get(b"host", b"").decode("latin-1")
     if not _AUTHORITY.match(authority):
         authority = f"{server[0]}:{server[1]}"
-    return f"{scope['scheme']}://{authority}"
+    return f"{scope.get('scheme', 'http')}://{authority}"

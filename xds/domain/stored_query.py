@@ -101,11 +101,13 @@ class StoredQuery:
         return self.values.get(name, ())
 
 
-def _required(name: str, kind: Kind = Kind.TEXT, *, many: bool = False) -> Parameter:
+def required_parameter(name: str, kind: Kind = Kind.TEXT, *, many: bool = False) -> Parameter:
+    """A parameter that must be given."""
     return Parameter(name, kind, required=True, many=many)
 
 
-def _codes(name: str, *, conjunction: bool = False) -> Parameter:
+def code_parameter(name: str, *, conjunction: bool = False) -> Parameter:
+    """A parameter of codes."""
     return Parameter(name, Kind.CODE, many=True, conjunction=conjunction)
 
 
@@ -125,31 +127,31 @@ _LEVEL = Parameter("$MetadataLevel")
 _ENTRY_TYPE = _many(f"{_ENTRY}Type")
 
 _ENTRY_FILTERS = (
-    _codes(f"{_ENTRY}ClassCode"),
-    _codes(f"{_ENTRY}TypeCode"),
-    _codes(f"{_ENTRY}PracticeSettingCode"),
+    code_parameter(f"{_ENTRY}ClassCode"),
+    code_parameter(f"{_ENTRY}TypeCode"),
+    code_parameter(f"{_ENTRY}PracticeSettingCode"),
     *_period(f"{_ENTRY}CreationTime"),
     *_period(f"{_ENTRY}ServiceStartTime"),
     *_period(f"{_ENTRY}ServiceStopTime"),
-    _codes(f"{_ENTRY}HealthcareFacilityTypeCode"),
-    _codes(f"{_ENTRY}EventCodeList", conjunction=True),
-    _codes(f"{_ENTRY}ConfidentialityCode", conjunction=True),
+    code_parameter(f"{_ENTRY}HealthcareFacilityTypeCode"),
+    code_parameter(f"{_ENTRY}EventCodeList", conjunction=True),
+    code_parameter(f"{_ENTRY}ConfidentialityCode", conjunction=True),
     _many(f"{_ENTRY}AuthorPerson"),
-    _codes(f"{_ENTRY}FormatCode"),
-    _required(f"{_ENTRY}Status", many=True),
+    code_parameter(f"{_ENTRY}FormatCode"),
+    required_parameter(f"{_ENTRY}Status", many=True),
     _ENTRY_TYPE,
     _many(f"{_ENTRY}DocumentAvailability"),
     _LEVEL,
 )
 _FOLDER_FILTERS = (
     *_period(f"{_FOLDER}LastUpdateTime"),
-    _codes(f"{_FOLDER}CodeList", conjunction=True),
-    _required(f"{_FOLDER}Status", many=True),
+    code_parameter(f"{_FOLDER}CodeList", conjunction=True),
+    required_parameter(f"{_FOLDER}Status", many=True),
     _LEVEL,
 )
 _CONTENT_FILTERS = (
-    _codes(f"{_ENTRY}FormatCode"),
-    _codes(f"{_ENTRY}ConfidentialityCode", conjunction=True),
+    code_parameter(f"{_ENTRY}FormatCode"),
+    code_parameter(f"{_ENTRY}ConfidentialityCode", conjunction=True),
     _ENTRY_TYPE,
     _many(f"{_ENTRY}Status"),
     _ASSOCIATION_STATUS,
@@ -164,34 +166,34 @@ _DEFINITIONS = (
     QueryDefinition(
         "FindDocuments",
         "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d",
-        (_required(f"{_ENTRY}PatientId", Kind.PATIENT), *_ENTRY_FILTERS),
+        (required_parameter(f"{_ENTRY}PatientId", Kind.PATIENT), *_ENTRY_FILTERS),
     ),
     QueryDefinition(
         "FindSubmissionSets",
         "urn:uuid:f26abbcb-ac74-4422-8a30-edb644bbc1a9",
         (
-            _required(f"{_SET}PatientId", Kind.PATIENT),
+            required_parameter(f"{_SET}PatientId", Kind.PATIENT),
             _many(f"{_SET}SourceId"),
             *_period(f"{_SET}SubmissionTime"),
             Parameter(f"{_SET}AuthorPerson"),
-            _codes(f"{_SET}ContentType"),
-            _required(f"{_SET}Status", many=True),
+            code_parameter(f"{_SET}ContentType"),
+            required_parameter(f"{_SET}Status", many=True),
             _LEVEL,
         ),
     ),
     QueryDefinition(
         "FindFolders",
         "urn:uuid:958f3006-baad-4929-a4de-ff1114824431",
-        (_required(f"{_FOLDER}PatientId", Kind.PATIENT), *_FOLDER_FILTERS),
+        (required_parameter(f"{_FOLDER}PatientId", Kind.PATIENT), *_FOLDER_FILTERS),
     ),
     QueryDefinition(
         "GetAll",
         "urn:uuid:10b545ea-725c-446d-9b95-8aeb444eddf3",
         (
-            _required("$patientId", Kind.PATIENT),
-            _required(f"{_ENTRY}Status", many=True),
-            _required(f"{_SET}Status", many=True),
-            _required(f"{_FOLDER}Status", many=True),
+            required_parameter("$patientId", Kind.PATIENT),
+            required_parameter(f"{_ENTRY}Status", many=True),
+            required_parameter(f"{_SET}Status", many=True),
+            required_parameter(f"{_FOLDER}Status", many=True),
             *(each for each in _CONTENT_FILTERS if each.name != f"{_ENTRY}Status"),
         ),
     ),
@@ -210,7 +212,7 @@ _DEFINITIONS = (
     QueryDefinition(
         "GetAssociations",
         "urn:uuid:a7ae438b-4bc2-4642-93e9-be891f7bb155",
-        (_required("$uuid", many=True), _ASSOCIATION_STATUS, _LEVEL),
+        (required_parameter("$uuid", many=True), _ASSOCIATION_STATUS, _LEVEL),
     ),
     QueryDefinition(
         "GetDocumentsAndAssociations",
@@ -221,7 +223,7 @@ _DEFINITIONS = (
     QueryDefinition(
         "GetSubmissionSets",
         "urn:uuid:51224314-5390-4169-9b91-b1980040715a",
-        (_required("$uuid", many=True), _LEVEL),
+        (required_parameter("$uuid", many=True), _LEVEL),
     ),
     QueryDefinition(
         "GetSubmissionSetAndContents",
@@ -244,13 +246,13 @@ _DEFINITIONS = (
     QueryDefinition(
         "GetRelatedDocuments",
         "urn:uuid:d90e5407-b356-4d91-a89f-873917b4b0e6",
-        (*_ONE_ENTRY, _required("$AssociationTypes", many=True), _ENTRY_TYPE, _ASSOCIATION_STATUS, _LEVEL),
+        (*_ONE_ENTRY, required_parameter("$AssociationTypes", many=True), _ENTRY_TYPE, _ASSOCIATION_STATUS, _LEVEL),
         exactly_one_of=_ENTRY_IDS,
     ),
     QueryDefinition(
         "FindDocumentsByReferenceId",
         "urn:uuid:12941a89-e02e-4be5-967c-ce4bfc8fe492",
-        (_required(f"{_ENTRY}PatientId", Kind.PATIENT), _REFERENCE_IDS, *_ENTRY_FILTERS),
+        (required_parameter(f"{_ENTRY}PatientId", Kind.PATIENT), _REFERENCE_IDS, *_ENTRY_FILTERS),
     ),
 )
 

@@ -90,6 +90,15 @@ def find_sets(connection: Connection, anchors: Anchors, criteria: SetCriteria, l
     return [RegisteredSet(*row) for row in connection.execute(statement).all()]
 
 
+def sets_among(connection: Connection, ids: Collection[str], criteria: SetCriteria) -> list[RegisteredSet]:
+    """Those of the named submission sets that fit, in the order of registration."""
+    statement = select(*SET_COLUMNS).where(
+        submission_set.c.id.in_([rows.to_uuid(each) for each in ids]), *_set_conditions(criteria)
+    )
+    ordered = statement.order_by(submission_set.c.registered_at, submission_set.c.id)
+    return [RegisteredSet(*row) for row in connection.execute(ordered).all()]
+
+
 def find_folders(
     connection: Connection, anchors: Anchors, criteria: FolderCriteria, limit: int
 ) -> list[RegisteredFolder]:

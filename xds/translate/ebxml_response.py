@@ -46,7 +46,7 @@ def registry_response(findings: Sequence[Finding], status: str | None = None) ->
 def query_response(answer: QueryAnswer, findings: Sequence[Finding] = ()) -> bytes:
     """``query:AdhocQueryResponse`` with objects or references, in UTF-8."""
     pieces = (
-        [_object(each) for each in answer.objects]
+        [object_text(each) for each in answer.objects]
         if answer.leaf_class
         else [ebxml_writer.object_ref(each.id, each.home) for each in answer.references]
     )
@@ -79,7 +79,8 @@ def _query_response(status: str, findings: Sequence[Finding], objects: Sequence[
     return b"".join((head.encode(), *objects, b"</RegistryObjectList></query:AdhocQueryResponse>"))
 
 
-def _object(returned: Returned) -> bytes:
+def object_text(returned: Returned) -> bytes:
+    """An object as it stands in an answer, in UTF-8, for a place where ebRIM is the default namespace."""
     item = returned.object
     if isinstance(item, RegisteredAssociation):
         return ebxml_writer.association(item)
