@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ihe.communities import Community
 from ihe.values import AssigningAuthority, Oid
 
 
@@ -144,6 +145,7 @@ class RegionTable:
         name: of the region.
         home_community_id: OID of the region as an XCA community.
         registries: registries of others that are told of changed links.
+        communities: other communities whose gateways are asked.
     """
 
     def __init__(
@@ -152,10 +154,12 @@ class RegionTable:
         home_community_id: Oid,
         domains: tuple[Domain, ...],
         registries: tuple[LinkRegistry, ...] = (),
+        communities: tuple[Community, ...] = (),
     ) -> None:
         self.name = name
         self.home_community_id = home_community_id
         self.registries = registries
+        self.communities = communities
         self._domains = domains
         self._by_code = {domain.code: domain for domain in domains}
         self._by_oid = {domain.oid: domain for domain in domains}
@@ -217,6 +221,7 @@ def load_region(path: Path, *, production: bool = False) -> RegionTable:
     region = reader.region(document)
     domains = reader.domains(document)
     registries = reader.registries(document)
+    communities = reader.communities(document)
     if reader.problems:
         raise RegionTableError(reader.problems)
     return RegionTable(
@@ -224,6 +229,7 @@ def load_region(path: Path, *, production: bool = False) -> RegionTable:
         Oid(region["home_community_id"]),
         tuple(domain for domain in domains if not (production and domain.test_only)),
         registries,
+        communities,
     )
 
 
@@ -280,7 +286,7 @@ class _Reader:
             return {}
         if not _is_oid(region["home_community_id"]):
             self._add(0, "[region] home_community_id is not an OID")
-        for key in document.keys() - {"region", "domain", "registry"}:
+        for key in document.keys() - {"region", "domain", "registry", "community"}:
             self._add(0, f"unknown table {key}")
         return region
 
@@ -296,6 +302,22 @@ class _Reader:
                 self._add(0, f"registry {name}: {problem}")
             else:
                 found[name] = LinkRegistry(name, Notification(**given))
+        return tuple(found.values())
+
+    def communities(self, document: Mapping[str, Any]) -> tuple[Community, ...]:
+        found: dict[str, Community] = {}
+        for row in _as_list(document.get("community")):
+            name = row.get("name") if isinstance(row, dict) else None
+            if not isinstance(name, str) or not name:
+                self._add(0, "[[community]] needs a name")
+            elif (problem := _community_problem(row)) is not None:
+                self._add(0, f"community {name}: {problem}")
+            elif row["home_community_id"] in (*found, (document.get("region") or {}).get("home_community_id")):
+                self._add(0, f"community {name}: home_community_id is another's")
+            else:
+                found[row["home_community_id"]] = Community(
+                    **{**row, "home_community_id": Oid(row["home_community_id"])}
+                )
         return tuple(found.values())
 
     def domains(self, document: Mapping[str, Any]) -> list[Domain]:
@@ -430,6 +452,25 @@ def _oid(text: str | None) -> Oid | None:
 
 def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+_COMMUNITY_ADDRESSES = ("xcpd", "xca_query", "xca_retrieve")
+
+
+def _community_problem(row: Mapping[str, Any]) -> str | None:
+    """What is wrong with a community, or ``None``."""
+    unknown = row.keys() - {"name", "home_community_id", "timeout_seconds", *_COMMUNITY_ADDRESSES}
+    if unknown:
+        return f"{min(unknown)} is not a known key"
+    if not isinstance(row.get("home_community_id"), str) or not _is_oid(row["home_community_id"]):
+        return "home_community_id must be a dotted OID"
+    for key in _COMMUNITY_ADDRESSES:
+        if key in row and not str(row[key]).startswith(("http://", "https://")):
+            return f"{key} must be an http or https address"
+    seconds = row.get("timeout_seconds", 1)
+    if type(seconds) not in (int, float) or not 0 < seconds <= 300:
+        return "timeout_seconds must be a number of at most 300"
+    return None
 
 
 def _notification_problem(given: Mapping[str, Any]) -> str | None:

@@ -153,3 +153,25 @@ def test_a_wrong_registry_is_named(tmp_path: Path, text: str, problem: str) -> N
     file.write_text(REGION_TOML.read_text(encoding="utf-8") + text, encoding="utf-8")
     with pytest.raises(RegionTableError, match=problem):
         load_region(file)
+
+
+COMMUNITY = '[[community]]\nname = "SOUTH"\nhome_community_id = "2.25.9"\nxca_query = "http://s/q"\n'
+
+
+def test_communities_that_are_asked_are_read_and_their_mistakes_named(tmp_path: Path) -> None:
+    base = REGION_TOML.read_text(encoding="utf-8")
+    file = tmp_path / "region.toml"
+    file.write_text(base + COMMUNITY, encoding="utf-8")
+    (community,) = load_region(file).communities
+    assert community.home_community_id == "2.25.9"
+    assert (community.xca_query, community.xca_retrieve, community.timeout_seconds) == ("http://s/q", None, 15.0)
+    for wrong, says in {
+        COMMUNITY + COMMUNITY: "is another's",
+        COMMUNITY + 'colour = "blue"\n': "colour is not a known key",
+        COMMUNITY.replace("2.25.9", "nine"): "dotted OID",
+        COMMUNITY.replace("http://s/q", "s/q"): "xca_query must be",
+        COMMUNITY + "timeout_seconds = 0\n": "timeout_seconds",
+    }.items():
+        file.write_text(base + wrong, encoding="utf-8")
+        with pytest.raises(RegionTableError, match=says):
+            load_region(file)
