@@ -5,13 +5,15 @@ The only place where the packages meet; everything below gets what it needs hand
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine
 
+from ihe.audit_export import AuditTrailKeeper
+from ihe.audit_message import AuditSource
 from ihe.caller import Caller
 from ihe.hl7v2.er7 import Message
 from ihe.hl7v2.listener import Peer
@@ -22,7 +24,8 @@ from ihe.outbox import Dispatcher, Subscriber
 from ihe.serving import Pipeline
 from ihe.soap.envelope import SoapRequest
 from ihe.soap.http import Peer as SoapPeer
-from ihe.store import messages, outbox
+from ihe.store import audit_chain, messages, outbox
+from ihe.syslog import Collector
 from ihe.transaction import Endpoint, discover, refuse_shared_bindings
 from ihe.unit_of_work import Database, UnitOfWork
 from ihe.values import PatientId
@@ -76,6 +79,7 @@ class Service:
     subscribers: Callable[[], list[Subscriber]]
     outbound: Engine
     housekeeping: Housekeeping
+    audit: AuditTrailKeeper
     authenticate_http: Callable[[HttpRequest, str], Caller]
     authenticate_soap: Callable[[SoapRequest, SoapPeer], Caller]
     web: WebApplication
@@ -99,6 +103,8 @@ def build_service(
     keep_events: timedelta = timedelta(days=30),
     keep_answers: timedelta = timedelta(days=30),
     workbench: Workbench | None = None,
+    keep_audit: timedelta | None = None,
+    audit_collector: Collector | None = None,
 ) -> Service:
     """Wire the service over a migrated database.
 
@@ -111,6 +117,8 @@ def build_service(
         keep_events: how long events can be replayed.
         keep_answers: how long a repeated message is recognised.
         workbench: who may work in it and how they log in; ``None`` for nobody.
+        keep_audit: how long audit events are kept; ``None`` for ever.
+        audit_collector: where audit events are sent, beside the database.
 
     Raises:
         TransactionFault: a transaction file is misnamed or broken, or two share a binding.
@@ -160,8 +168,10 @@ def build_service(
         subscribers=present_subscribers,
         outbound=outbound,
         housekeeping=Housekeeping(
-            outbound, {**_chores(keep_events, keep_answers), "documents": _sweeping(database, xds.repository)}
+            outbound,
+            {**_chores(keep_events, keep_answers, keep_audit), "documents": _sweeping(database, xds.repository)},
         ),
+        audit=AuditTrailKeeper(outbound, _audit_source(table, endpoints), audit_collector),
         authenticate_http=_http_caller,
         authenticate_soap=_soap_caller,
         web=web,
@@ -212,13 +222,21 @@ def _xds(table: RegionTable, directory: IndexDirectory, patients: IndexPatients,
     )
 
 
-def _chores(keep_events: timedelta, keep_answers: timedelta) -> dict[str, Chore]:
-    return {
+def _audit_source(table: RegionTable, endpoints: Iterable[Endpoint]) -> AuditSource:
+    names = {endpoint.transaction.number: endpoint.transaction.name for endpoint in endpoints}
+    return AuditSource("traitdunion", str(table.home_community_id), names)
+
+
+def _chores(keep_events: timedelta, keep_answers: timedelta, keep_audit: timedelta | None) -> dict[str, Chore]:
+    chores: dict[str, Chore] = {
         "outbox": lambda connection, now: outbox.forget_before(connection, now - keep_events),
         "answers": lambda connection, now: messages.forget_before(connection, now - keep_answers),
         "snapshots": snapshots.forget_before,
         "sessions": lambda connection, now: sessions.forget_before(connection, now - LONGEST),
     }
+    if keep_audit is not None:
+        chores["audit"] = lambda connection, now: audit_chain.forget_before(connection, now - keep_audit)
+    return chores
 
 
 def _sweeping(database: Database, repository: Repository) -> Chore:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,12 +12,14 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from ihe.caller import REGION
+from ihe.syslog import Collector
 from mpi.domain.grades import STRICT, LinkPolicy
 from mpi.store import invariants
 from region.bootstrap import Service, build_service
@@ -91,6 +94,8 @@ def _build(settings: Settings, url: str, *, demo: bool = False) -> Service:
         max_attempts=settings.outbox_max_attempts,
         keep_events=timedelta(days=settings.outbox_keep_days),
         keep_answers=timedelta(days=settings.repeat_window_days),
+        keep_audit=timedelta(days=settings.audit_keep_days) if settings.audit_keep_days else None,
+        audit_collector=_audit_collector(settings),
         workbench=_workbench(settings, table, demo=demo),
     )
 
@@ -125,6 +130,25 @@ def _workbench(settings: Settings, table: RegionTable, *, demo: bool) -> Workben
         demo_login=clicked,
         settings=tuple((row.name, row.value, row.help) for row in describe(settings)),
     )
+
+
+def _audit_collector(settings: Settings) -> Collector | None:
+    if settings.audit_collector is None:
+        return None
+    address = urlsplit(settings.audit_collector)
+    host, port = str(address.hostname), int(address.port or 0)
+    if address.scheme == "syslog":
+        if host not in {"localhost", "127.0.0.1"}:
+            raise StartFault("TRAITDUNION_AUDIT_COLLECTOR: audit events leave this machine over syslog+tls:// only")
+        return Collector(host, port, None)
+    try:
+        context = ssl.create_default_context(cafile=settings.audit_collector_ca)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if settings.audit_client_certificate is not None:
+            context.load_cert_chain(settings.audit_client_certificate)
+    except OSError as error:
+        raise StartFault("the certificate files of the audit collector cannot be used") from error
+    return Collector(host, port, context)
 
 
 def _content(settings: Settings) -> BlobStore:

@@ -68,12 +68,14 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
         await mllp.start()
         service.dispatcher.start()
         service.housekeeping.start()
+        service.audit.start()
         try:
             yield
         finally:
             await mllp.stop()
             service.dispatcher.stop()
             service.housekeeping.stop()
+            service.audit.stop()
             executor.shutdown(wait=True)
 
     return build_http_app(

@@ -101,6 +101,22 @@ class Settings(BaseSettings):
     repeat_window_days: Annotated[
         int, Field(ge=1, description="How long a repeated message is recognised and answered as before.")
     ] = 30
+    audit_collector: Annotated[
+        str | None,
+        Field(
+            pattern=r"^syslog(\+tls)?://[^/:\s]+:[0-9]{1,5}$",
+            description="Where audit events go: syslog+tls://host:6514; syslog:// (in the clear) to loopback only.",
+        ),
+    ] = None
+    audit_collector_ca: Annotated[
+        Path | None, Field(description="Authorities trusted for the collector (PEM); unset: the system's.")
+    ] = None
+    audit_client_certificate: Annotated[
+        Path | None, Field(description="Certificate and key (PEM, one file) shown to the collector.")
+    ] = None
+    audit_keep_days: Annotated[
+        int | None, Field(ge=1, description="How long audit events are kept; unset: for ever.")
+    ] = None
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="Least severe log entries written.")
     ] = "info"

@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     Identity,
     Integer,
@@ -38,6 +39,34 @@ audit_event = Table(
     Column("correlation_id", Text, nullable=False),
     Column("objects", JSONB, nullable=False),
     Column("reason", Text),
+    Column("position", BigInteger),
+    Column("digest", LargeBinary),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("is_only", Boolean, primary_key=True, server_default="true"),
+    Column("position", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("kept_after_position", BigInteger, nullable=False),
+    Column("kept_after_digest", LargeBinary, nullable=False),
+)
+
+audit_anchor = Table(
+    "audit_anchor",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+)
+
+audit_collector = Table(
+    "audit_collector",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("previous_position", BigInteger, nullable=False),
 )
 
 outbox_event = Table(
