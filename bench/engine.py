@@ -11,11 +11,12 @@ import numpy as np
 from ihe.values import PartialDate
 from mpi.domain.blocking import keys
 from mpi.domain.cleaning import clean
-from mpi.domain.columns import NO_GRADE, Columns
+from mpi.domain.columns import NO_GRADE, Columns, ScoredPairs
 from mpi.domain.default_models import default_french
+from mpi.domain.edges import Edges, Ints, candidate_pairs, joined_edges, scored_chunks
 from mpi.domain.grades import LinkPolicy
 from mpi.domain.identity import IdentityStatus, RecordKey, Sex, Traits
-from mpi.domain.linkage import Edges, Ints, candidate_pairs, divide, scored_chunks
+from mpi.domain.linkage import divide
 from mpi.domain.model import UNITS_PER_BIT, MatchModel
 from mpi.domain.partition import Pair, RecordView, TaskRequest
 
@@ -111,11 +112,12 @@ def _weigh(
     views: list[RecordView], codes: Ints, model: MatchModel, keep_bits: float
 ) -> tuple[Edges, list[tuple[float, RecordKey, RecordKey]]]:
     """Weigh the candidates: the edges to divide by, and every pair at or above a weight."""
-    kept: list[tuple[Ints, Ints, Ints, Ints]] = []
+    kept: list[tuple[Ints, Ints, ScoredPairs]] = []
+    columns = Columns(view.cleaned for view in views)
     scored: list[tuple[float, RecordKey, RecordKey]] = []
-    for left, right, found in scored_chunks(Columns([view.cleaned for view in views]), codes, model):
+    for left, right, found in scored_chunks(columns, codes, model):
         worth = found.grades != NO_GRADE
-        kept.append((left[worth], right[worth], found.weight_units[worth], found.grades[worth]))
+        kept.append((left[worth], right[worth], found.chosen(worth)))
         shown = np.flatnonzero(found.weight_units >= keep_bits * UNITS_PER_BIT)
         scored += [
             (units / UNITS_PER_BIT, views[one].key, views[other].key)
@@ -123,8 +125,4 @@ def _weigh(
                 found.weight_units[shown].tolist(), left[shown].tolist(), right[shown].tolist(), strict=True
             )
         ]
-    if not kept:
-        nothing = np.zeros(0, dtype=np.int64)
-        return Edges(nothing, nothing, nothing, nothing, 0), scored
-    left, right, weights, grades = (np.concatenate(parts) for parts in zip(*kept, strict=True))
-    return Edges(left, right, weights, grades, len(codes)), scored
+    return joined_edges(kept, len(codes), columns, model), scored

@@ -6,9 +6,10 @@ cheap tests only leave out pairs of spellings that those functions would call di
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,8 @@ from mpi.domain.levels import FIELDS, GIVEN_DIFFERS, Birth, Contact, Family, Giv
 from mpi.domain.model import MatchModel, units
 from mpi.domain.names_fr import core, formal_names, joined, parts
 from mpi.domain.phonetics_fr import sound, spelling
-from mpi.domain.vetoes import Circumstance, Veto, vetoes_of
+from mpi.domain.scoring import PairScore
+from mpi.domain.vetoes import Circumstance, Veto, hints_of, vetoes_of
 
 VETO_BIT = {veto: 1 << index for index, veto in enumerate(Veto)}
 GRADES = (Grade.CERTAIN, Grade.PROBABLE, Grade.POSSIBLE)
@@ -48,53 +50,76 @@ class _Vocabulary:
         return list(self.number)
 
 
-class Columns:
-    """Cleaned records as columns of numbers, with the distinct values they stand for."""
+_VALUES: dict[str, tuple[Callable[[Cleaned], Hashable], Hashable]] = {
+    "family": (lambda r: (r.family, r.used_family), ("", "")),
+    "given": (lambda r: (r.first, r.given, r.used_given), ("", "", "")),
+    "sex": (lambda r: r.sex, ""),
+    "place": (lambda r: r.place, ""),
+    "ins": (lambda r: (r.ins, r.ins_oid) if r.ins else ("", ""), ("", "")),
+    "phone": (lambda r: r.phone, ""),
+    "email": (lambda r: r.email, ""),
+    "postal": (lambda r: r.postal, ""),
+    "city": (lambda r: r.city, ""),
+    "street": (lambda r: r.street, ""),
+    "mother": (lambda r: r.mother, ""),
+}
+"""Columns of values that are numbered: what a record says, and what counts as nothing said."""
+_NUMBERS = ("year", "month", "day", "birth_rank", "death")
+_FLAGS = ("is_default_date", "qualified", "validated", "ins_own", "unnamed", "held")
+_CHUNK_RECORDS = 20_000
 
-    def __init__(self, records: Sequence[Cleaned]) -> None:
-        self.count = len(records)
-        families, givens = _Vocabulary(("", "")), _Vocabulary(("", "", ""))
-        self.family = families.column((r.family, r.used_family) for r in records)
-        self.given = givens.column((r.first, r.given, r.used_given) for r in records)
-        self.families: list[tuple[str, str]] = families.values
-        self.givens: list[tuple[str, str, str]] = givens.values
+
+class Columns:
+    """Cleaned records as columns of numbers, with the distinct values they stand for.
+
+    Args:
+        records: read once, some at a time; none of them is kept.
+    """
+
+    def __init__(self, records: Iterable[Cleaned]) -> None:
+        vocabularies = {name: _Vocabulary(empty) for name, (_, empty) in _VALUES.items()}
+        parts: dict[str, list[NDArray[Any]]] = {name: [] for name in (*_VALUES, *_NUMBERS, *_FLAGS)}
+        remaining = iter(records)
+        chunk: list[Cleaned] | None = None
+        while chunk or chunk is None:
+            chunk = list(islice(remaining, _CHUNK_RECORDS))
+            for name, (value_of, _) in _VALUES.items():
+                parts[name].append(vocabularies[name].column(map(value_of, chunk)))
+            for name in _NUMBERS:
+                parts[name].append(np.array([getattr(r, name) for r in chunk], dtype=np.int64))
+            for name in _FLAGS:
+                parts[name].append(np.array([bool(getattr(r, name)) for r in chunk], dtype=bool))
+        whole = {name: np.concatenate(found) for name, found in parts.items()}
+        self.count = len(whole["year"])
+        self._take(whole, {name: vocabulary.values for name, vocabulary in vocabularies.items()})
+
+    def _take(self, column: dict[str, NDArray[Any]], values: dict[str, list[Any]]) -> None:
+        self.families: list[tuple[str, str]] = values["family"]
+        self.givens: list[tuple[str, str, str]] = values["given"]
+        self.places: list[str] = values["place"]
+        self.streets: list[str] = values["street"]
+        self.mothers: list[str] = values["mother"]
+        self.numbers: list[str] = [number for number, _ in values["ins"]]
+        self.family, self.given = column["family"], column["given"]
         whole = _Vocabulary()
-        self.family_whole = whole.column(joined(r.family) for r in records)
-        self.first_whole = whole.column(joined(r.first) for r in records)
+        self.family_whole = whole.column(joined(family) for family, _ in self.families)[self.family]
+        self.first_whole = whole.column(joined(first) for first, _, _ in self.givens)[self.given]
         self.tells_sex = np.array([bool(name_sex(first)) for first, _, _ in self.givens])[self.given]
         self.epicene = np.array([is_epicene(first) for first, _, _ in self.givens])[self.given]
-        self.sex = np.array([" MF".index(r.sex) if r.sex else 0 for r in records], dtype=np.int64)
-        self.year, self.month, self.day = (
-            np.array([getattr(r, part) for r in records], dtype=np.int64) for part in ("year", "month", "day")
-        )
-        self.default = np.array([r.is_default_date for r in records], dtype=bool)
-        place = _Vocabulary()
-        self.place = place.column(r.place for r in records)
-        self.places: list[str] = place.values
-        department = _Vocabulary()
-        self.department = department.column(places.department(code) for code in self.places)[self.place]
+        self.sex = np.array([" MF".index(sex or " ") for sex in values["sex"]], dtype=np.int64)[column["sex"]]
+        self.year, self.month, self.day = column["year"], column["month"], column["day"]
+        self.default = column["is_default_date"]
+        self.place = column["place"]
+        self.department = _Vocabulary().column(map(places.department, self.places))[self.place]
         self.country = np.array([places.is_country(code) for code in self.places])[self.place]
-        numbers = _Vocabulary(("", ""))
-        self.ins = numbers.column((r.ins, r.ins_oid) if r.ins else ("", "") for r in records)
-        self.numbers: list[str] = [number for number, _ in numbers.values]
-        self.ins_oid = _Vocabulary().column(r.ins_oid for r in records)
-        self.qualified, self.validated, self.ins_own, self.unnamed = (
-            np.array([getattr(r, part) for r in records], dtype=bool)
-            for part in ("qualified", "validated", "ins_own", "unnamed")
-        )
-        self.held = np.array([bool(r.held) for r in records], dtype=bool)
-        self.phone, self.email, self.postal, self.city = (
-            _Vocabulary().column(getattr(r, part) for r in records) for part in ("phone", "email", "postal", "city")
-        )
-        street = _Vocabulary()
-        self.street = street.column(r.street for r in records)
-        self.streets: list[str] = street.values
+        self.ins = column["ins"]
+        self.ins_oid = _Vocabulary().column(oid for _, oid in values["ins"])[self.ins]
+        self.qualified, self.validated = column["qualified"], column["validated"]
+        self.ins_own, self.unnamed, self.held = column["ins_own"], column["unnamed"], column["held"]
+        self.phone, self.email, self.postal, self.city = (column[n] for n in ("phone", "email", "postal", "city"))
+        self.street, self.mother = column["street"], column["mother"]
         self.house = _Vocabulary().column(text.split(" ")[0] for text in self.streets)[self.street]
-        mother = _Vocabulary()
-        self.mother = mother.column(r.mother for r in records)
-        self.mothers: list[str] = mother.values
-        self.rank = np.array([r.birth_rank for r in records], dtype=np.int64)
-        self.death = np.array([r.death for r in records], dtype=np.int64)
+        self.rank, self.death = column["birth_rank"], column["death"]
 
     @cached_property
     def family_gate(self) -> Gate:
@@ -122,10 +147,9 @@ class Columns:
         gate = Gate(
             [tuple(name for name in (first, used) if name) for first, _, used in self.givens],
             traces,
+            [given.split(" ") for _, given, _ in self.givens],
             jaro_winkler=False,
         )
-        for index, (_, given, _) in enumerate(self.givens):
-            gate.leave(index, given.split(" "))
         gate.always |= np.array(
             [any(len(word) == 1 for word in f"{first} {used}".split()) for first, _, used in self.givens], dtype=bool
         )
@@ -139,14 +163,48 @@ class ScoredPairs:
     Attributes:
         weight_units: total weights in 1/256 bit.
         levels: one row for each pair, one column for each field.
+        rarity_units: what rarity added to family name, given name and birthplace, in 1/256 bit; one row for each pair.
         vetoes: bits of :data:`VETO_BIT`.
+        default_dates: whether a birth date of either record is a default.
         grades: index in :data:`GRADES`, or :data:`NO_GRADE` when the pair is not worth keeping.
     """
 
     weight_units: Ints
     levels: NDArray[np.int8]
+    rarity_units: NDArray[np.int32]
     vetoes: Ints
+    default_dates: Bools
     grades: Ints
+
+    def chosen(self, which: Bools | Ints) -> ScoredPairs:
+        """Some of the pairs."""
+        return ScoredPairs(*(getattr(self, name)[which] for name in self.__slots__))
+
+    @classmethod
+    def joined(cls, parts: Sequence[ScoredPairs]) -> ScoredPairs:
+        """All pairs of several."""
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__slots__))
+
+    def one(self, index: int, model: MatchModel) -> PairScore:
+        """A pair as :func:`mpi.domain.scoring.score` would have weighed it under the same model."""
+        levels = tuple(self.levels[index].tolist())
+        rarity = [0] * len(FIELDS)
+        rarity[_FAMILY], rarity[_GIVEN], rarity[_PLACE] = self.rarity_units[index].tolist()
+        return PairScore(
+            int(self.weight_units[index]),
+            levels,
+            tuple([table[level] for table, level in zip(model.unit_table, levels, strict=True)]),
+            tuple(rarity),
+            vetoes_in(int(self.vetoes[index])),
+            hints_of(levels, bool(self.default_dates[index])) if model.french else (),
+            model.version,
+        )
+
+
+@lru_cache(maxsize=1 << 12)
+def vetoes_in(bits: int) -> tuple[Veto, ...]:
+    """The vetoes of bits of :data:`VETO_BIT`, in the order of :class:`Veto`."""
+    return tuple(veto for veto, bit in VETO_BIT.items() if bits & bit)
 
 
 def score_pairs(columns: Columns, left: Ints, right: Ints, model: MatchModel) -> ScoredPairs:
@@ -174,12 +232,14 @@ def score_pairs(columns: Columns, left: Ints, right: Ints, model: MatchModel) ->
         )
     ):
         levels[:, index] = column
-    weight = family_units + _given_rarity(columns, left, right, given, given_name, model)
-    weight += _place_rarity(columns, left, place, model)
+    given_units = _given_rarity(columns, left, right, given, given_name, model)
+    rarity = np.stack([family_units, given_units, _place_rarity(columns, left, place, model)], axis=1)
+    weight = rarity.sum(axis=1)
     for index, table in enumerate(model.unit_table):
         weight += np.array(table, dtype=np.int64)[levels[:, index]]
     vetoes, grades = _judge(levels, _circumstances(columns, left, right), weight, model)
-    return ScoredPairs(weight, levels, vetoes, grades)
+    default_dates = columns.default[left] | columns.default[right]
+    return ScoredPairs(weight, levels, rarity.astype(np.int32), vetoes, default_dates, grades)
 
 
 def _distinct(one: Ints, other: Ints, size: int) -> tuple[Ints, Ints, Ints]:

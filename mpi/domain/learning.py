@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from mpi.domain import blocking
 from mpi.domain.cleaning import Cleaned
 from mpi.domain.columns import Columns, score_pairs
+from mpi.domain.edges import candidate_pairs, scored_chunks
 from mpi.domain.levels import FIELDS, Contact, Given
-from mpi.domain.linkage import candidate_pairs, scored_chunks
 from mpi.domain.model import Level, MatchModel
 
 Ints = NDArray[np.int64]

@@ -196,13 +196,20 @@ def is_contradicted(family: int, given: int, birth: int, sex: int) -> bool:
 
 def find_hints(a: Cleaned, b: Cleaned, pair: Agreement) -> tuple[Hint, ...]:
     """What is worth telling a person about a pair."""
+    return hints_of(pair.levels, a.is_default_date or b.is_default_date)
+
+
+@lru_cache(maxsize=1 << 16)
+def hints_of(levels: tuple[int, ...], default_date: bool) -> tuple[Hint, ...]:
+    """The hints of levels, and of a birth date of either record being a default."""
+    family, _, birth, _, _, _, contact = levels[:7]
     found: list[Hint] = []
-    if pair.contact in (Contact.HOUSEHOLD, Contact.HOUSEHOLD_PERSONAL):
+    if contact in (Contact.HOUSEHOLD, Contact.HOUSEHOLD_PERSONAL):
         found.append(Hint.HOUSEHOLD)
-    if pair.family == Family.USED:
+    if family == Family.USED:
         found.append(Hint.USED_NAME)
-    if pair.family == Family.CROSSED:
+    if family == Family.CROSSED:
         found.append(Hint.CROSSED)
-    if pair.birth in (Birth.SAME_DEFAULT, Birth.DEFAULT_YEAR) or a.is_default_date or b.is_default_date:
+    if birth in (Birth.SAME_DEFAULT, Birth.DEFAULT_YEAR) or default_date:
         found.append(Hint.DEFAULT_DATE)
     return tuple(found)

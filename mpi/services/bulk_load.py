@@ -1,33 +1,50 @@
 """Load many records at once: linked in memory by the same keys, weights and rules as online, written by COPY.
 
 One transaction: a load that fails or is killed leaves nothing behind and is simply run again. Rows about records that
-are already known are updates and take the online way after the new ones.
+are already known are updates and take the online way after the new ones. Records are kept as columns of numbers and
+packed JSON, so that a million of them fit in two gigabytes.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+import time
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+
+import numpy as np
+import orjson
 
 from ihe.errors import Conflict, IheError
 from ihe.unit_of_work import UnitOfWork
 from mpi.application import MpiApplication
 from mpi.domain import blocking as blocking_rules
 from mpi.domain.cleaning import Cleaned, clean
+from mpi.domain.columns import GRADES, NO_GRADE, Columns
+from mpi.domain.edges import Edges, Ints, KeyTable, components, weigh_edges
 from mpi.domain.identity import RecordKey, Traits
-from mpi.domain.linkage import components, find_edges
-from mpi.domain.partition import Membership, Partition, RecordView, pair_of, partition
-from mpi.domain.scoring import PairScore, score
+from mpi.domain.linkage import members_of
+from mpi.domain.model import UNITS_PER_BIT
+from mpi.domain.partition import RecordView, TaskRequest, pair_of, partition
+from mpi.domain.settling import settle
 from mpi.services.feed_record import FeedOutcome, feed_record
-from mpi.services.relink import announce, relink
+from mpi.services.relink import publish_person, relink
 from mpi.store import bulk, events, evidence_json, pairs, tasks
-from mpi.store.traits_json import json_text
 
-Phase = Callable[[str, int, int], None]
-"""Told of progress: phase, done, total (0: not known)."""
+Progress = Callable[[str, int], None]
+"""Told of progress: the phase, and how many records were read in it (0: it begins)."""
 
+READING, COMPARING, DECIDING, WRITING_RECORDS, WRITING_LINKS, UPDATING = (
+    "reading and cleaning",
+    "blocking and comparing",
+    "deciding",
+    "writing records",
+    "writing links",
+    "updating",
+)
+LINKING = (COMPARING, DECIDING, WRITING_LINKS)
+"""The phases that link; the others read and store."""
 _REPORT_EVERY = 5000
 
 
@@ -42,50 +59,264 @@ class BulkRow:
 
 @dataclass(slots=True)
 class BulkResult:
-    """What a load did, by outcome of its rows; refused ones with the reason."""
+    """What a load did, by outcome of its rows; refused ones with the reason.
+
+    Attributes:
+        compared: pairs of records that shared a blocking key.
+        seconds: how long each phase took.
+    """
 
     created: int = 0
     updated: int = 0
     unchanged: int = 0
     refused: list[tuple[RecordKey, IheError]] = field(default_factory=list)
+    compared: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
 class _Population:
-    """Everybody, known and new, by position; new ones come last.
+    """Everybody, known and new, by position; new ones come last, in order of id.
 
     Attributes:
+        id_of: of every record by name, in whatever state.
+        ids, keys, blocked: of those that are linked, by position.
         first_new: position of the first new record.
     """
 
-    ids: list[int] = field(default_factory=list)
-    keys: list[RecordKey] = field(default_factory=list)
-    forms: list[Cleaned] = field(default_factory=list)
-    first_new: int = 0
+    def __init__(self, id_of: dict[RecordKey, int]) -> None:
+        self.id_of = id_of
+        self.ids = array("q")
+        self.keys: list[RecordKey] = []
+        self.blocked = KeyTable()
+        self.first_new = 0
+        self._forms: list[bytes] = []
+
+    def add(self, record_id: int, key: RecordKey, form: Cleaned) -> bytes:
+        """Take one more; returns its matching form as JSON."""
+        packed = orjson.dumps(form.to_json())
+        self.ids.append(record_id)
+        self.keys.append(key)
+        self.blocked.add(blocking_rules.keys(form))
+        self._forms.append(packed)
+        return packed
+
+    def view(self, index: int) -> RecordView:
+        """What deciding needs of a record."""
+        return RecordView(self.keys[index], Cleaned.from_json(orjson.loads(self._forms[index])))
+
+
+class _Clock:
+    """Notes how long each phase takes, and tells that it begins."""
+
+    def __init__(self, seconds: dict[str, float], progress: Progress) -> None:
+        self._seconds = seconds
+        self._progress = progress
+        self._phase = ""
+        self._since = 0.0
+
+    def begin(self, phase: str) -> None:
+        self.end()
+        self._phase, self._since = phase, time.monotonic()
+        self._progress(phase, 0)
+
+    def end(self) -> None:
+        if self._phase:
+            elapsed = time.monotonic() - self._since
+            self._seconds[self._phase] = self._seconds.get(self._phase, 0.0) + elapsed
+        self._phase = ""
 
 
 def bulk_load(
-    uow: UnitOfWork, app: MpiApplication, rows: Iterable[BulkRow], phase: Phase = lambda name, done, total: None
+    uow: UnitOfWork, app: MpiApplication, rows: Iterable[BulkRow], progress: Progress = lambda phase, count: None
 ) -> BulkResult:
     """Load the rows and link them with each other and with everybody known."""
-    connection = uow.connection
-    bulk.lock_writers(connection)
-    known = bulk.known_keys(connection)
-    population = _Population()
-    for record_id, key, form in bulk.active_forms(connection):
-        population.ids.append(record_id)
-        population.keys.append(key)
-        population.forms.append(form)
-    population.first_new = len(population.ids)
-    event_id = events.append(connection, uow.now, uow.caller, "bulk.loaded", {})
-    bulk.create_stage(connection)
+    result = BulkResult()
+    clock = _Clock(result.seconds, progress)
+    clock.begin(READING)
+    bulk.lock_writers(uow.connection)
+    population = _Population(bulk.known_keys(uow.connection))
+    event_id = events.append(uow.connection, uow.now, uow.caller, "bulk.loaded", {})
     updates: list[BulkRow] = []
-    blocked: list[tuple[int, ...]] = [blocking_rules.keys(form) for form in population.forms]
-    bulk.copy_rows(connection, _staged(rows, known, population, blocked, updates, phase))
-    result = BulkResult(created=len(population.ids) - population.first_new)
+    columns = Columns(_everybody(uow, rows, population, updates, progress))
+    result.created = len(population.ids) - population.first_new
     if result.created:
-        _renumber(uow, population)
-        _link(uow, app, population, blocked, event_id, phase)
+        clock.begin(COMPARING)
+        edges = weigh_edges(columns, population.blocked.pairs(), app.model)
+        result.compared = edges.weighed
+        del columns
+        clock.begin(DECIDING)
+        decided = _decide(app, population, edges)
+        clock.begin(WRITING_RECORDS)
+        _write_records(uow, population, decided, event_id)
+        clock.begin(WRITING_LINKS)
+        _write_links(uow, app, population, edges, decided, event_id)
+    clock.begin(UPDATING)
+    _update(uow, app, updates, result, progress)
+    clock.end()
+    return result
+
+
+def _everybody(
+    uow: UnitOfWork, rows: Iterable[BulkRow], population: _Population, updates: list[BulkRow], progress: Progress
+) -> Iterator[Cleaned]:
+    """The known records, then the new ones, which are staged in passing; rows about known ones are set aside."""
+    for record_id, key, form in bulk.active_forms(uow.connection):
+        population.add(record_id, key, form)
+        yield form
+    population.first_new = len(population.ids)
+    record_id = bulk.next_record_id(uow.connection)
+    with bulk.Stage(uow.connection) as stage:
+        for row in rows:
+            if row.key in population.id_of:
+                updates.append(row)
+                continue
+            population.id_of[row.key] = record_id
+            form = clean(row.traits)
+            packed = population.add(record_id, row.key, form)
+            stage.add(record_id, row.key, row.traits, packed, row.source_updated_at)
+            yield form
+            record_id += 1
+            if record_id % _REPORT_EVERY == 0:
+                progress(READING, _REPORT_EVERY)
+    if len(population.ids) > population.first_new:
+        bulk.take_record_ids(uow.connection, record_id - 1)
+
+
+@dataclass(slots=True)
+class _Decided:
+    """What becomes of the new records. By place among them unless said otherwise.
+
+    Attributes:
+        persons: id of the founder of the person of each.
+        partners: id of the record with which each is linked best, or -1.
+        grades: index in :data:`GRADES`, or :data:`NO_GRADE`.
+        weight_units: of the pair with the partner, in 1/256 bit.
+        tasks: what people are asked.
+        joining: ids of those connected with known records: written alone, then linked the online way.
+        together: ids of the persons of several records, with their positions.
+    """
+
+    persons: Ints
+    partners: Ints
+    grades: Ints
+    weight_units: Ints
+    tasks: list[TaskRequest]
+    joining: list[int]
+    together: dict[int, list[int]]
+
+    def texts_of_grades(self) -> list[str | None]:
+        names = [str(grade) for grade in GRADES]
+        return [None if grade == NO_GRADE else names[grade] for grade in self.grades.tolist()]
+
+
+def _decide(app: MpiApplication, population: _Population, edges: Edges) -> _Decided:
+    ids, first = np.array(population.ids, dtype=np.int64), population.first_new
+    root = components(len(ids), edges.left, edges.right)
+    among_new = edges.chosen(root[edges.left] >= first)
+    settled = settle(population.keys, among_new, root, app.model, app.policy)
+    partner = settled.partner
+    persons = np.where(partner >= 0, ids[root], ids)
+    partners = np.where(partner >= 0, ids[partner], -1)
+    grades, weights, requests = settled.grades, settled.weight_units, list(settled.tasks)
+    edges_of = settled.open_edges(among_new)
+    is_open = np.isin(root, list(edges_of))
+    open_positions = np.flatnonzero(is_open)
+    for of, places in members_of(root[open_positions]).items():
+        indices = open_positions[places].tolist()
+        scored = {
+            pair_of(population.keys[among_new.left[e]], population.keys[among_new.right[e]]): among_new.scored.one(
+                e, app.model
+            )
+            for e in edges_of[of]
+        }
+        part = partition([population.view(index) for index in indices], scored, (), (), app.model, app.policy)
+        requests += part.tasks
+        position = {population.keys[index]: index for index in indices}
+        for person in part.persons:
+            founder = min(population.id_of[key] for key in person)
+            for key in person:
+                index, member = position[key], part.members[key]
+                persons[index] = founder
+                if member.evidence is not None:
+                    (other,) = set(member.evidence) - {key}
+                    partners[index], grades[index] = population.id_of[other], member.grade.rank
+                    weights[index] = round(member.weight_bits * UNITS_PER_BIT)
+    joining = np.flatnonzero((root < first) & (np.arange(len(ids)) >= first))
+    linked = first + np.flatnonzero(partners[first:] >= 0)
+    together = {
+        int(persons[linked[places[0]]]): linked[places].tolist() for places in members_of(persons[linked]).values()
+    }
+    return _Decided(
+        persons[first:],
+        partners[first:],
+        grades[first:],
+        weights[first:],
+        requests,
+        ids[joining].tolist(),
+        together,
+    )
+
+
+def _write_records(uow: UnitOfWork, population: _Population, decided: _Decided, event_id: int) -> None:
+    ids = np.array(population.ids, dtype=np.int64)
+    new, grades = ids[population.first_new :], decided.texts_of_grades()
+    bulk.write_records(uow.connection, new, decided.persons, grades, event_id=event_id, now=uow.now)
+    keys, owners = population.blocked.by_key()
+    of_new = owners >= population.first_new
+    bulk.write_keys(uow.connection, keys[of_new], ids[owners[of_new]])
+
+
+def _write_links(
+    uow: UnitOfWork, app: MpiApplication, population: _Population, edges: Edges, decided: _Decided, event_id: int
+) -> None:
+    connection = uow.connection
+    bulk.copy_links(connection, _link_rows(population, decided), event_id=event_id, now=uow.now, by=uow.caller.label)
+    bulk.copy_pairs(connection, _pair_rows(app, population, edges), model=app.model.version, now=uow.now)
+    asked = [
+        tasks.NewTask(
+            str(request.kind),
+            pairs.ordered(*(population.id_of[key] for key in request.pair)),
+            request.weight_bits,
+            {},
+        )
+        for request in decided.tasks
+    ]
+    tasks.open_tasks(connection, asked, event_id=event_id, now=uow.now)
+    bulk.analyze(connection)
+    for person_id, indices in decided.together.items():
+        publish_person(uow, person_id, sorted(population.keys[i] for i in indices), "person.changed", event_id)
+    for record_id in decided.joining:
+        relink(uow, app, [record_id], event_id, rescore=False)
+
+
+def _link_rows(population: _Population, decided: _Decided) -> Iterator[bulk.LinkRow]:
+    columns = (decided.persons, decided.partners, decided.weight_units)
+    rows = zip(
+        population.ids[population.first_new :],
+        *(column.tolist() for column in columns),
+        decided.texts_of_grades(),
+        strict=True,
+    )
+    for record_id, person_id, partner, units, grade in rows:
+        if partner < 0:
+            yield record_id, record_id, None, "alone", "{}"
+        else:
+            evidence = f'{{"pair":[{record_id},{partner}],"weight_bits":{units / UNITS_PER_BIT!r}}}'
+            yield record_id, person_id, grade, "score", evidence
+
+
+def _pair_rows(app: MpiApplication, population: _Population, edges: Edges) -> Iterator[bulk.PairRow]:
+    new = edges.chosen(edges.right >= population.first_new)
+    ids = np.array(population.ids, dtype=np.int64)
+    weights = (new.scored.weight_units / UNITS_PER_BIT).tolist()
+    texts = evidence_json.texts(new.scored, app.model)
+    return zip(ids[new.left].tolist(), ids[new.right].tolist(), weights, texts, strict=True)
+
+
+def _update(
+    uow: UnitOfWork, app: MpiApplication, updates: list[BulkRow], result: BulkResult, progress: Progress
+) -> None:
+    """Feed the rows about known records one by one."""
     for done, row in enumerate(updates, 1):
         try:
             outcome = feed_record(
@@ -103,145 +334,4 @@ def bulk_load(
         result.updated += outcome is FeedOutcome.UPDATED
         result.unchanged += outcome is not FeedOutcome.UPDATED
         if done % _REPORT_EVERY == 0:
-            phase("updating", done, len(updates))
-    return result
-
-
-def _staged(
-    rows: Iterable[BulkRow],
-    known: dict[RecordKey, int],
-    population: _Population,
-    blocked: list[tuple[int, ...]],
-    updates: list[BulkRow],
-    phase: Phase,
-) -> Iterator[tuple[object, ...]]:
-    """Rows for the staging table; those about known records are set aside."""
-    new: set[RecordKey] = set()
-    for row in rows:
-        if row.key in known or row.key in new:
-            updates.append(row)
-            continue
-        new.add(row.key)
-        form = clean(row.traits)
-        keys = blocking_rules.keys(form)
-        seq = len(population.ids)
-        population.ids.append(seq)
-        population.keys.append(row.key)
-        population.forms.append(form)
-        blocked.append(keys)
-        if len(new) % _REPORT_EVERY == 0:
-            phase("reading", len(new), 0)
-        yield bulk.stage_row(seq, row.key, row.traits, form, keys, row.source_updated_at)
-
-
-def _renumber(uow: UnitOfWork, population: _Population) -> None:
-    """Give the new records, staged by position, their ids."""
-    count = len(population.ids) - population.first_new
-    first_id = bulk.reserve_ids(uow.connection, count)
-    population.ids[population.first_new :] = range(first_id, first_id + count)
-    bulk.shift_stage(uow.connection, first_id - population.first_new)
-
-
-def _link(
-    uow: UnitOfWork,
-    app: MpiApplication,
-    population: _Population,
-    blocked: list[tuple[int, ...]],
-    event_id: int,
-    phase: Phase,
-) -> None:
-    phase("comparing", 0, 0)
-    edges = find_edges(population.forms, app.model, blocked)
-    root = components(len(population.ids), edges.left, edges.right).tolist()
-    touched = set(root[population.first_new :])
-    members: defaultdict[int, list[int]] = defaultdict(list)
-    for index, of in enumerate(root):
-        if of in touched:
-            members[of].append(index)
-    edges_of: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
-    for one, other in zip(edges.left.tolist(), edges.right.tolist(), strict=True):
-        if other >= population.first_new:
-            edges_of[root[one]].append((one, other))
-    writer = _Writer(uow, app, population, event_id)
-    for done, (of, indices) in enumerate(members.items(), 1):
-        scored = {
-            (one, other): score(population.forms[one], population.forms[other], app.model)
-            for one, other in edges_of.get(of, ())
-        }
-        writer.take_pairs(scored)
-        if indices[0] < population.first_new:
-            writer.take_joining([i for i in indices if i >= population.first_new])
-        else:
-            views = [RecordView(population.keys[i], population.forms[i]) for i in indices]
-            by_key = {pair_of(population.keys[a], population.keys[b]): weighed for (a, b), weighed in scored.items()}
-            writer.take_persons(indices, partition(views, by_key, (), (), app.model, app.policy))
-        if done % _REPORT_EVERY == 0:
-            phase("linking", done, len(members))
-    phase("writing", 0, 0)
-    writer.write()
-
-
-class _Writer:
-    """Collects what a load decided and writes it."""
-
-    def __init__(self, uow: UnitOfWork, app: MpiApplication, population: _Population, event_id: int) -> None:
-        self._uow = uow
-        self._app = app
-        self._population = population
-        self._event_id = event_id
-        self._links: list[tuple[int, int, str | None, str, str]] = []
-        self._pairs: list[tuple[int, int, float, str]] = []
-        self._tasks: list[tasks.NewTask] = []
-        self._together: list[int] = []
-        self._joining: list[int] = []
-
-    def take_pairs(self, scored: dict[tuple[int, int], PairScore]) -> None:
-        """Note the pairs of a component."""
-        for (one, other), weighed in scored.items():
-            a, b = pairs.ordered(self._population.ids[one], self._population.ids[other])
-            self._pairs.append((a, b, weighed.weight_bits, json_text(evidence_json.to_json(weighed))))
-
-    def take_joining(self, indices: list[int]) -> None:
-        """Note new records that are connected to known ones: they are written alone, and linked the online way."""
-        for index in indices:
-            record_id = self._population.ids[index]
-            self._links.append((record_id, record_id, None, "alone", "{}"))
-            self._joining.append(record_id)
-
-    def take_persons(self, indices: list[int], decided: Partition) -> None:
-        """Note the persons of a component of new records only."""
-        ids = {self._population.keys[i]: self._population.ids[i] for i in indices}
-        for person in decided.persons:
-            founder = min(ids[key] for key in person)
-            if len(person) > 1:
-                self._together.append(founder)
-            for key in person:
-                self._links.append(_link_row(ids, key, founder, decided.members[key]))
-        for request in decided.tasks:
-            pair = pairs.ordered(*(ids[key] for key in request.pair))
-            self._tasks.append(tasks.NewTask(str(request.kind), pair, request.weight_bits, {}))
-
-    def write(self) -> None:
-        """Write everything."""
-        uow, connection = self._uow, self._uow.connection
-        bulk.copy_links(connection, self._links)
-        bulk.write_records(connection, event_id=self._event_id, now=uow.now)
-        bulk.write_links(connection, event_id=self._event_id, now=uow.now, by=uow.caller.label)
-        bulk.copy_pairs(connection, self._pairs)
-        bulk.write_pairs(connection, model=self._app.model.version, now=uow.now)
-        tasks.open_tasks(connection, self._tasks, event_id=self._event_id, now=uow.now)
-        bulk.analyze(connection)
-        announce(uow, self._app, self._together, "person.changed", self._event_id)
-        for record_id in self._joining:
-            relink(uow, self._app, [record_id], self._event_id, rescore=False)
-
-
-def _link_row(
-    ids: dict[RecordKey, int], key: RecordKey, founder: int, membership: Membership
-) -> tuple[int, int, str | None, str, str]:
-    if membership.evidence is None:
-        return ids[key], founder, None, "alone", "{}"
-    partner = next(other for other in membership.evidence if other != key)
-    evidence = {"pair": [ids[key], ids[partner]], "weight_bits": membership.weight_bits}
-    how = "steward" if membership.by_steward else "score"
-    return ids[key], founder, str(membership.grade), how, json_text(evidence)
+            progress(UPDATING, _REPORT_EVERY)

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from ihe.errors import IheError
 from ihe.unit_of_work import UnitOfWork
 from mpi.application import MpiApplication
+from mpi.domain.edges import Edges, find_edges
 from mpi.domain.identity import RecordKey
-from mpi.domain.linkage import Edges, divide, find_edges
-from mpi.domain.model import MatchModel
+from mpi.domain.linkage import divide
+from mpi.domain.model import UNITS_PER_BIT, MatchModel
 from mpi.domain.partition import Pair, Partition, pair_of
-from mpi.domain.scoring import score
 from mpi.services.relink import LEFT_TO_OTHERS, relink
 from mpi.store import bulk, events, evidence_json, models, pairs
 from mpi.store.population import Present, present
 from mpi.store.tasks import TaskKey
-from mpi.store.traits_json import json_text
 
 Progress = Callable[[int, int], None]
 """Told how many of how many groups of records are done."""
@@ -105,10 +104,8 @@ def relink_everybody(uow: UnitOfWork, app: MpiApplication, progress: Progress = 
     now = present(connection)
     edges = _edges(now, app.model)
     event_id = events.append(connection, uow.now, uow.caller, "population.relinked", {"model": app.model.version})
-    bulk.create_stage(connection)
-    bulk.copy_pairs(connection, _pair_rows(now, app.model, edges))
     pairs.remove_all(connection)
-    bulk.write_pairs(connection, model=app.model.version, now=uow.now)
+    bulk.copy_pairs(connection, _pair_rows(now, app.model, edges), model=app.model.version, now=uow.now)
     bulk.analyze(connection)
     differing = [next(iter(each.persons)) for each in _outcomes(now, app, app.model, edges) if _differs(now, each)]
     for done, seed in enumerate(differing, 1):
@@ -168,11 +165,11 @@ def _differs(now: Present, outcome: _Outcome) -> bool:
     return not outcome.tasks <= now.tasks or not asked <= outcome.tasks
 
 
-def _pair_rows(now: Present, model: MatchModel, edges: Edges) -> Iterator[tuple[int, int, float, str]]:
-    for one, other in zip(edges.left.tolist(), edges.right.tolist(), strict=True):
-        weighed = score(now.records[one].cleaned, now.records[other].cleaned, model)
-        a, b = pairs.ordered(now.ids[one], now.ids[other])
-        yield a, b, weighed.weight_bits, json_text(evidence_json.to_json(weighed))
+def _pair_rows(now: Present, model: MatchModel, edges: Edges) -> Iterator[bulk.PairRow]:
+    weights = (edges.scored.weight_units / UNITS_PER_BIT).tolist()
+    ends = zip(edges.left.tolist(), edges.right.tolist(), strict=True)
+    for (one, other), bits, evidence in zip(ends, weights, evidence_json.texts(edges.scored, model), strict=True):
+        yield *pairs.ordered(now.ids[one], now.ids[other]), bits, evidence
 
 
 def _pairs_within(sizes: Iterable[int]) -> int:

@@ -235,13 +235,18 @@ def announce(uow: UnitOfWork, app: MpiApplication, persons: Iterable[int], kind:
     wanted = sorted(set(persons))
     members = records.keys_of_persons(uow.connection, wanted)
     for person_id in wanted:
-        uow.publish(
-            kind,
-            f"person/{person_id}",
-            {
-                "person_id": person_id,
-                "regional_id": regional_id(person_id),
-                "records": [[key.domain, key.local_id] for key in members.get(person_id, ())],
-                "event_id": event_id,
-            },
-        )
+        publish_person(uow, person_id, members.get(person_id, ()), kind, event_id)
+
+
+def publish_person(uow: UnitOfWork, person_id: int, keys: Iterable[RecordKey], kind: str, event_id: int) -> None:
+    """Publish that a person has these active identifiers, in order."""
+    uow.publish(
+        kind,
+        f"person/{person_id}",
+        {
+            "person_id": person_id,
+            "regional_id": regional_id(person_id),
+            "records": [[key.domain, key.local_id] for key in keys],
+            "event_id": event_id,
+        },
+    )

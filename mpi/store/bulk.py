@@ -1,14 +1,19 @@
-"""Bulk load into the store: rows are staged by COPY, and written in one statement a table once their persons are known.
+"""Bulk load into the store: rows go in by COPY, records once their persons are known.
 
 Everything happens in the caller's transaction; other writers wait until it ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from types import TracebackType
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from psycopg import Copy
 from sqlalchemy import Connection, text
 
 from mpi.domain.cleaning import Cleaned
@@ -16,11 +21,16 @@ from mpi.domain.identity import RecordKey, Traits
 from mpi.domain.search import search_names
 from mpi.store import traits_json
 
-_STAGE_COLUMNS = (
-    "seq, domain, local_id, traits, cleaned, ins, ins_oid, identity_status, birth_date, sex, source_updated_at,"
-    " parts, names, keys"
-)
 _MAINTENANCE_MEMORY = "256MB"
+_BUFFER_CHARACTERS = 1 << 18
+_STAGED_ROWS = 20_000
+_BINARY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_BINARY_END = b"\xff\xff"
+_BINARY_ROWS = 500_000
+_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+_NULL = "\\N"
+
+Ints = NDArray[np.int64]
 
 
 def lock_writers(connection: Connection) -> None:
@@ -46,152 +56,176 @@ def active_forms(connection: Connection) -> Iterator[tuple[int, RecordKey, Clean
         yield row.id, RecordKey(row.domain, row.local_id), Cleaned.from_json(row.cleaned)
 
 
-def create_stage(connection: Connection) -> None:
-    """Make the staging tables; they go with the transaction."""
-    connection.execute(
-        text(
-            """
-            CREATE TEMP TABLE bulk_row (seq bigint, domain text, local_id text, traits jsonb, cleaned jsonb, ins text,
-                ins_oid text, identity_status text, birth_date text, sex text, source_updated_at timestamptz,
-                parts text[], names text[], keys bigint[]) ON COMMIT DROP;
-            """
+def next_record_id(connection: Connection) -> int:
+    """The id from which new records may be numbered; nobody else takes one while writers are locked out."""
+    first: int = connection.execute(text("SELECT nextval(pg_get_serial_sequence('record', 'id'))")).scalar_one()
+    return first
+
+
+def take_record_ids(connection: Connection, last: int) -> None:
+    """Say up to which id the records were numbered."""
+    connection.execute(text("SELECT setval(pg_get_serial_sequence('record', 'id'), :last)"), {"last": last})
+
+
+class Stage:
+    """New records on their way in: held in a table of the transaction, and under the names they are searched by.
+
+    Rows are sent some thousands at a time; the last ones when the block ends.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._rows: list[str] = []
+        self._names: list[str] = []
+        connection.execute(
+            text(
+                "CREATE TEMP TABLE bulk_row (id bigint, domain text, local_id text, traits jsonb, cleaned jsonb,"
+                " ins text, ins_oid text, identity_status text, birth_date text, sex text,"
+                " source_updated_at timestamptz) ON COMMIT DROP"
+            )
         )
-    )
-    connection.execute(
-        text(
-            "CREATE TEMP TABLE bulk_link (seq bigint, person_id bigint, grade text, how text, evidence jsonb)"
-            " ON COMMIT DROP"
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
+        if kind is None:
+            self._send()
+
+    def add(
+        self, record_id: int, key: RecordKey, traits: Traits, cleaned: bytes, source_updated_at: datetime | None
+    ) -> None:
+        """Stage one record.
+
+        Args:
+            cleaned: its matching form as JSON.
+        """
+        values = (
+            str(record_id),
+            key.domain,
+            key.local_id,
+            traits_json.dumps(traits),
+            cleaned.decode(),
+            traits.ins,
+            traits.ins_oid,
+            str(traits.identity_status),
+            traits.birth_date.iso if traits.birth_date else None,
+            str(traits.sex) if traits.sex else None,
+            source_updated_at.isoformat() if source_updated_at else None,
         )
-    )
-    connection.execute(
-        text(
-            "CREATE TEMP TABLE bulk_pair (record_a bigint, record_b bigint, weight_bits double precision,"
-            " evidence jsonb) ON COMMIT DROP"
-        )
-    )
+        self._rows.append(_line(values))
+        self._names += [f"{part}\t{name}\t{record_id}\n" for part, name in search_names(traits)]
+        if len(self._rows) >= _STAGED_ROWS:
+            self._send()
+
+    def _send(self) -> None:
+        _copy_lines(self._connection, "COPY bulk_row FROM STDIN", self._rows)
+        _copy_lines(self._connection, "COPY record_name (part, name, record_id) FROM STDIN", self._names)
+        self._rows, self._names = [], []
 
 
-def stage_row(
-    seq: int,
-    key: RecordKey,
-    traits: Traits,
-    cleaned: Cleaned,
-    keys: Sequence[int],
-    source_updated_at: datetime | None,
-) -> tuple[Any, ...]:
-    """One row of the staging table."""
-    names = sorted(search_names(traits))
-    return (
-        seq,
-        key.domain,
-        key.local_id,
-        traits_json.dumps(traits),
-        traits_json.json_text(cleaned.to_json()),
-        traits.ins,
-        traits.ins_oid,
-        str(traits.identity_status),
-        traits.birth_date.iso if traits.birth_date else None,
-        str(traits.sex) if traits.sex else None,
-        source_updated_at,
-        [part for part, _ in names],
-        [name for _, name in names],
-        list(keys),
-    )
-
-
-def copy_rows(connection: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
-    """COPY staged rows."""
-    _copy(connection, f"COPY bulk_row ({_STAGE_COLUMNS}) FROM STDIN", rows)
-
-
-def copy_links(connection: Connection, rows: Iterable[tuple[int, int, str | None, str, str]]) -> None:
-    """COPY record id, person, grade, how and evidence JSON."""
-    _copy(connection, "COPY bulk_link (seq, person_id, grade, how, evidence) FROM STDIN", rows)
-
-
-def copy_pairs(connection: Connection, rows: Iterable[tuple[int, int, float, str]]) -> None:
-    """COPY pairs of record ids (smaller first), weight and evidence JSON."""
-    _copy(connection, "COPY bulk_pair (record_a, record_b, weight_bits, evidence) FROM STDIN", rows)
-
-
-def _copy(connection: Connection, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
-    driver = connection.connection.driver_connection
-    assert driver is not None
-    with driver.cursor() as cursor, cursor.copy(statement) as copy:
-        for row in rows:
-            copy.write_row(row)
-
-
-def reserve_ids(connection: Connection, count: int) -> int:
-    """Reserve consecutive record ids; returns the first."""
-    last: int = connection.execute(
-        text(
-            "SELECT setval(pg_get_serial_sequence('record', 'id'),"
-            " nextval(pg_get_serial_sequence('record', 'id')) + :count - 1)"
-        ),
-        {"count": count},
-    ).scalar_one()
-    return last - count + 1
-
-
-def shift_stage(connection: Connection, by: int) -> None:
-    """Turn the staged positions into record ids."""
-    connection.execute(text("UPDATE bulk_row SET seq = seq + :by"), {"by": by})
-
-
-def write_records(connection: Connection, *, event_id: int, now: datetime) -> None:
-    """Write the staged rows as records, with names, versions and keys; their links must be staged too."""
-    values = {"event_id": event_id, "now": now}
-    connection.execute(text("ANALYZE bulk_link"))
+def write_records(
+    connection: Connection,
+    ids: Ints,
+    persons: Ints,
+    grades: Iterable[str | None],
+    *,
+    event_id: int,
+    now: datetime,
+) -> None:
+    """Write the staged records, each with its person and the grade of its link, and their first versions."""
+    connection.execute(text("CREATE TEMP TABLE bulk_person (id bigint, person_id bigint, grade text) ON COMMIT DROP"))
+    rows = zip(ids.tolist(), persons.tolist(), grades, strict=True)
+    lines = (f"{record_id}\t{person_id}\t{grade or _NULL}\n" for record_id, person_id, grade in rows)
+    _copy_lines(connection, "COPY bulk_person FROM STDIN", lines)
+    for table in ("bulk_row", "bulk_person"):
+        connection.execute(text(f"ANALYZE {table}"))
     connection.execute(
         text(
             """
             INSERT INTO record (id, domain, local_id, state, person_id, grade, version, traits, cleaned, ins, ins_oid,
                 identity_status, birth_date, sex, source_updated_at, created_at, updated_at)
-            SELECT r.seq, r.domain, r.local_id, 'active', l.person_id, l.grade, 1, r.traits, r.cleaned, r.ins,
+            SELECT r.id, r.domain, r.local_id, 'active', p.person_id, p.grade, 1, r.traits, r.cleaned, r.ins,
                 r.ins_oid, r.identity_status, r.birth_date, r.sex, r.source_updated_at, :now, :now
-            FROM bulk_row r JOIN bulk_link l ON l.seq = r.seq ORDER BY r.seq
+            FROM bulk_row r JOIN bulk_person p ON p.id = r.id
             """
         ),
-        values,
+        {"now": now},
     )
-    for statement in (
-        (
+    connection.execute(
+        text(
             "INSERT INTO record_version (record_id, version, event_id, valid_from, source_updated_at, traits)"
-            " SELECT seq, 1, :event_id, :now, source_updated_at, traits FROM bulk_row ORDER BY seq"
+            " SELECT id, 1, :event_id, :now, source_updated_at, traits FROM bulk_row"
         ),
-        (
-            "INSERT INTO record_name (part, name, record_id)"
-            " SELECT t.p, t.n, r.seq FROM bulk_row r, unnest(r.parts, r.names) AS t(p, n) ORDER BY 1, 2, 3"
-        ),
-        "INSERT INTO blocking_key (key, record_id) SELECT k, r.seq FROM bulk_row r, unnest(r.keys) AS k ORDER BY 1, 2",
-    ):
-        connection.execute(text(statement), values)
-
-
-def write_links(connection: Connection, *, event_id: int, now: datetime, by: str) -> None:
-    """Write the staged links."""
-    connection.execute(
-        text(
-            "INSERT INTO link (record_id, person_id, grade, how, evidence, event_id, linked_by, valid_from)"
-            " SELECT seq, person_id, grade, how, evidence, :event_id, :by, :now FROM bulk_link ORDER BY seq"
-        ),
-        {"event_id": event_id, "now": now, "by": by},
+        {"event_id": event_id, "now": now},
     )
 
 
-def write_pairs(connection: Connection, *, model: str, now: datetime) -> None:
-    """Write the staged pairs."""
-    connection.execute(
-        text(
-            "INSERT INTO scored_pair (record_a, record_b, weight_bits, evidence, model, scored_at)"
-            " SELECT record_a, record_b, weight_bits, evidence, :model, :now FROM bulk_pair ORDER BY 1, 2"
-        ),
-        {"model": model, "now": now},
+def write_keys(connection: Connection, keys: Ints, record_ids: Ints) -> None:
+    """Write the blocking keys of records; fastest in order of key."""
+    row = np.dtype([("fields", ">i2"), ("b1", ">i4"), ("key", ">i8"), ("b2", ">i4"), ("record_id", ">i8")])
+    with _copying(connection, "COPY blocking_key (key, record_id) FROM STDIN (FORMAT binary)") as copy:
+        copy.write(_BINARY_HEADER)
+        for begin in range(0, len(keys), _BINARY_ROWS):
+            part = slice(begin, begin + _BINARY_ROWS)
+            rows = np.empty(len(keys[part]), dtype=row)
+            rows["fields"], rows["b1"], rows["b2"] = 2, 8, 8
+            rows["key"], rows["record_id"] = keys[part], record_ids[part]
+            copy.write(rows.tobytes())
+        copy.write(_BINARY_END)
+
+
+LinkRow = tuple[int, int, str | None, str, str]
+"""Record, person, grade (``None`` for a record alone), how, evidence as JSON."""
+PairRow = tuple[int, int, float, str]
+"""Smaller and larger record id, weight in bits, evidence as JSON."""
+
+
+def copy_links(connection: Connection, rows: Iterable[LinkRow], *, event_id: int, now: datetime, by: str) -> None:
+    """Write the links in force of new records."""
+    common = f"{event_id}\t{by.translate(_ESCAPES)}\t{now.isoformat()}\n"
+    lines = (
+        f"{record_id}\t{person_id}\t{grade or _NULL}\t{how}\t{evidence.translate(_ESCAPES)}\t{common}"
+        for record_id, person_id, grade, how, evidence in rows
     )
+    columns = "record_id, person_id, grade, how, evidence, event_id, linked_by, valid_from"
+    _copy_lines(connection, f"COPY link ({columns}) FROM STDIN", lines)
+
+
+def copy_pairs(connection: Connection, rows: Iterable[PairRow], *, model: str, now: datetime) -> None:
+    """Write scored pairs; fastest in order."""
+    common = f"{model}\t{now.isoformat()}\n"
+    lines = (f"{a}\t{b}\t{bits!r}\t{evidence.translate(_ESCAPES)}\t{common}" for a, b, bits, evidence in rows)
+    columns = "record_a, record_b, weight_bits, evidence, model, scored_at"
+    _copy_lines(connection, f"COPY scored_pair ({columns}) FROM STDIN", lines)
 
 
 def analyze(connection: Connection) -> None:
     """Let the planner know the new sizes."""
     for table in ("record", "record_name", "blocking_key", "scored_pair", "link", "task"):
         connection.execute(text(f"ANALYZE {table}"))
+
+
+def _line(values: Iterable[str | None]) -> str:
+    return "\t".join([_NULL if value is None else value.translate(_ESCAPES) for value in values]) + "\n"
+
+
+def _copy_lines(connection: Connection, statement: str, lines: Iterable[str]) -> None:
+    """COPY lines of the text format, many in one message."""
+    with _copying(connection, statement) as copy:
+        waiting: list[str] = []
+        size = 0
+        for line in lines:
+            waiting.append(line)
+            size += len(line)
+            if size >= _BUFFER_CHARACTERS:
+                copy.write("".join(waiting))
+                waiting, size = [], 0
+        copy.write("".join(waiting))
+
+
+@contextmanager
+def _copying(connection: Connection, statement: str) -> Iterator[Copy]:
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        yield copy

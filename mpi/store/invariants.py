@@ -42,6 +42,16 @@ _CHECKS = (
         ),
     ),
     (
+        "{0} names record {1}, which does not exist",
+        (
+            "SELECT d.told, d.record_id FROM (SELECT 'a blocking key' AS told, record_id FROM blocking_key"
+            " UNION ALL SELECT 'a search name', record_id FROM record_name"
+            " UNION ALL SELECT 'a scored pair', record_a FROM scored_pair"
+            " UNION ALL SELECT 'a scored pair', record_b FROM scored_pair) AS d"
+            " WHERE NOT EXISTS (SELECT 1 FROM record r WHERE r.id = d.record_id)"
+        ),
+    ),
+    (
         "task {0} is open but one of its records is not active",
         (
             "SELECT t.id FROM task t JOIN record a ON a.id = t.record_a JOIN record b ON b.id = t.record_b"

@@ -11,9 +11,9 @@ from mpi.domain import blocking
 from mpi.domain.cleaning import Cleaned, clean
 from mpi.domain.columns import Columns, score_pairs
 from mpi.domain.default_models import default_french
+from mpi.domain.edges import candidate_pairs
 from mpi.domain.learning import Learned, learn
 from mpi.domain.levels import FIELDS, Birth, Family
-from mpi.domain.linkage import candidate_pairs
 from mpi.domain.model import UNITS_PER_BIT, MatchModel
 from mpi.domain.scoring import score
 from mpi.translate.bulk_row import COLUMNS, read_row

@@ -8,17 +8,20 @@ import random
 import numpy as np
 import pytest
 
+from bench.population import generate
 from ihe.values import PartialDate
 from mpi.domain import blocking
 from mpi.domain.cleaning import Cleaned, clean
-from mpi.domain.columns import GRADES, NO_GRADE, VETO_BIT, Columns, score_pairs
+from mpi.domain.columns import GRADES, NO_GRADE, Columns, score_pairs
 from mpi.domain.default_models import default_french, generic
-from mpi.domain.grades import LinkPolicy, grade_of
+from mpi.domain.edges import candidate_pairs, components, find_edges
+from mpi.domain.grades import STRICT, LinkPolicy, grade_of
 from mpi.domain.identity import IdentityStatus, RecordKey, Sex, Traits
-from mpi.domain.linkage import candidate_pairs, components, link
+from mpi.domain.linkage import divide, link, members_of
 from mpi.domain.model import MatchModel
-from mpi.domain.partition import RecordView
+from mpi.domain.partition import RecordView, pair_of, partition
 from mpi.domain.scoring import score
+from mpi.translate.bulk_row import COLUMNS, read_row
 
 FAMILIES = (
     "MARTIN MARTEN MARTINEZ LEGALL LATOUR DUBOIS DUBOS PETIT SIMON MARCHAND MARCHANT FAURE FAVRE LAURENT "
@@ -77,10 +80,7 @@ def test_columns_weigh_like_the_scorer(model: MatchModel, seed: int) -> None:
     scored = score_pairs(columns, left, right, model)
     for index, (i, j) in enumerate(pairs):
         alone = score(records[i], records[j], model)
-        together = tuple(scored.levels[index].tolist())
-        assert together == alone.levels, (records[i], records[j])
-        assert scored.weight_units[index] == alone.weight_units, (records[i], records[j])
-        assert scored.vetoes[index] == sum(VETO_BIT[veto] for veto in alone.vetoes)
+        assert scored.one(index, model) == alone, (records[i], records[j])
         grade = scored.grades[index]
         assert (None if grade == NO_GRADE else GRADES[grade]) == grade_of(alone, records[i], records[j], model)
 
@@ -107,3 +107,29 @@ def test_a_population_does_not_depend_on_its_order() -> None:
     expected = sorted(link(records, default_french(), LinkPolicy.calibrated()).persons())
     random.Random(9).shuffle(records)
     assert sorted(link(records, default_french(), LinkPolicy.calibrated()).persons()) == expected
+
+
+@pytest.mark.parametrize(
+    "policy", [LinkPolicy.calibrated(), LinkPolicy.strict(), LinkPolicy(by_domain={"ICL": STRICT})]
+)
+@pytest.mark.parametrize("profile", ["hard", "easy"])
+def test_what_is_settled_at_once_is_what_deciding_each_component_would_give(profile: str, policy: LinkPolicy) -> None:
+    model = default_french()
+    records = []
+    for made in generate(1500, seed=5, profile=profile):
+        key, traits, _ = read_row({name: made.get(name) for name in COLUMNS})
+        records.append(RecordView(key, clean(traits)))
+    edges = find_edges([record.cleaned for record in records], model)
+    same = [pair_of(records[0].key, records[1].key)]
+    different = [pair_of(records[i].key, records[j].key) for i, j in ((edges.left[0], edges.right[0]),)]
+    root = components(len(records), np.r_[edges.left, 0], np.r_[edges.right, 1])
+    found = list(divide(records, edges, model, policy, same, different))
+    assert len(found) == len(set(root.tolist()))
+    for part, indices in zip(found, members_of(root).values(), strict=True):
+        views = [records[index] for index in indices]
+        chosen = [e for e in range(len(edges.left)) if root[edges.left[e]] == indices[0]]
+        scored = {
+            pair_of(one.key, other.key): score(one.cleaned, other.cleaned, model)
+            for one, other in ((records[edges.left[e]], records[edges.right[e]]) for e in chosen)
+        }
+        assert part == partition(views, scored, same, different, model, policy)
