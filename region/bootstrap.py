@@ -38,6 +38,7 @@ from mpi.store import models, snapshots
 from region import document_notifications, fhir_subscriptions, notifications
 from region.fhir_metadata import metadata_endpoint
 from region.fhir_patients import IndexPatients
+from region.gateways import NationalIdentifiers, SoapGateways
 from region.metrics import Metrics
 from region.region_table import RegionTable, RegionTableError
 from web import json_api
@@ -45,9 +46,11 @@ from web.application import WebApplication, Workbench
 from web.session import LONGEST
 from web.store import sessions
 from xds.application import XdsApplication, load_value_sets
+from xds.domain.communities import Communities
 from xds.domain.imaging_sources import ImagingSource, ImagingSources
 from xds.ports import Person
 from xds.services import upkeep
+from xds.services.gateway import Gateway
 from xds.services.registry import Registry
 from xds.services.repository import Repository
 from xds.services.studies import Studies
@@ -217,9 +220,11 @@ def _xds(table: RegionTable, directory: IndexDirectory, patients: IndexPatients,
         )
         for domain in table.establishments
     )
-    return XdsApplication(
-        registry, Repository(registry, content, repository_id, site_ids), Studies(registry, sources), patients
+    gateway = Gateway(
+        Communities(table.home_community_id, table.communities), SoapGateways(), NationalIdentifiers(table, directory)
     )
+    repository = Repository(registry, content, repository_id, site_ids)
+    return XdsApplication(registry, repository, Studies(registry, sources), gateway, patients)
 
 
 def _audit_source(table: RegionTable, endpoints: Iterable[Endpoint]) -> AuditSource:

@@ -13,19 +13,31 @@ from ihe.soap.envelope import SoapReply, SoapRequest
 from ihe.transaction import Endpoint, SoapBinding, discover
 from ihe.unit_of_work import Database
 from ihe.values import Oid
+from region.gateways import SoapGateways
 from tests.xds_samples import REPOSITORY
 from xds.application import XdsApplication
+from xds.domain.communities import Communities
 from xds.domain.imaging_sources import ImagingSources
+from xds.ports import SameIdentifiers
+from xds.services.gateway import Gateway
 from xds.services.registry import Registry
 from xds.services.repository import Repository
 from xds.services.studies import Studies
 from xds.store.content import DiskContent
 
+HOME = "2.25.70"
+"""homeCommunityId of the sample community."""
+
 
 def application(registry: Registry, folder: Path) -> XdsApplication:
     """The registry with a repository beside it that keeps its bytes in ``folder``."""
     repository = Repository(registry, DiskContent(folder), Oid(REPOSITORY))
-    return XdsApplication(registry, repository, Studies(registry, ImagingSources([])))
+    return XdsApplication(registry, repository, Studies(registry, ImagingSources([])), alone())
+
+
+def alone() -> Gateway:
+    """The gateway of a community that knows no other."""
+    return Gateway(Communities(Oid(HOME)), SoapGateways(), SameIdentifiers())
 
 
 class RegistryClient:

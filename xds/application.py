@@ -10,6 +10,7 @@ from pathlib import Path
 
 from xds.domain.value_sets import AllowedCode, ValueSets
 from xds.ports import NoPatientResources, PatientResources
+from xds.services.gateway import Gateway
 from xds.services.registry import Registry
 from xds.services.repository import Repository
 from xds.services.studies import Studies
@@ -29,12 +30,14 @@ class XdsApplication:
         registry: the registry's parts.
         repository: the repository's parts.
         studies: what answers about imaging studies need.
+        gateway: what joins this community to others.
         patients: where references to Patient resources lead.
     """
 
     registry: Registry
     repository: Repository
     studies: Studies
+    gateway: Gateway
     patients: PatientResources = field(default_factory=NoPatientResources)
 
 

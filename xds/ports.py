@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from ihe.communities import Community
+from xds.domain.communities import CommunityAnswer
+from xds.domain.document_set import DocumentRequest, Retrieval
 
 if TYPE_CHECKING:
     from ihe.unit_of_work import UnitOfWork
@@ -57,3 +62,32 @@ class NoPatientResources:
     def resource_id_of(self, uow: UnitOfWork, patient_id: PatientId) -> str | None:
         """None."""
         return None
+
+
+class CommunityPatients(Protocol):
+    """Tells by which identifier another community knows a patient."""
+
+    def identifier_in(self, uow: UnitOfWork, community: Community, patient_id: PatientId) -> PatientId | None:
+        """The identifier to ask with; ``None`` when the patient is not to be asked for there."""
+
+
+class SameIdentifiers:
+    """Of communities that share their assigning authorities."""
+
+    def identifier_in(self, uow: UnitOfWork, community: Community, patient_id: PatientId) -> PatientId | None:
+        """The same."""
+        return patient_id
+
+
+class Gateways(Protocol):
+    """Asks the responding gateways of other communities; whatever goes wrong is part of the answer."""
+
+    def query(self, community: Community, request: bytes) -> CommunityAnswer:
+        """Cross Gateway Query.
+
+        Args:
+            request: ``query:AdhocQueryRequest``.
+        """
+
+    def retrieve(self, community: Community, requests: Sequence[DocumentRequest]) -> Retrieval:
+        """Cross Gateway Retrieve."""

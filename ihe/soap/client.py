@@ -10,7 +10,17 @@ import httpx
 
 from ihe.errors import Conflict, MalformedRequest, Unavailable
 from ihe.soap.envelope import soap_request
-from ihe.xml import NS, Element, XmlLimits, XmlReader, qname, serialize
+from ihe.soap.fault import SoapFault
+from ihe.soap.mtom import (
+    DEFAULT_MESSAGE_LIMITS,
+    MessageLimits,
+    MessageReader,
+    ReceivedMessage,
+    mtom_message,
+    simple_message,
+)
+from ihe.soap.sinks import SinkFactory
+from ihe.xml import NS, Element, XmlLimits, XmlReader, qname
 
 _LIMITS: Final = XmlLimits(bytes=1024 * 1024)
 
@@ -49,12 +59,36 @@ class SoapClient:
         with self._posted(action, body) as answer:
             for piece in answer.iter_bytes():
                 reader.feed(piece)
-        children = reader.close().findall(f"{qname(NS.SOAP, 'Body')}/*")
-        if len(children) != 1:
-            raise MalformedRequest("the answer is no SOAP message with one element")
-        if children[0].tag == qname(NS.SOAP, "Fault"):
-            raise Conflict("the endpoint refused the message with a fault")
-        return children[0]
+        return body_of(reader.close())
+
+    def fetch(
+        self, action: str, body: Element, open_sink: SinkFactory, limits: MessageLimits = DEFAULT_MESSAGE_LIMITS
+    ) -> ReceivedMessage:
+        """Send one message in MTOM form and return its answer, with the documents that it brings.
+
+        Args:
+            open_sink: where they go; whoever is done with them discards the sinks. None is left when this raises.
+
+        Raises:
+            Unavailable: the endpoint cannot be reached, or cannot serve now.
+            Conflict: it answered with a fault.
+            MalformedRequest, TooLarge: its answer is not readable.
+        """
+        reader: MessageReader | None = None
+        try:
+            with self._posted(action, body, is_mtom=True) as answer:
+                reader = MessageReader(answer.headers.get("content-type", ""), open_sink, limits)
+                for piece in answer.iter_bytes():
+                    reader.feed(piece)
+            message = reader.close()
+            body_of(message.root)
+        except SoapFault as fault:
+            _discard(reader)
+            raise MalformedRequest(f"the answer is not readable: {fault.reason}") from None
+        except BaseException:
+            _discard(reader)
+            raise
+        return message
 
     def notify(self, action: str, body: Element) -> None:
         """Send one message that has no answer; whatever comes with a success is not read.
@@ -68,9 +102,11 @@ class SoapClient:
                 raise Conflict(f"the endpoint refused the message with status {answer.status_code}")
 
     @contextmanager
-    def _posted(self, action: str, body: Element) -> Iterator[httpx.Response]:
-        content = serialize(soap_request(action, self._url, body))
-        headers = {"content-type": f'application/soap+xml; charset=utf-8; action="{action}"'}
+    def _posted(self, action: str, body: Element, *, is_mtom: bool = False) -> Iterator[httpx.Response]:
+        envelope = soap_request(action, self._url, body)
+        message = mtom_message(envelope, (), action) if is_mtom else simple_message(envelope, action)
+        content = message.body if isinstance(message.body, bytes) else b"".join(message.body)
+        headers = {"content-type": message.content_type}
         try:
             with self._http.stream("POST", self._url, content=content, headers=headers) as answer:
                 if answer.status_code >= 500:
@@ -82,3 +118,23 @@ class SoapClient:
     def close(self) -> None:
         """Close the connection."""
         self._http.close()
+
+
+def body_of(root: Element) -> Element:
+    """The element in the body of an answer.
+
+    Raises:
+        MalformedRequest: there isn't exactly one.
+        Conflict: it is a fault.
+    """
+    children = root.findall(f"{qname(NS.SOAP, 'Body')}/*")
+    if len(children) != 1:
+        raise MalformedRequest("the answer is no SOAP message with one element")
+    if children[0].tag == qname(NS.SOAP, "Fault"):
+        raise Conflict("the endpoint refused the message with a fault")
+    return children[0]
+
+
+def _discard(reader: MessageReader | None) -> None:
+    if reader is not None:
+        reader.discard()

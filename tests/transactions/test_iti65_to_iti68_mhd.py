@@ -13,6 +13,7 @@ from ihe.errors import IheError, InvalidElement, MalformedRequest, NotFound, Ref
 from ihe.http import HttpRequest
 from ihe.serving import Context
 from tests.xds_repository import ROANNE, house, make, new_uid
+from tests.xds_wire import alone
 from xds.application import XdsApplication
 from xds.transactions import iti65_provide_document_bundle as iti65
 from xds.transactions import iti66_find_document_lists as iti66
@@ -30,7 +31,7 @@ def run(house: Any, transaction: Any, request: HttpRequest) -> tuple[Any, AuditT
     trail = AuditTrail()
     question = transaction.decode(request)
     with house.unit() as uow:
-        application = XdsApplication(house.registry, house.repository, house.studies)
+        application = XdsApplication(house.registry, house.repository, house.studies, alone())
         result = transaction.serve(question, Context(uow, application, transaction.TRANSACTION, trail))
         return transaction.encode(result, request), trail
 

@@ -18,6 +18,7 @@ from ihe.errors import InvalidElement, MissingElement, NotFound, UnknownAuthorit
 from ihe.http import HttpReply, HttpRequest
 from ihe.serving import Context
 from tests.xds_repository import house, make
+from tests.xds_wire import alone
 from xds.application import XdsApplication
 from xds.domain.study_query import DateRange
 from xds.transactions import rad129_qido_rs_query as rad129
@@ -43,7 +44,7 @@ def ask(house: Any, path: str = "/studies", **parameters: str) -> tuple[list[Dat
     trail = AuditTrail()
     question = rad129.decode(request)
     with house.unit() as uow:
-        application = XdsApplication(house.registry, house.repository, house.studies)
+        application = XdsApplication(house.registry, house.repository, house.studies, alone())
         answer = rad129.serve(question, Context(uow, application, rad129.TRANSACTION, trail))
         reply = rad129.encode(answer, request)
     assert isinstance(reply.body, bytes)

@@ -22,6 +22,7 @@ from ihe.soap.sinks import SpoolSink
 from ihe.transaction import endpoint_of
 from ihe.xml import parse_xml
 from tests.xds_repository import house, include, make, provide_body, requests_body, retrieve_body
+from tests.xds_wire import alone
 from xds.application import XdsApplication
 from xds.transactions import iti41_provide_and_register_document_set_b as iti41
 from xds.transactions import iti43_retrieve_document_set as iti43
@@ -102,7 +103,7 @@ class Wire:
         return self._read(module, reply, trail)
 
     def _application(self) -> XdsApplication:
-        return XdsApplication(self.house.registry, self.house.repository, self.house.studies)
+        return XdsApplication(self.house.registry, self.house.repository, self.house.studies, alone())
 
     def _read(self, module: ModuleType, reply: SoapReply, trail: AuditTrail) -> Answer:
         assert reply.fault is None

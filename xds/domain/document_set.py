@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
+
+from ihe.errors import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +35,46 @@ class DocumentAnswer:
     request: DocumentRequest
     mime_type: str
     content_id: str
+
+
+class Blocks(Protocol):
+    """Bytes of a document on their way out, once and in order."""
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+    def __next__(self) -> bytes:
+        """The next block; raises before the last one when the bytes are not those that were kept."""
+
+    def close(self) -> None:
+        """Let go of the document; needed when it is not read to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievedDocument:
+    """One found document.
+
+    Attributes:
+        mime_type: as registered.
+        size: bytes.
+        patient_ids: CX, as submitted with the entries that describe it.
+        blocks: the bytes, verified; to be read to the end or closed.
+    """
+
+    request: DocumentRequest
+    mime_type: str
+    size: int
+    patient_ids: frozenset[str]
+    blocks: Blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """What became of a request, in its order.
+
+    Attributes:
+        documents: the found ones.
+        findings: one for each of the others.
+    """
+
+    documents: tuple[RetrievedDocument, ...]
+    findings: tuple[Finding, ...]

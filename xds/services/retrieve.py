@@ -6,49 +6,17 @@ Source: ITI TF-2: 3.43.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ihe.errors import Finding, TooMany
 from ihe.unit_of_work import UnitOfWork
-from xds.domain.document_set import DocumentRequest
+from xds.domain.document_set import DocumentRequest, Retrieval, RetrievedDocument
 from xds.services.access import DocumentFacts
 from xds.services.repository import Repository
-from xds.store.content import Blocks, ContentError, ContentUnreachable
+from xds.store.content import ContentError, ContentUnreachable
 from xds.store.repository import KeptDocument, find_documents
 
 MAX_DOCUMENTS = 200
 """Most documents in one request: each holds an open file until it is answered."""
-
-
-@dataclass(frozen=True, slots=True)
-class RetrievedDocument:
-    """One found document.
-
-    Attributes:
-        mime_type: as registered.
-        size: bytes.
-        patient_ids: CX, as submitted with the entries that describe it.
-        blocks: the bytes, verified; to be read to the end or closed.
-    """
-
-    request: DocumentRequest
-    mime_type: str
-    size: int
-    patient_ids: frozenset[str]
-    blocks: Blocks
-
-
-@dataclass(frozen=True, slots=True)
-class Retrieval:
-    """What became of a request, in its order.
-
-    Attributes:
-        documents: the found ones.
-        findings: one for each of the others.
-    """
-
-    documents: tuple[RetrievedDocument, ...]
-    findings: tuple[Finding, ...]
 
 
 def retrieve(uow: UnitOfWork, requests: Sequence[DocumentRequest], repository: Repository) -> Retrieval:

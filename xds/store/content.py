@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
 from ihe.errors import Unavailable
+from xds.domain.document_set import Blocks
 
 BLOCK_BYTES = 256 * 1024
 """Size of the blocks in which content is read and answered."""
@@ -115,18 +116,6 @@ def as_staged(sink: object) -> StagedContent:
     if not isinstance(sink, StagedContent):
         raise TypeError("documents must arrive in the content store")
     return sink
-
-
-class Blocks(Protocol):
-    """Bytes of an object on their way out, once and in order."""
-
-    def __iter__(self) -> Iterator[bytes]: ...
-
-    def __next__(self) -> bytes:
-        """The next block; raises :class:`ContentCorrupt` before the last one when the bytes changed."""
-
-    def close(self) -> None:
-        """Let go of the object; needed when it is not read to its end."""
 
 
 class BlobStore(Protocol):

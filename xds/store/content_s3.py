@@ -23,11 +23,11 @@ from botocore.config import Config  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
 from ihe.errors import Unavailable
+from xds.domain.document_set import Blocks
 from xds.store.content import (
     BLOCK_BYTES,
     DIGEST,
     VERIFIED_FIRST_BYTES,
-    Blocks,
     ContentFacts,
     ContentMissing,
     ContentUnreachable,

@@ -17,11 +17,11 @@ from ihe.serving import Context
 from ihe.transaction import HttpBinding, Transaction
 from xds.application import XdsApplication
 from xds.domain.datatypes import is_uuid
-from xds.domain.document_set import DocumentRequest
+from xds.domain.document_set import DocumentRequest, RetrievedDocument
 from xds.domain.registered import RegisteredEntry
 from xds.services import get
 from xds.services.get import Named
-from xds.services.retrieve import RetrievedDocument, retrieve
+from xds.services.retrieve import retrieve
 from xds.services.visibility import visible
 from xds.translate.fhir_terms import is_text
 

@@ -6,7 +6,6 @@ Source: ITI TF-2: 3.52, 3.53 (DSUB); WS-BaseNotification 1.3; WS-BaseFaults 1.2.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -16,6 +15,7 @@ from lxml import etree
 from ihe.errors import Finding, InvalidElement, MalformedRequest, MissingElement, Refused, UnsupportedRequest
 from ihe.soap.fault import FaultCode, SoapFault
 from ihe.xml import NS, Element, qname, serialize
+from xds.domain.document_set import DocumentRequest
 from xds.domain.document_subscription import (
     SUBSCRIPTION_QUERIES,
     Channel,
@@ -25,7 +25,7 @@ from xds.domain.document_subscription import (
     is_of_sets,
 )
 from xds.domain.registered import RegisteredEntry
-from xds.translate.ebxml_document_set import XDSB
+from xds.translate.ebxml_document_set import retrieve_request
 from xds.translate.ebxml_query import read_query
 from xds.translate.ebxml_response import object_text
 from xds.translate.ebxml_vocabulary import LCM, RIM
@@ -196,26 +196,12 @@ def _content(topic: Topic, news: DocumentNews) -> Element:
     if topic is Topic.MINIMAL:
         if not isinstance(item, RegisteredEntry):
             raise MalformedRequest("only documents have a minimal form")
-        return _retrieval(item)
+        return retrieve_request([DocumentRequest(item.repository_unique_id, item.unique_id, item.home)])
     request = etree.Element(qname(LCM, "SubmitObjectsRequest"), nsmap={"lcm": LCM})
     objects = b"".join(map(object_text, (news.returned, *news.sets)))
     request.append(
         etree.fromstring(b'<RegistryObjectList xmlns="%b">%b</RegistryObjectList>' % (RIM.encode(), objects))
     )
-    return request
-
-
-def _retrieval(entry: RegisteredEntry) -> Element:
-    request = etree.Element(qname(XDSB, "RetrieveDocumentSetRequest"), nsmap={"xdsb": XDSB})
-    document = etree.SubElement(request, qname(XDSB, "DocumentRequest"))
-    named: Sequence[tuple[str, str | None]] = (
-        ("HomeCommunityId", entry.home),
-        ("RepositoryUniqueId", entry.repository_unique_id),
-        ("DocumentUniqueId", entry.unique_id),
-    )
-    for name, text in named:
-        if text:
-            etree.SubElement(document, qname(XDSB, name)).text = text
     return request
 
 

@@ -11,9 +11,11 @@ from typing import Final
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
+from lxml import etree
 from lxml.etree import _Element
 
 from ihe.errors import Finding, InvalidElement, MissingElement
+from ihe.xml import Element
 from xds.domain.document_set import DocumentAnswer, DocumentRequest
 from xds.translate.ebxml_response import registry_response, status_of
 from xds.translate.ebxml_vocabulary import LCM
@@ -63,6 +65,21 @@ def read_document_requests(request: _Element) -> tuple[DocumentRequest, ...]:
     if not found:
         raise MissingElement("the request names no document", "DocumentRequest")
     return found
+
+
+def retrieve_request(requests: Sequence[DocumentRequest]) -> Element:
+    """``xdsb:RetrieveDocumentSetRequest``."""
+    root = etree.Element(f"{{{XDSB}}}RetrieveDocumentSetRequest", nsmap={"xdsb": XDSB})
+    for request in requests:
+        document = etree.SubElement(root, f"{{{XDSB}}}DocumentRequest")
+        for name, text in (
+            ("HomeCommunityId", request.home),
+            ("RepositoryUniqueId", request.repository_unique_id),
+            ("DocumentUniqueId", request.unique_id),
+        ):
+            if text:
+                etree.SubElement(document, f"{{{XDSB}}}{name}").text = text
+    return root
 
 
 def retrieve_response(documents: Sequence[DocumentAnswer], findings: Sequence[Finding]) -> str:

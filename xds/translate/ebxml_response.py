@@ -15,6 +15,7 @@ from xml.sax.saxutils import quoteattr
 from ihe.errors import Finding
 from ihe.values import PatientId
 from xds.domain.answers import QueryAnswer, Returned
+from xds.domain.communities import CommunityAnswer
 from xds.domain.registered import RegisteredAssociation, RegisteredEntry
 from xds.translate import ebxml_writer
 from xds.translate.ebxml_vocabulary import QUERY, RIM, RS
@@ -51,6 +52,12 @@ def query_response(answer: QueryAnswer, findings: Sequence[Finding] = ()) -> byt
         else [ebxml_writer.object_ref(each.id, each.home) for each in answer.references]
     )
     return _query_response(status_of(findings, results=bool(pieces)), findings, pieces)
+
+
+def communities_response(answer: CommunityAnswer) -> bytes:
+    """``query:AdhocQueryResponse`` of a gateway that asked communities: a failure only if all of them failed."""
+    status = FAILURE if answer.is_failure else status_of(answer.findings, results=True)
+    return _query_response(status, answer.findings, answer.objects)
 
 
 def query_failure(findings: Sequence[Finding]) -> bytes:

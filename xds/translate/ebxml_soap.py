@@ -6,6 +6,7 @@ ITI TF-3: Table 4.2.4.1-2; only what concerns the message itself or its sender i
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from lxml import etree
@@ -15,8 +16,11 @@ from ihe.audit import AuditTrail
 from ihe.errors import Finding, IheError, Refused
 from ihe.soap.envelope import SoapReply
 from ihe.soap.error_codes import fault_for
+from ihe.soap.multipart import OutgoingPart
+from xds.domain.document_set import DocumentAnswer, Retrieval
 from xds.domain.model import Submission
 from xds.domain.stored_query import StoredQuery
+from xds.translate.ebxml_document_set import retrieve_response
 from xds.translate.ebxml_response import query_failure, registry_response
 
 EBXML_CODES: Final[dict[type[IheError], str | None]] = {
@@ -65,6 +69,25 @@ def refused_query(error: IheError) -> SoapReply:
     return SoapReply(fault=fault_for(error)) if findings is None else soap_query_reply(query_failure(findings))
 
 
+def retrieval_reply(found: Retrieval) -> SoapReply:
+    """``xdsb:RetrieveDocumentSetResponse`` with a MIME part for each document."""
+    answers = [
+        DocumentAnswer(document.request, document.mime_type, f"document-{number}@traitdunion")
+        for number, document in enumerate(found.documents, 1)
+    ]
+    parts = tuple(
+        OutgoingPart(answer.content_id, document.mime_type, document.blocks, document.size)
+        for answer, document in zip(answers, found.documents, strict=True)
+    )
+    return replace(soap_reply(retrieve_response(answers, found.findings)), attachments=parts)
+
+
+def refused_retrieval(error: IheError) -> SoapReply:
+    """``xdsb:RetrieveDocumentSetResponse`` with the findings of a refusal, or a fault."""
+    findings = findings_of(error, "Repository")
+    return SoapReply(fault=fault_for(error)) if findings is None else soap_reply(retrieve_response((), findings))
+
+
 def findings_of(error: IheError, actor: str) -> tuple[Finding, ...] | None:
     """What an error says as findings; ``None`` when it is to be a SOAP fault.
 
@@ -83,6 +106,14 @@ def note_submission(submission: Submission, trail: AuditTrail) -> None:
     if submission_set.patient_id is not None:
         trail.patient(submission_set.patient_id.xds_cx)
     trail.document(submission_set.unique_id or "", role="submission set")
+
+
+def note_retrieval(found: Retrieval, trail: AuditTrail) -> None:
+    """Note documents and patients (Source: ITI TF-2: 3.43.5.1)."""
+    for patient_id in sorted({each for document in found.documents for each in document.patient_ids}):
+        trail.patient(patient_id)
+    for document in found.documents:
+        trail.document(document.request.unique_id, repository=document.request.repository_unique_id)
 
 
 def note_query(query: StoredQuery, trail: AuditTrail) -> None:

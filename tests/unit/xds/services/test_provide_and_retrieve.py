@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import text
 
 from ihe.errors import Finding, Refused, TooMany
-from xds.domain.document_set import DocumentRequest
+from xds.domain.document_set import DocumentRequest, Retrieval
 from xds.domain.model import Association, AssociationType
 from xds.services import retrieve as retrieving
 from xds.services.provide import provide
-from xds.services.retrieve import Retrieval, retrieve
+from xds.services.retrieve import retrieve
 from xds.translate.kos_writer import build_kos
 
 REPOSITORY = "2.25.2000"
