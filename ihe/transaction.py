@@ -22,7 +22,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -206,19 +206,27 @@ def refuse_shared_bindings(endpoints: Iterable[Endpoint]) -> None:
     """Refuse two transactions with one binding on one listener, unless one of them claims its requests.
 
     Raises:
-        TransactionFault: names the files and the binding.
+        TransactionFault: names both files and the binding.
     """
     taken: dict[tuple[str, ...], str] = {}
-    known = list(endpoints)
-    for endpoint in known:
+    for endpoint in endpoints:
         for binding in endpoint.transaction.bindings:
             for key in binding.keys if endpoint.claims is None else ():
                 other = taken.setdefault(key, endpoint.module)
                 if other != endpoint.module:
                     raise TransactionFault(f"{endpoint.module} and {other} both bind {' '.join(key)}")
-    for endpoint in known:
+
+
+def refuse_lone_claims(endpoints: Sequence[Endpoint]) -> None:
+    """Refuse a transaction that claims requests on a binding which no other has: nobody would hand them to it.
+
+    Raises:
+        TransactionFault: names the file and the binding.
+    """
+    held = {key for each in endpoints if each.claims is None for b in each.transaction.bindings for key in b.keys}
+    for endpoint in endpoints:
         keys = {key for binding in endpoint.transaction.bindings for key in binding.keys}
-        if endpoint.claims is not None and (alone := keys.difference(taken)):
+        if endpoint.claims is not None and (alone := keys.difference(held)):
             raise TransactionFault(f"{endpoint.module} claims {' '.join(min(alone))}, which no other transaction binds")
 
 

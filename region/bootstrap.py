@@ -26,7 +26,7 @@ from ihe.soap.envelope import SoapRequest
 from ihe.soap.http import Peer as SoapPeer
 from ihe.store import audit_chain, messages, outbox
 from ihe.syslog import Collector
-from ihe.transaction import Endpoint, discover, refuse_shared_bindings
+from ihe.transaction import Endpoint, discover, refuse_lone_claims, refuse_shared_bindings
 from ihe.unit_of_work import Database, UnitOfWork
 from ihe.values import PatientId
 from mpi.api import Directory
@@ -140,6 +140,7 @@ def build_service(
     transactions = discover("mpi.transactions", "xds.transactions")
     endpoints = (*transactions, *json_api.ENDPOINTS, metadata_endpoint(transactions))
     refuse_shared_bindings(endpoints)
+    refuse_lone_claims(endpoints)
     metrics = Metrics(engine)
     web = WebApplication(mpi, xds, workbench or Workbench())
     applications: dict[str, Any] = {"mpi": mpi, "xds": xds, "web": web}

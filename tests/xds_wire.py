@@ -50,7 +50,7 @@ class RegistryClient:
             binding.action: endpoint
             for endpoint in discover("xds.transactions")
             for binding in endpoint.transaction.bindings
-            if isinstance(binding, SoapBinding)
+            if isinstance(binding, SoapBinding) and binding.path != "/ihe/gateway"
         }
 
     def send(self, action: str, body: etree._Element | str | bytes) -> etree._Element:

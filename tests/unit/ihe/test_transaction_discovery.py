@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ihe.transaction import TransactionFault, discover
+from ihe.transaction import TransactionFault, discover, refuse_lone_claims
 
 GOOD = """
 from ihe.transaction import Hl7v2Binding, Transaction
@@ -68,3 +68,12 @@ def test_two_files_with_one_binding_are_refused(package):
 def test_the_real_transactions_are_found():
     numbers = {e.transaction.number for e in discover("mpi.transactions", "xds.transactions")}
     assert {"ITI-8", "ITI-9", "ITI-30", "ITI-31", "ITI-78", "ITI-83"} <= numbers
+
+
+def test_a_binding_is_shared_only_by_one_that_claims_its_requests(package):
+    package("iti8_a.py", GOOD.format(number="ITI-8", event="A01"))
+    name = package("iti9_b.py", GOOD.format(number="ITI-9", event="A01") + "def claims(m): ...\n")
+    plain, claiming = discover(name)
+    refuse_lone_claims([plain, claiming])
+    with pytest.raises(TransactionFault, match="iti9_b claims hl7v2 ADT A01"):
+        refuse_lone_claims([claiming])
