@@ -157,7 +157,7 @@ class Pipeline:
         application = self.applications[endpoint.module.partition(".")[0]]
         # A question that takes several statements must see one state, never half of what commits meanwhile.
         isolation = None if endpoint.transaction.writes else "REPEATABLE READ"
-        with self.database.unit(exchange.caller, isolation=isolation) as uow:
+        with self.database.unit(exchange.caller, isolation=isolation, trail=exchange.trail) as uow:
             if key is not None:
                 stored = messages.stored_answer(uow.connection, key)
                 if stored is not None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
+from ihe.audit import AuditTrail
 from ihe.caller import Caller
 from ihe.store import outbox
 
@@ -24,12 +25,14 @@ class UnitOfWork:
         connection: SQLAlchemy connection, for the store layers only.
         caller: on whose behalf.
         now: the moment of the request (UTC), one for the whole unit.
+        trail: what the audit event of the request will name.
     """
 
-    def __init__(self, connection: Connection, caller: Caller, now: datetime) -> None:
+    def __init__(self, connection: Connection, caller: Caller, now: datetime, trail: AuditTrail | None = None) -> None:
         self.connection = connection
         self.caller = caller
         self.now = now
+        self.trail = AuditTrail() if trail is None else trail
         self._events: list[dict[str, Any]] = []
 
     def publish(self, kind: str, subject: str, payload: Mapping[str, Any]) -> None:
@@ -56,16 +59,19 @@ class Database:
         self.engine = engine
 
     @contextmanager
-    def unit(self, caller: Caller, *, isolation: str | None = None) -> Iterator[UnitOfWork]:
+    def unit(
+        self, caller: Caller, *, isolation: str | None = None, trail: AuditTrail | None = None
+    ) -> Iterator[UnitOfWork]:
         """A transaction: committed when the block ends, rolled back when it raises.
 
         Args:
             caller: on whose behalf.
             isolation: for example ``REPEATABLE READ`` for an export from one snapshot; default read committed.
+            trail: where is noted what the audit event will name; ``None`` makes one that nobody reads.
         """
         engine = self.engine.execution_options(isolation_level=isolation) if isolation else self.engine
         with engine.connect() as connection, connection.begin():
-            uow = UnitOfWork(connection, caller, datetime.now(UTC))
+            uow = UnitOfWork(connection, caller, datetime.now(UTC), trail)
             yield uow
             uow.flush_events()
 

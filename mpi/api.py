@@ -5,16 +5,18 @@ Fits ``xds.ports.PatientDirectory`` without importing it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from ihe.errors import UnknownAuthority
 from ihe.unit_of_work import UnitOfWork
 from ihe.values import PatientId
 from mpi.application import MpiApplication
 from mpi.domain.identity import RecordKey
-from mpi.domain.record import RecordState
+from mpi.domain.record import Record, RecordState
 from mpi.services.identifiers import find, ins_ids, patient_id_of, regional_patient_id
-from mpi.store import records
+from mpi.store import links, records
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,29 @@ class Directory:
         if len(persons) != 1:
             return None
         (person_id,) = persons
-        members = records.by_persons(uow.connection, [person_id])
+        return self._person(person_id, records.by_persons(uow.connection, [person_id]))
+
+    def _person(self, person_id: int, members: Sequence[Record]) -> DirectoryPerson:
+        app = self._app
         held = [r for r in members if r.state is not RecordState.WITHDRAWN]
         identifiers = {patient_id_of(app, r.key, None) for r in held}
         identifiers.update(_untyped(regional_patient_id(app, r.id)) for r in members)
         identifiers.update(_untyped(i) for i in ins_ids(app, [r for r in held if r.is_active]))
         return DirectoryPerson(_untyped(regional_patient_id(app, person_id)), frozenset(identifiers))
+
+    def resolve_on(self, uow: UnitOfWork, patient_id: PatientId, moment: datetime) -> DirectoryPerson | None:
+        """As :meth:`resolve`, with the links as they were at a past moment; identifiers are those of today."""
+        app = self._app
+        try:
+            found = find(uow, app, patient_id)
+        except UnknownAuthority:
+            return None
+        persons = links.persons_on(uow.connection, [record.id for record in found], moment)
+        if len(persons) != 1:
+            return None
+        (person_id,) = persons
+        members = records.by_ids(uow.connection, links.members_on(uow.connection, person_id, moment))
+        return self._person(person_id, members)
 
     def knows_authority(self, patient_id: PatientId) -> bool:
         """Whether the identifier's authority is a domain of the region."""

@@ -48,9 +48,12 @@ from web.store import sessions
 from xds.application import XdsApplication, load_value_sets
 from xds.domain.communities import Communities
 from xds.domain.imaging_sources import ImagingSource, ImagingSources
+from xds.domain.reading import ReadingRules
 from xds.ports import Person
 from xds.services import upkeep
+from xds.services.access import ReadPolicy
 from xds.services.gateway import Gateway
+from xds.services.reading import RegionPolicy
 from xds.services.registry import Registry
 from xds.services.repository import Repository
 from xds.services.studies import Studies
@@ -102,6 +105,7 @@ def build_service(
     answer_grades: Mapping[str, frozenset[str]] | None = None,
     pool_size: int = 20,
     subscribers: Callable[[], list[Subscriber]] = list,
+    reading: ReadingRules | None = None,
     max_attempts: int = 20,
     keep_events: timedelta = timedelta(days=30),
     keep_answers: timedelta = timedelta(days=30),
@@ -116,6 +120,7 @@ def build_service(
         answer_grades: grades of links with which a domain is answered, by its code; others get every grade.
         pool_size: connections kept open; the threads that serve need one each.
         subscribers: further subscribers of outbox events, beside those of the table.
+        reading: who may read which document; by default the national rules.
         max_attempts: an event that a subscriber refused so often becomes a dead letter.
         keep_events: how long events can be replayed.
         keep_answers: how long a repeated message is recognised.
@@ -136,12 +141,13 @@ def build_service(
         home_community_id=table.home_community_id,
     )
     directory = Directory(mpi)
-    xds = _xds(table, IndexDirectory(directory), IndexPatients(mpi), content)
+    metrics = Metrics(engine)
+    policy_point = RegionPolicy(reading or ReadingRules(), IndexDirectory(directory), metrics.withheld)
+    xds = _xds(table, IndexDirectory(directory), IndexPatients(mpi), content, policy_point)
     transactions = discover("mpi.transactions", "xds.transactions")
     endpoints = (*transactions, *json_api.ENDPOINTS, metadata_endpoint(transactions))
     refuse_shared_bindings(endpoints)
     refuse_lone_claims(endpoints)
-    metrics = Metrics(engine)
     web = WebApplication(mpi, xds, workbench or Workbench())
     applications: dict[str, Any] = {"mpi": mpi, "xds": xds, "web": web}
     pipeline = Pipeline(database, applications, metrics.observe)
@@ -204,11 +210,17 @@ class IndexDirectory:
         return self.index.knows_authority(patient_id)
 
 
-def _xds(table: RegionTable, directory: IndexDirectory, patients: IndexPatients, content: BlobStore) -> XdsApplication:
+def _xds(
+    table: RegionTable,
+    directory: IndexDirectory,
+    patients: IndexPatients,
+    content: BlobStore,
+    may_read: ReadPolicy,
+) -> XdsApplication:
     repository_id = table.region.repository_unique_id
     if repository_id is None:
         raise RegionTableError(["the regional domain needs a repository_unique_id, under which documents are kept"])
-    registry = Registry(directory, load_value_sets())
+    registry = Registry(directory, load_value_sets(), may_read)
     site_ids = {d.code: d.repository_unique_id for d in table if d.repository_unique_id is not None}
     sources = ImagingSources(
         ImagingSource(

@@ -43,12 +43,22 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self.registry,
         )
+        self._withheld = Counter(
+            "traitdunion_documents_withheld",
+            "Documents left out of answers because the caller may not read them, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
         self._waiting = _Waiting(engine)
 
     def observe(self, transaction: str, outcome: str, seconds: float) -> None:
         """Count one served transaction."""
         self._messages.labels(transaction, outcome).inc()
         self._seconds.labels(transaction).observe(seconds)
+
+    def withheld(self, reason: str) -> None:
+        """Count one document that a caller may not read."""
+        self._withheld.labels(reason).inc()
 
     def render(self) -> bytes:
         """The text exposition, of all worker processes where there are several."""

@@ -34,6 +34,7 @@ from region.settings import Settings, describe
 from web.application import Workbench
 from web.oidc import OidcClient, OidcSettings
 from web.people import People, PeopleFault, load_people
+from xds.domain.reading import ReadingRules
 from xds.services import integrity, upkeep
 from xds.store.content import BlobStore, DiskContent
 
@@ -91,6 +92,12 @@ def _build(settings: Settings, url: str, *, demo: bool = False) -> Service:
         policy=_policy(settings),
         answer_grades={code: frozenset({"certain"}) for code in settings.certain_only_answers},
         pool_size=settings.threads + 5,
+        reading=ReadingRules(
+            frozenset(settings.hidden_from_professionals),
+            frozenset(settings.hidden_from_patients),
+            frozenset(settings.hidden_from_representatives),
+            frozenset(settings.emergency_purposes),
+        ),
         max_attempts=settings.outbox_max_attempts,
         keep_events=timedelta(days=settings.outbox_keep_days),
         keep_answers=timedelta(days=settings.repeat_window_days),
@@ -306,6 +313,12 @@ def check(built: Service) -> list[str]:
     """Violated invariants of identities, registry and repository, a sentence each."""
     with built.database.unit(REGION, isolation="REPEATABLE READ") as uow:
         found = invariants.violations(uow.connection)
-        found += [f"{flaw.kind}: {flaw.object_id}" for flaw in integrity.check(uow)]
+    return [*found, *check_documents(built)]
+
+
+def check_documents(built: Service) -> list[str]:
+    """What is wrong with registry and repository, a sentence each."""
+    with built.database.unit(REGION, isolation="REPEATABLE READ") as uow:
+        found = [f"{flaw.kind}: {flaw.object_id}" for flaw in integrity.check(uow)]
     problems = upkeep.check(built.database, built.xds.repository)
     return [*found, *(f"{problem.kind}: {problem.subject}" for problem in problems)]

@@ -19,6 +19,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from xds.domain.reading import ReadingRules
+
 PREFIX: Final = "TRAITDUNION_"
 FILE: Final = Path("traitdunion.toml")
 _NOT_SETTINGS: Final = frozenset({"TRAITDUNION_SHARED"})
@@ -92,6 +94,19 @@ class Settings(BaseSettings):
     certain_only_answers: Annotated[
         Codes, Field(description="Codes of domains that are answered with certain links only.")
     ] = ()
+    hidden_from_professionals: Annotated[
+        Codes, Field(description="Confidentiality codes, code^^scheme, that hide a document from professionals.")
+    ] = tuple(sorted(ReadingRules().hidden_from_professionals))
+    hidden_from_patients: Annotated[
+        Codes, Field(description="Confidentiality codes that hide a document from its patient.")
+    ] = tuple(sorted(ReadingRules().hidden_from_patients))
+    hidden_from_representatives: Annotated[
+        Codes, Field(description="Confidentiality codes that hide a document from who represents its patient by law.")
+    ] = tuple(sorted(ReadingRules().hidden_from_representatives))
+    emergency_purposes: Annotated[
+        Codes,
+        Field(description="Purposes of use for which oppositions and what is hidden from professionals don't count."),
+    ] = tuple(sorted(ReadingRules().emergency_purposes))
     outbox_max_attempts: Annotated[
         int, Field(ge=1, description="Failed deliveries after which a notification becomes a dead letter.")
     ] = 20

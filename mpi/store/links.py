@@ -79,6 +79,24 @@ class LinkHistory:
     valid_to: datetime | None
 
 
+def persons_on(connection: Connection, record_ids: Iterable[int], moment: datetime) -> set[int]:
+    """The persons to whom records were linked at a past moment."""
+    statement = (
+        "SELECT DISTINCT person_id FROM link WHERE record_id = ANY(:ids)"
+        " AND valid_from <= :moment AND (valid_to IS NULL OR valid_to > :moment)"
+    )
+    return set(connection.execute(text(statement), {"ids": list(record_ids), "moment": moment}).scalars())
+
+
+def members_on(connection: Connection, person_id: int, moment: datetime) -> list[int]:
+    """The records that were linked to a person at a past moment."""
+    statement = (
+        "SELECT record_id FROM link WHERE person_id = :person_id"
+        " AND valid_from <= :moment AND (valid_to IS NULL OR valid_to > :moment) ORDER BY record_id"
+    )
+    return list(connection.execute(text(statement), {"person_id": person_id, "moment": moment}).scalars())
+
+
 def history(connection: Connection, record_id: int) -> list[LinkHistory]:
     """All links a record has had, oldest first."""
     rows = connection.execute(

@@ -19,7 +19,7 @@ from ihe.values import PatientId
 from xds.domain.answers import Reference, Returned
 from xds.domain.criteria import DocumentCriteria, FolderCriteria, SetCriteria
 from xds.ports import Person
-from xds.services.access import all_may_read
+from xds.services.access import DocumentFacts, all_may_read
 from xds.services.registry import Registry
 from xds.services.visibility import readable
 from xds.store import searches
@@ -54,10 +54,14 @@ def find_document_references(
     person = designated(uow, registry, patient_id)
     if person is None:
         return []
-    if registry.may_read is not all_may_read:
-        whole = find_documents(uow, registry, patient_id, criteria)
-        return [Reference(each.object.id, getattr(each.object, "home", None)) for each in whole]
     limit = 10 * registry.max_results
+    if registry.may_read is not all_may_read:
+        seen = searches.find_entry_facts(uow.connection, anchors_of(person), criteria, limit + 1)
+        return [
+            Reference(entry_id, home)
+            for entry_id, home, facts in within_limit(seen, registry, limit)
+            if registry.may_read(uow, DocumentFacts(*facts))
+        ]
     found = searches.find_entry_ids(uow.connection, anchors_of(person), criteria, limit + 1)
     return [Reference(*each) for each in within_limit(found, registry, limit)]
 
@@ -95,7 +99,7 @@ def find_submission_sets(
     if person is None:
         return []
     found = searches.find_sets(uow.connection, anchors_of(person), criteria, registry.max_results + 1)
-    return [Returned(each, patient_id) for each in within_limit(found, registry)]
+    return [Returned(each, patient_id) for each in readable(uow, registry, within_limit(found, registry))]
 
 
 def find_folders(
@@ -110,7 +114,7 @@ def find_folders(
     if person is None:
         return []
     found = searches.find_folders(uow.connection, anchors_of(person), criteria, registry.max_results + 1)
-    return [Returned(each, patient_id) for each in within_limit(found, registry)]
+    return [Returned(each, patient_id) for each in readable(uow, registry, within_limit(found, registry))]
 
 
 def designated(uow: UnitOfWork, registry: Registry, patient_id: PatientId) -> Person | None:

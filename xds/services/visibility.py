@@ -9,23 +9,24 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TypeVar
 
 from ihe.unit_of_work import UnitOfWork
-from xds.domain.registered import Registered, RegisteredAssociation, RegisteredEntry
+from xds.domain.registered import Described, Registered, RegisteredAssociation, RegisteredEntry
 from xds.services.access import DocumentFacts, all_may_read
 from xds.services.registry import Registry
 from xds.store import objects
 
 Found = TypeVar("Found", bound=Registered)
+Item = TypeVar("Item", bound=Described)
 
 
-def readable(uow: UnitOfWork, registry: Registry, entries: Sequence[RegisteredEntry]) -> list[RegisteredEntry]:
-    """The entries that the caller may read."""
+def readable(uow: UnitOfWork, registry: Registry, found: Sequence[Item]) -> list[Item]:
+    """The entries, sets or folders that the caller may read."""
     if registry.may_read is all_may_read:
-        return list(entries)
-    return [each for each in entries if registry.may_read(uow, facts_of(each))]
+        return list(found)
+    return [each for each in found if registry.may_read(uow, facts_of(each))]
 
 
 def visible(uow: UnitOfWork, registry: Registry, found: Sequence[Found]) -> list[Found]:
-    """The objects without entries that the caller may not read and without associations that name such entries."""
+    """The objects without those that the caller may not read and without associations that name such entries."""
     if registry.may_read is all_may_read:
         return list(found)
     hidden = _hidden(uow, registry, found)
@@ -45,15 +46,16 @@ def readable_ids(uow: UnitOfWork, registry: Registry, ids: Collection[str]) -> l
     return [each for each in ids if each not in hidden]
 
 
-def facts_of(entry: RegisteredEntry) -> DocumentFacts:
-    """What access to a document is decided by."""
-    return DocumentFacts(entry.unique_id, entry.anchor, entry.patient_id, tuple(entry.confidentiality_codes))
+def facts_of(found: Described) -> DocumentFacts:
+    """What access to a document, set or folder is decided by."""
+    codes = tuple(found.confidentiality_codes) if isinstance(found, RegisteredEntry) else ()
+    return DocumentFacts(found.unique_id, found.anchor, found.patient_id, codes)
 
 
 def _hidden(uow: UnitOfWork, registry: Registry, found: Iterable[Registered]) -> set[str]:
-    """Ids of entries that may not be read, among the objects and the ends of associations among them."""
-    entries = {each.id: each for each in found if isinstance(each, RegisteredEntry)}
+    """Ids of objects that may not be read, among the objects and the ends of associations among them."""
+    present: dict[str, Described] = {each.id: each for each in found if not isinstance(each, RegisteredAssociation)}
     ends = {end for each in found if isinstance(each, RegisteredAssociation) for end in (each.source, each.target)}
-    for each in objects.entries_by_id(uow.connection, ends.difference(entries)):
-        entries[each.id] = each
-    return {each.id for each in entries.values() if not registry.may_read(uow, facts_of(each))}
+    for entry in objects.entries_by_id(uow.connection, ends.difference(present)):
+        present[entry.id] = entry
+    return {each.id for each in present.values() if not registry.may_read(uow, facts_of(each))}

@@ -53,6 +53,20 @@ def find_entry_ids(
     return [(rows.to_urn(row.id), row.home) for row in connection.execute(statement)]
 
 
+def find_entry_facts(
+    connection: Connection, anchors: Anchors, criteria: DocumentCriteria, limit: int
+) -> list[tuple[str, str | None, tuple[str, str, str, tuple[str, ...]]]]:
+    """As :func:`find_entry_ids`, with uniqueId, anchor, patient identifier and confidentiality codes of each."""
+    columns = document_entry.c
+    wanted = columns.id, columns.home, columns.unique_id, columns.anchor, columns.patient_id
+    statement = select(*wanted, columns.confidentiality_codes)
+    statement = _restrict(statement, document_entry, anchors, _entry_conditions(criteria), limit)
+    return [
+        (rows.to_urn(row.id), row.home, (row.unique_id, row.anchor, row.patient_id, tuple(row.confidentiality_codes)))
+        for row in connection.execute(statement)
+    ]
+
+
 def find_entries_on(
     connection: Connection, anchors: Collection[str], criteria: DocumentCriteria, moment: datetime, limit: int
 ) -> list[RegisteredEntry]:

@@ -1,0 +1,90 @@
+"""``traitdunion xds``: check the registry and repository, ask for a past day, and write down oppositions."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from ihe.caller import REGION
+from ihe.unit_of_work import UnitOfWork
+from ihe.values import PatientId
+from region import running
+from region.bootstrap import Service
+from region.settings import Settings
+from xds.domain.criteria import DocumentCriteria
+from xds.domain.registered import RegisteredEntry
+from xds.ports import Person
+from xds.services.find import find_documents_on
+from xds.services.reading import oppose, withdraw_opposition
+
+Patient = Annotated[str, typer.Argument(metavar="PATIENT", help="Identifier as CX: VALUE^^^&OID&ISO.")]
+_STATUSES = ("Approved", "Deprecated")
+
+
+def commands(settings: Callable[[], Settings]) -> typer.Typer:
+    """The commands.
+
+    Args:
+        settings: reads the settings.
+    """
+    xds = typer.Typer(help="The document registry and repository.", no_args_is_help=True)
+
+    @xds.command("check")
+    def check() -> None:
+        """Whether every entry has its bytes, every byte its entry, and the registry is whole; status 1 when not."""
+        with running.service(settings()) as service:
+            findings = running.check_documents(service)
+        for finding in findings:
+            typer.echo(finding)
+        if findings:
+            raise typer.Exit(1)
+
+    @xds.command("documents-on")
+    def documents_on(
+        moment: Annotated[datetime, typer.Argument(help="Day or moment, UTC: YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS.")],
+        patient: Patient,
+    ) -> None:
+        """What FindDocuments answered on a past day: unique_id,status,entry_uuid,repository_unique_id."""
+        write = csv.writer(sys.stdout, lineterminator="\n").writerow
+        with running.service(settings()) as service, service.database.unit(REGION) as uow:
+            write(["unique_id", "status", "entry_uuid", "repository_unique_id"])
+            for entry in answered_on(service, uow, _patient(patient), moment.replace(tzinfo=UTC)):
+                status = entry.status.rpartition(":")[2]
+                write([entry.unique_id, status, entry.id, entry.repository_unique_id])
+
+    @xds.command("oppose")
+    def state_opposition(patient: Patient) -> None:
+        """Write down that a patient opposes the sharing of documents."""
+        with running.service(settings()) as service, service.database.unit(REGION) as uow:
+            oppose(uow, service.xds.registry.directory, _patient(patient))
+
+    @xds.command("withdraw-opposition")
+    def end_opposition(patient: Patient) -> None:
+        """Write down that a patient does not oppose any more; prints how many oppositions ended."""
+        with running.service(settings()) as service, service.database.unit(REGION) as uow:
+            typer.echo(withdraw_opposition(uow, service.xds.registry.directory, _patient(patient)))
+
+    return xds
+
+
+def answered_on(service: Service, uow: UnitOfWork, patient_id: PatientId, moment: datetime) -> list[RegisteredEntry]:
+    """The entries that a query for a patient found at a past moment, links and statuses being as they were then."""
+    then = service.directory.resolve_on(uow, patient_id, moment)
+    if then is None:
+        return []
+    person = Person(then.regional_id, then.identifiers)
+    criteria = DocumentCriteria(statuses=_STATUSES, on_demand=None)
+    found = find_documents_on(uow, service.xds.registry, person, criteria, moment)
+    return [each.object for each in found if isinstance(each.object, RegisteredEntry)]
+
+
+def _patient(text: str) -> PatientId:
+    try:
+        return PatientId.from_xds_cx(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
