@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_date, format_datetime, format_timedelta
 from babel.numbers import format_decimal, format_percent
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from ihe.values import PartialDate
 from mpi.domain.record import regional_id
 from web.catalogue import translator
+from web.charts import meter
 
 _ZONE: Final = ZoneInfo("Europe/Paris")
 
@@ -37,10 +37,11 @@ def environment(language: str) -> Environment:
     made.install_gettext_callables(  # type: ignore[attr-defined]
         t, lambda one, many, n: t(one if n == 1 else many), newstyle=True
     )
-    made.globals.update(asset=asset, rid=regional_id, language=language)
+    made.globals.update(asset=asset, meter=meter, rid=regional_id, language=language)
     made.filters.update(
         moment=lambda at: _moment(at, language),
         day=lambda value: _day(value, language),
+        stamp=lambda digits: _day(f"{digits[:4]}-{digits[4:6]}-{digits[6:8]}".rstrip("-"), language),
         age=lambda at, now: format_timedelta(at - now, locale=language, granularity="minute", threshold=0.9),
         count=lambda n: format_decimal(n, locale=language),
         bits=lambda n: "–" if n is None else format_decimal(n, "#,##0.0", locale=language),
@@ -83,8 +84,3 @@ def static_file(name: str) -> bytes:
     if "/" in name or name.startswith("."):
         raise FileNotFoundError(name)
     return files("web").joinpath("static", name).read_bytes()
-
-
-def icon(name: str) -> Markup:
-    """A drawing of ``static/``, to stand in the page and take its colours."""
-    return Markup(static_file(f"{name}.svg").decode())  # noqa: S704 - a file of ours

@@ -86,9 +86,16 @@ def find_model(uow: UnitOfWork, version: str) -> MatchModel:
 
 def activate_model(uow: UnitOfWork, model: MatchModel, note: str = "") -> None:
     """Put a model in force: services use it from their next start, records keep their links until linked anew."""
+    former = models.active(uow.connection)
     models.add(uow.connection, model, note=note, now=uow.now)
     models.activate(uow.connection, model.version, by=uow.caller.label, now=uow.now)
-    events.append(uow.connection, uow.now, uow.caller, "model.activated", {"version": model.version})
+    events.append(
+        uow.connection,
+        uow.now,
+        uow.caller,
+        "model.activated",
+        {"version": model.version, "before": former.version if former else None},
+    )
 
 
 def relink_everybody(uow: UnitOfWork, app: MpiApplication, progress: Progress = lambda done, total: None) -> int:

@@ -20,6 +20,7 @@ def decide_pair(
     *,
     reason: str,
     how: str = "steward",
+    answered: tuple[int, int] | None = None,
 ) -> int:
     """Write a decision and link accordingly; returns the event, by which it can be undone.
 
@@ -28,6 +29,7 @@ def decide_pair(
     Args:
         verdict: ``same`` or ``different``.
         how: ``steward`` or ``message``.
+        answered: the task that this settles, and the event of the answer that settled it; ``None`` without a task.
 
     Raises:
         UnknownPatient: a record is unknown or not active.
@@ -44,7 +46,13 @@ def decide_pair(
         uow.now,
         uow.caller,
         "pair.decided",
-        {"pair": list(pair), "verdict": verdict, "reason": reason, "revoked": [d.id for d in former]},
+        {
+            "pair": list(pair),
+            "verdict": verdict,
+            "reason": reason,
+            "revoked": [d.id for d in former],
+            **({"task_id": answered[0], "answer_event": answered[1]} if answered else {}),
+        },
     )
     for decision in former:
         pairs.revoke(uow.connection, decision.id, by=uow.caller.label, event_id=event_id, now=uow.now)

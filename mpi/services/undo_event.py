@@ -11,15 +11,17 @@ from mpi.application import MpiApplication
 from mpi.domain.cleaning import clean
 from mpi.domain.identity import RecordKey
 from mpi.domain.record import RecordState
-from mpi.services.relink import announce, relink
-from mpi.store import events, pairs, records
+from mpi.services.answer_task import count_votes
+from mpi.services.relink import LEFT_TO_OTHERS, announce, relink
+from mpi.store import events, models, pairs, records, tasks, votes, worklist
 from mpi.store.events import IdentityEvent
 
 
 def undo_event(uow: UnitOfWork, app: MpiApplication, event_id: int, *, reason: str) -> int:
-    """Undo a decision, a merge, a change of identifier or an update; returns the undoing event.
+    """Undo a decision, an answer to a task, a merge, a change of identifier, an update or the activation of a model;
+    returns the undoing event. Tasks that the event closed are open again, those it opened are closed.
 
-    An undoing event of a decision can itself be undone.
+    An undoing event of a decision or an answer can itself be undone.
 
     Raises:
         NotFound: there is no such event.
@@ -37,7 +39,11 @@ def undo_event(uow: UnitOfWork, app: MpiApplication, event_id: int, *, reason: s
     undoing = events.append(
         uow.connection, uow.now, uow.caller, f"{event.kind}.undone", {"reason": reason, **event.payload}, event.id
     )
+    reopened = tasks.reopen_closed_by(uow.connection, event.id)
+    tasks.close_opened_by(uow.connection, event.id, LEFT_TO_OTHERS, event_id=undoing, now=uow.now)
     undo(uow, app, event, undoing)
+    if reopened:
+        relink(uow, app, reopened, undoing, rescore=False)
     return undoing
 
 
@@ -50,6 +56,8 @@ def _undo_decision(uow: UnitOfWork, app: MpiApplication, event: IdentityEvent, u
     pairs.revoke(uow.connection, written, by=uow.caller.label, event_id=undoing, now=uow.now)
     for former in event.payload["revoked"]:
         pairs.reinstate(uow.connection, former)
+    if "answer_event" in event.payload:
+        _count_again(uow, app, event.payload["answer_event"], undoing)
     relink(uow, app, pair, undoing, rescore=False)
 
 
@@ -62,7 +70,41 @@ def _redo_decision(uow: UnitOfWork, app: MpiApplication, event: IdentityEvent, u
     for decision in in_force:
         pairs.revoke(uow.connection, decision.id, by=uow.caller.label, event_id=undoing, now=uow.now)
     pairs.reinstate(uow.connection, written)
+    if "answer_event" in event.payload:
+        _count_again(uow, app, event.payload["answer_event"], None)
     relink(uow, app, pair, undoing, rescore=False)
+    if "task_id" in event.payload:
+        worklist.close_as_decided(uow.connection, event.payload["task_id"], event_id=undoing, now=uow.now)
+
+
+def _undo_answer(uow: UnitOfWork, app: MpiApplication, event: IdentityEvent, undoing: int) -> None:
+    in_force = events.in_force_after(uow.connection, event.id, event.payload["records"])
+    if any(e.kind == "pair.decided" and e.payload.get("answer_event") == event.id for e in in_force):
+        raise Conflict("the decision that this answer completed depends on it; undo that one first")
+    _count_again(uow, app, event.id, undoing)
+
+
+def _redo_answer(uow: UnitOfWork, app: MpiApplication, event: IdentityEvent, undoing: int) -> None:
+    _count_again(uow, app, event.undoes or 0, None)
+
+
+def _count_again(uow: UnitOfWork, app: MpiApplication, answer_event: int, withdrawn_by: int | None) -> None:
+    """Withdraw an answer or let it count again, and say where its task stands now."""
+    vote = votes.of_event(uow.connection, answer_event)
+    if vote is None:
+        raise Conflict("the answer is gone")
+    votes.withdraw(uow.connection, vote.id, withdrawn_by)
+    (task,) = worklist.by_ids(uow.connection, [vote.task_id], desk="", now=uow.now)
+    worklist.set_stage(uow.connection, task.id, str(count_votes(uow, app, task).stage))
+
+
+def _undo_activation(uow: UnitOfWork, app: MpiApplication, event: IdentityEvent, undoing: int) -> None:
+    present = models.active(uow.connection)
+    if present is None or present.version != event.payload["version"]:
+        raise Conflict("another model was put in force since; undo that one first")
+    if "before" not in event.payload:
+        raise InvalidElement("it is not known which model was in force before")
+    models.activate(uow.connection, event.payload["before"], by=uow.caller.label, now=uow.now)
 
 
 def _undo_merge(uow: UnitOfWork, app: MpiApplication, event: IdentityEvent, undoing: int) -> None:
@@ -111,7 +153,13 @@ def _undo_update(uow: UnitOfWork, app: MpiApplication, event: IdentityEvent, und
 _UNDO: Mapping[str, Callable[[UnitOfWork, MpiApplication, IdentityEvent, int], Any]] = {
     "pair.decided": _undo_decision,
     "pair.decided.undone": _redo_decision,
+    "task.answered": _undo_answer,
+    "task.answered.undone": _redo_answer,
+    "model.activated": _undo_activation,
     "record.merged": _undo_merge,
     "record.renamed": _undo_rename,
     "record.updated": _undo_update,
 }
+
+UNDOABLE = frozenset(_UNDO)
+"""Kinds of event that can be taken back."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -70,6 +70,58 @@ def get(connection: Connection, event_id: int) -> IdentityEvent | None:
         {"id": event_id},
     ).one_or_none()
     return _event(row) if row else None
+
+
+_LATER = """
+    SELECT e.id, e.at, e.kind, e.caller, e.site, e.payload, e.undoes, NULL AS undone_by FROM identity_event e
+    WHERE e.id = ANY(:ids) AND NOT EXISTS (SELECT 1 FROM identity_event u WHERE u.undoes = e.id) ORDER BY e.id DESC
+"""
+_TOUCHING = """
+    SELECT event_id FROM record_version WHERE record_id = ANY(:records)
+    UNION SELECT event_id FROM link WHERE record_id = ANY(:records)
+    UNION SELECT event_id FROM decision WHERE record_a = ANY(:records) OR record_b = ANY(:records)
+    UNION SELECT revoked_event_id FROM decision WHERE record_a = ANY(:records) OR record_b = ANY(:records)
+    UNION SELECT v.event_id FROM task_vote v JOIN task t ON t.id = v.task_id
+        WHERE t.record_a = ANY(:records) OR t.record_b = ANY(:records)
+    UNION SELECT v.withdrawn_event_id FROM task_vote v JOIN task t ON t.id = v.task_id
+        WHERE t.record_a = ANY(:records) OR t.record_b = ANY(:records)
+"""
+
+
+def touching(connection: Connection, record_ids: Iterable[int]) -> list[int]:
+    """Ids of the events that changed something about some records, oldest first.
+
+    Renames leave no other mark than the event itself, and are found by the records they swap.
+    """
+    rows = connection.execute(text(_TOUCHING), {"records": list(record_ids)})
+    return sorted(row.event_id for row in rows if row.event_id is not None)
+
+
+def by_ids(connection: Connection, ids: Iterable[int]) -> list[IdentityEvent]:
+    """Events, oldest first, each with what took it back."""
+    rows = connection.execute(
+        text(
+            "SELECT e.id, e.at, e.kind, e.caller, e.site, e.payload, e.undoes,"
+            " (SELECT u.id FROM identity_event u WHERE u.undoes = e.id) AS undone_by"
+            " FROM identity_event e WHERE e.id = ANY(:ids) ORDER BY e.id"
+        ),
+        {"ids": list(ids)},
+    )
+    return [_event(row) for row in rows]
+
+
+def in_force_after(connection: Connection, event_id: int, record_ids: Iterable[int]) -> list[IdentityEvent]:
+    """Later events about some records that nothing took back, latest first."""
+    ids = [found for found in touching(connection, record_ids) if found > event_id]
+    return [_event(row) for row in connection.execute(text(_LATER), {"ids": ids})]
+
+
+def records_of(event: IdentityEvent) -> list[int]:
+    """The records that an event is about."""
+    payload = event.payload
+    found = [*payload.get("pair", ()), *payload.get("records", ())]
+    found += [payload[name] for name in ("record_id", "survivor", "subsumed") if payload.get(name) is not None]
+    return sorted(set(found))
 
 
 def _event(row: Row[Any]) -> IdentityEvent:

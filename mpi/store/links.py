@@ -107,3 +107,15 @@ def history(connection: Connection, record_id: int) -> list[LinkHistory]:
         {"id": record_id},
     )
     return [LinkHistory(*row) for row in rows]
+
+
+def members_at(connection: Connection, person_id: int, moment: datetime) -> list[int]:
+    """The records that belonged to a person at a moment."""
+    rows = connection.execute(
+        text(
+            "SELECT record_id FROM link WHERE person_id = :person AND valid_from <= :moment"
+            " AND (valid_to IS NULL OR valid_to > :moment) ORDER BY record_id"
+        ),
+        {"person": person_id, "moment": moment},
+    )
+    return [row.record_id for row in rows]

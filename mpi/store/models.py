@@ -40,8 +40,8 @@ def add(connection: Connection, model: MatchModel, *, note: str, now: datetime) 
     )
 
 
-def activate(connection: Connection, version: str, *, by: str, now: datetime) -> None:
-    """Put a kept model in force, and the present one out of it."""
+def activate(connection: Connection, version: str | None, *, by: str, now: datetime) -> None:
+    """Put a kept model in force (``None``: the one set by hand), and the present one out of it."""
     connection.execute(text("UPDATE match_model SET active = false WHERE active"))
     connection.execute(
         text("UPDATE match_model SET active = true, activated_at = :now, activated_by = :by WHERE version = :version"),

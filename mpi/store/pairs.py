@@ -108,6 +108,18 @@ def among(connection: Connection, ids: Iterable[int]) -> list[ScoredPair]:
     return [ScoredPair((r.record_a, r.record_b), r.weight_bits, r.evidence, r.model) for r in rows]
 
 
+def with_record(connection: Connection, record_id: int) -> list[ScoredPair]:
+    """Scored pairs with one end in a record."""
+    rows = connection.execute(
+        text(
+            "SELECT record_a, record_b, weight_bits, evidence, model FROM scored_pair WHERE record_a = :id"
+            " UNION ALL SELECT record_a, record_b, weight_bits, evidence, model FROM scored_pair WHERE record_b = :id"
+        ),
+        {"id": record_id},
+    )
+    return [ScoredPair((r.record_a, r.record_b), r.weight_bits, r.evidence, r.model) for r in rows]
+
+
 def get(connection: Connection, pair: Pair) -> ScoredPair | None:
     """The stored score of two records, or ``None`` when they never met or scored too low to keep."""
     return next(iter(among(connection, pair)), None)

@@ -173,6 +173,19 @@ def version_of(connection: Connection, record_id: int, version: int) -> tuple[Tr
     return traits_json.from_json(row.traits), row.source_updated_at
 
 
+def version_at(connection: Connection, record_id: int, moment: datetime) -> tuple[Traits, datetime | None]:
+    """Traits and source time of a record at a moment; the first state for a moment before it arrived."""
+    row = connection.execute(
+        text(
+            "SELECT traits, source_updated_at FROM record_version WHERE record_id = :id"
+            " ORDER BY (valid_from <= :moment) DESC, CASE WHEN valid_from <= :moment THEN -version ELSE version END"
+            " LIMIT 1"
+        ),
+        {"id": record_id, "moment": moment},
+    ).one()
+    return traits_json.from_json(row.traits), row.source_updated_at
+
+
 _WITH_CLEANED = text(f"SELECT {_COLUMNS}, r.cleaned FROM record r WHERE r.id = ANY(:ids) ORDER BY r.id")
 _KEYS_OF_PERSONS = text(
     "SELECT person_id, domain, local_id FROM record WHERE person_id = ANY(:persons) AND state = 'active'"

@@ -100,16 +100,22 @@ def close(connection: Connection, ids: Iterable[int], how: str, *, event_id: int
     )
 
 
-def reopen_closed_by(connection: Connection, event_id: int) -> None:
-    """Open again the tasks that an event closed, as they were, unless the same question was opened anew since."""
-    connection.execute(
+def reopen_closed_by(connection: Connection, event_id: int) -> list[int]:
+    """Open again the tasks that an event closed, as they were, unless the same question was opened anew since.
+
+    Returns:
+        The records they are about.
+    """
+    rows = connection.execute(
         text(
             "UPDATE task t SET state = 'open', closed_at = NULL, closed_how = NULL, closed_event_id = NULL"
             " WHERE closed_event_id = :event_id AND NOT EXISTS (SELECT 1 FROM task o WHERE o.state = 'open'"
             " AND (o.kind, o.record_a, o.record_b) = (t.kind, t.record_a, t.record_b))"
+            " RETURNING record_a, record_b"
         ),
         {"event_id": event_id},
     )
+    return sorted({record_id for row in rows for record_id in (row.record_a, row.record_b)})
 
 
 def close_opened_by(

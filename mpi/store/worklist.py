@@ -183,6 +183,17 @@ def set_stage(connection: Connection, task_id: int, stage: str) -> None:
     connection.execute(text("UPDATE task SET stage = :stage WHERE id = :id"), {"id": task_id, "stage": stage})
 
 
+def close_as_decided(connection: Connection, task_id: int, *, event_id: int, now: datetime) -> None:
+    """Close a task by the decision about it, and say so where linking anew has closed it already."""
+    connection.execute(
+        text(
+            "UPDATE task SET state = 'closed', closed_at = :now, closed_how = 'decided', closed_event_id = :event_id"
+            " WHERE id = :id AND (state = 'open' OR closed_event_id = :event_id)"
+        ),
+        {"id": task_id, "event_id": event_id, "now": now},
+    )
+
+
 def lock(connection: Connection, task_id: int) -> None:
     """Keep others from answering a task until the end of the transaction."""
     connection.execute(text("SELECT id FROM task WHERE id = :id FOR NO KEY UPDATE"), {"id": task_id})

@@ -10,7 +10,7 @@ from babel.messages.extract import extract_from_file
 from web.catalogue import catalogue
 
 WEB = Path(__file__).resolve().parents[2] / "web"
-_CODE = re.compile(r"[a-z][a-z0-9_.-]*$|[A-Z][A-Z0-9_]+$")
+_CODE = re.compile(r"[a-z][A-Za-z0-9_.-]*$")
 
 
 def said_in_code() -> set[str]:
