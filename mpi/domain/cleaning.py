@@ -14,7 +14,7 @@ from typing import Any
 from ihe.values import PartialDate
 from mpi.domain import ins as matricules
 from mpi.domain.identity import NEVER_AUTOMATIC, Sex, Traits
-from mpi.domain.names_fr import fold, fold_family, is_placeholder
+from mpi.domain.names_fr import fold, fold_family, is_placeholder, is_surname_after_all
 from mpi.domain.places import canonical
 
 _NOT_ALPHANUMERIC = re.compile(r"[^A-Z0-9]+")
@@ -136,6 +136,8 @@ def clean(traits: Traits) -> Cleaned:
     stated_first = traits.first_birth_given_name or (traits.birth_given_names or ("",))[0]
     first, no_first = _name(stated_first, family=False)
     used_given, _ = _name(traits.used_given_name, family=False)
+    if no_family and is_surname_after_all(form := fold_family(traits.birth_family_name or ""), first):
+        family, no_family = form, False
     if not given or not (given == first or given.startswith(first + " ")):
         given = _with_first(first, given)
     date = traits.birth_date

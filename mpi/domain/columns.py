@@ -17,13 +17,25 @@ from numpy.typing import NDArray
 from rapidfuzz.distance import OSA
 
 from mpi.domain import places
+from mpi.domain.births import birth_levels, years_exchanged
 from mpi.domain.cleaning import Cleaned
 from mpi.domain.comparison import compare_family, compare_given, compare_mother, compare_place, is_crossed, same_street
-from mpi.domain.facts import is_epicene, name_sex
+from mpi.domain.facts import is_civil_name, is_epicene, name_sex
 from mpi.domain.gates import Bools, Gate, Ints
 from mpi.domain.grades import Grade, grade_from
-from mpi.domain.levels import FIELDS, GIVEN_DIFFERS, Birth, Contact, Family, Given, Ins, Origin, Place, SexLevel
-from mpi.domain.model import MatchModel, units
+from mpi.domain.levels import (
+    FAMILY_SAME,
+    FIELDS,
+    GIVEN_DIFFERS,
+    Contact,
+    Family,
+    Given,
+    Ins,
+    Origin,
+    Place,
+    SexLevel,
+)
+from mpi.domain.model import MatchModel, NameOrigin, units
 from mpi.domain.names_fr import core, formal_names, joined, parts
 from mpi.domain.phonetics_fr import sound, spelling
 from mpi.domain.scoring import PairScore
@@ -65,7 +77,7 @@ _VALUES: dict[str, tuple[Callable[[Cleaned], Hashable], Hashable]] = {
 }
 """Columns of values that are numbered: what a record says, and what counts as nothing said."""
 _NUMBERS = ("year", "month", "day", "birth_rank", "death")
-_FLAGS = ("is_default_date", "qualified", "validated", "ins_own", "unnamed", "held")
+_FLAGS = ("is_default_date", "interpreted", "qualified", "validated", "ins_own", "unnamed", "held")
 _CHUNK_RECORDS = 20_000
 
 
@@ -105,6 +117,7 @@ class Columns:
         self.family_whole = whole.column(joined(family) for family, _ in self.families)[self.family]
         self.first_whole = whole.column(joined(first) for first, _, _ in self.givens)[self.given]
         self.tells_sex = np.array([bool(name_sex(first)) for first, _, _ in self.givens])[self.given]
+        self.civil = np.array([is_civil_name(first) for first, _, _ in self.givens])[self.given]
         self.epicene = np.array([is_epicene(first) for first, _, _ in self.givens])[self.given]
         self.sex = np.array([" MF".index(sex or " ") for sex in values["sex"]], dtype=np.int64)[column["sex"]]
         self.year, self.month, self.day = column["year"], column["month"], column["day"]
@@ -112,6 +125,8 @@ class Columns:
         self.place = column["place"]
         self.department = _Vocabulary().column(map(places.department, self.places))[self.place]
         self.country = np.array([places.is_country(code) for code in self.places])[self.place]
+        self.native = (self.place > 0) & ~self.country
+        self.interpreted = column["interpreted"]
         self.ins = column["ins"]
         self.ins_oid = _Vocabulary().column(oid for _, oid in values["ins"])[self.ins]
         self.qualified, self.validated = column["qualified"], column["validated"]
@@ -210,18 +225,19 @@ def vetoes_in(bits: int) -> tuple[Veto, ...]:
 def score_pairs(columns: Columns, left: Ints, right: Ints, model: MatchModel) -> ScoredPairs:
     """Weigh the pairs ``(left[i], right[i])`` of positions in ``columns``."""
     levels = np.zeros((len(left), len(FIELDS)), dtype=np.int8)
-    family, family_units = _families(columns, left, right, model)
+    place = _places(columns, left, right)
+    origin = np.array([NameOrigin.of(level) for level in Place], dtype=np.int64)[place]
+    family, family_units = _families(columns, left, right, origin, model)
     given, given_name = _givens(columns, left, right)
-    crossed = _crossed(columns, left, right, (family >= Family.NEAR) & (given >= Given.INITIAL))
+    crossed = _crossed(columns, left, right, ~np.isin(family, list(FAMILY_SAME)) & (given >= Given.INITIAL))
     family[crossed], family_units[crossed] = Family.CROSSED, 0
     given[crossed], given_name[crossed] = Given.CROSSED, 0
     differs = np.isin(given, list(GIVEN_DIFFERS))
-    place = _places(columns, left, right)
     for index, column in enumerate(
         (
             family,
             given,
-            _births(columns, left, right),
+            birth_levels(columns, left, right),
             _sexes(columns, left, right),
             place,
             _ins(columns, left, right),
@@ -232,7 +248,7 @@ def score_pairs(columns: Columns, left: Ints, right: Ints, model: MatchModel) ->
         )
     ):
         levels[:, index] = column
-    given_units = _given_rarity(columns, left, right, given, given_name, model)
+    given_units = _given_rarity(columns, left, right, given, given_name, origin, model)
     rarity = np.stack([family_units, given_units, _place_rarity(columns, left, place, model)], axis=1)
     weight = rarity.sum(axis=1)
     for index, table in enumerate(model.unit_table):
@@ -248,11 +264,11 @@ def _distinct(one: Ints, other: Ints, size: int) -> tuple[Ints, Ints, Ints]:
     return codes // size, codes % size, inverse.astype(np.int64)
 
 
-def _families(columns: Columns, left: Ints, right: Ints, model: MatchModel) -> tuple[Ints, Ints]:
+def _families(columns: Columns, left: Ints, right: Ints, origin: Ints, model: MatchModel) -> tuple[Ints, Ints]:
     """Level and rarity of the family names."""
     one, other, inverse = _distinct(columns.family[left], columns.family[right], len(columns.families))
     level = np.full(len(one), int(Family.DIFFERENT), dtype=np.int64)
-    rarity = np.zeros(len(one), dtype=np.int64)
+    rarity = np.zeros((len(one), len(NameOrigin)), dtype=np.int64)
     has_used = np.array([bool(used) for _, used in columns.families])
     level[~(has_used[one] & has_used[other])] = Family.DIFFERENT_USED_POSSIBLE
     level[(one == 0) | (other == 0)] = Family.MISSING
@@ -264,8 +280,8 @@ def _families(columns: Columns, left: Ints, right: Ints, model: MatchModel) -> t
         found, name = compare_family(*columns.families[one[index]], *columns.families[other[index]])
         level[index] = found
         if name and frequency[found]:
-            rarity[index] = units(frequency[found] * (model.family_bits(name) - average))
-    return level[inverse], rarity[inverse]
+            rarity[index] = [units(frequency[found] * (model.family_bits(name, of) - average)) for of in NameOrigin]
+    return level[inverse], rarity[inverse, origin]
 
 
 def _givens(columns: Columns, left: Ints, right: Ints) -> tuple[Ints, Ints]:
@@ -302,8 +318,10 @@ def _shared_names(columns: Columns) -> dict[str, int]:
     return names
 
 
-def _given_rarity(columns: Columns, left: Ints, right: Ints, level: Ints, name: Ints, model: MatchModel) -> Ints:
-    """What the rarity of the shared given name adds, by sex and decade of birth."""
+def _given_rarity(
+    columns: Columns, left: Ints, right: Ints, level: Ints, name: Ints, origin: Ints, model: MatchModel
+) -> Ints:
+    """What the rarity of the shared given name adds, by sex, decade of birth and origin."""
     frequency = np.array(model.frequency_table[_GIVEN])
     rarity = np.zeros(len(left), dtype=np.int64)
     named = np.flatnonzero((name > 0) & (frequency[level] != 0))
@@ -313,14 +331,17 @@ def _given_rarity(columns: Columns, left: Ints, right: Ints, level: Ints, name: 
     one, other = left[named], right[named]
     sex = np.where(columns.sex[one] == columns.sex[other], columns.sex[one], 0)
     decade = np.where(columns.year[one] == columns.year[other], columns.year[one], 0) // 10
-    codes, inverse = np.unique(((name[named] * 16 + level[named]) * 3 + sex) * 1024 + decade, return_inverse=True)
+    code = ((name[named] * 16 + level[named]) * 3 + origin[named]) * 3 + sex
+    codes, inverse = np.unique(code * 1024 + decade, return_inverse=True)
     average = model.average_bits["given"]
     values = []
     for code in codes.tolist():
         rest, of_decade = divmod(code, 1024)
         rest, of_sex = divmod(rest, 3)
+        rest, of_origin = divmod(rest, 3)
         of_name, of_level = divmod(rest, 16)
-        bits = model.given_bits(names[of_name], ("", "M", "F")[of_sex], of_decade * 10)
+        sex_letter = ("", "M", "F")[of_sex]
+        bits = model.given_bits(names[of_name], sex_letter, of_decade * 10, NameOrigin(of_origin))
         values.append(units(model.frequency_table[_GIVEN][of_level] * (bits - average)))
     rarity[named] = np.array(values, dtype=np.int64)[inverse]
     return rarity
@@ -337,45 +358,6 @@ def _place_rarity(columns: Columns, left: Ints, level: Ints, model: MatchModel) 
             reached = level == wanted
             rarity[reached] = table[columns.place[left[reached]]]
     return rarity
-
-
-def _births(columns: Columns, left: Ints, right: Ints) -> Ints:
-    year_a, month_a, day_a = columns.year[left], columns.month[left], columns.day[left]
-    year_b, month_b, day_b = columns.year[right], columns.month[right], columns.day[right]
-    default_a, default_b = columns.default[left], columns.default[right]
-    level = np.full(len(left), int(Birth.DIFFERENT), dtype=np.int64)
-    same_year, same_month, same_day = year_a == year_b, month_a == month_b, day_a == day_b
-    days_known = (day_a > 0) & (day_b > 0)
-    both_default, any_default = default_a & default_b, default_a | default_b
-    two_parts = same_year.astype(int) + same_month + same_day == 2
-    level[days_known & two_parts & ~any_default & (np.abs(year_a - year_b) <= 10)] = Birth.TWO_PARTS
-    full_a, full_b = year_a * 10000 + month_a * 100 + day_a, year_b * 10000 + month_b * 100 + day_b
-    level[days_known & _one_digit(full_a, full_b) & ~both_default] = Birth.ONE_DIGIT
-    level[days_known & (np.abs(year_a - year_b) == 100) & same_month & same_day] = Birth.CENTURY
-    # Within one year the last assignment wins, so the order runs from the weakest reading to the strongest.
-    level[same_year & (day_a == month_b) & (month_a == day_b) & days_known] = Birth.SWAPPED
-    level[same_year & days_known & any_default] = Birth.DEFAULT_YEAR
-    partly = same_year & ~days_known
-    level[partly] = np.where(same_month[partly], Birth.SAME_MONTH, Birth.DIFFERENT)
-    level[same_year & ((month_a == 0) | (month_b == 0))] = Birth.SAME_YEAR
-    same = same_year & same_month & same_day & (day_a > 0)
-    level[same] = np.where(default_a[same], Birth.SAME_DEFAULT, Birth.SAME)
-    level[(year_a == 0) | (year_b == 0)] = Birth.MISSING
-    return level
-
-
-def _one_digit(one: Ints, other: Ints) -> Bools:
-    """Whether numbers of eight digits differ in one digit or in two neighbours that changed places."""
-    differing = np.zeros(len(one), dtype=np.int64)
-    swapped = np.zeros(len(one), dtype=bool)
-    digits = [((one // 10**place) % 10, (other // 10**place) % 10) for place in range(8)]
-    for place, (a, b) in enumerate(digits):
-        differing += a != b
-        if place:
-            previous_a, previous_b = digits[place - 1]
-            swapped |= (a == previous_b) & (previous_a == b) & (a != b)
-    near: Bools = (differing == 1) | ((differing == 2) & swapped)
-    return near
 
 
 def _sexes(columns: Columns, left: Ints, right: Ints) -> Ints:
@@ -469,6 +451,8 @@ def _circumstances(columns: Columns, left: Ints, right: Ints) -> Ints:
         (Circumstance.DECADE, apart >= 10),
         (Circumstance.NAME_TELLS_SEX, columns.tells_sex[left] & columns.tells_sex[right]),
         (Circumstance.BOTH_VALIDATED, columns.validated[left] & columns.validated[right]),
+        (Circumstance.NICKNAME, ~(columns.civil[left] & columns.civil[right])),
+        (Circumstance.YEARS_EXCHANGED, years_exchanged(columns, left, right)),
     ):
         found[holds] |= circumstance
     return found

@@ -14,10 +14,10 @@ from rapidfuzz.distance import OSA, JaroWinkler
 
 from mpi.domain.cleaning import Cleaned
 from mpi.domain.facts import given_name_bits, is_epicene, name_sex, surname_surprisal
-from mpi.domain.levels import GIVEN_DIFFERS, Birth, Contact, Family, Given, Ins, Origin, Place, SexLevel
+from mpi.domain.levels import FAMILY_SAME, GIVEN_DIFFERS, Birth, Contact, Family, Given, Ins, Origin, Place, SexLevel
 from mpi.domain.names_fr import core, joined, parts, same_person_name
 from mpi.domain.phonetics_fr import sound, spelling
-from mpi.domain.places import department, is_country, is_renamed
+from mpi.domain.places import department, is_country, is_native, is_renamed
 
 KNOWN_SURNAME_BITS = 16.5
 """A surname commoner than this is taken as a name of its own, not as a misspelling of another."""
@@ -50,7 +50,7 @@ def compare(a: Cleaned, b: Cleaned) -> Agreement:
     """Compare two records; symmetric."""
     family, family_name = compare_family(a.family, a.used_family, b.family, b.used_family)
     given, given_name = compare_given(a.first, a.given, a.used_given, b.first, b.given, b.used_given)
-    if family >= Family.NEAR and given >= Given.INITIAL and is_crossed(a.family, a.first, b.family, b.first):
+    if family not in FAMILY_SAME and given >= Given.INITIAL and is_crossed(a.family, a.first, b.family, b.first):
         family, family_name, given, given_name = Family.CROSSED, "", Given.CROSSED, ""
     return Agreement(
         family,
@@ -72,7 +72,7 @@ def compare(a: Cleaned, b: Cleaned) -> Agreement:
 def compare_family(family_a: str, used_a: str, family_b: str, used_b: str) -> tuple[int, str]:
     """Level of the family names, and the name they share."""
     if family_a and family_a == family_b:
-        return Family.SAME, family_a
+        return (Family.SAME_AND_USED if used_a and used_a == used_b else Family.SAME), family_a
     if not (family_a or used_a) or not (family_b or used_b):
         return Family.MISSING, ""
     if not family_a and not family_b:
@@ -127,13 +127,23 @@ def compare_given(first_a: str, given_a: str, used_a: str, first_b: str, given_b
     if first_a == first_b or joined(first_a) == joined(first_b):
         return _compare_lists(words_a, first_a, words_b, first_b), max(first_a, first_b)
     if used := {used_a, first_a} & {used_b, first_b} - {""}:
+        if _is_anothers_list(first_a, words_b, first_b) or _is_anothers_list(first_b, words_a, first_a):
+            return Given.COMPOUND_CONFLICT, ""
         return Given.USED, min(used)
     if first_a and first_b:
         level = _compare_words(words_a, first_a, words_b, first_b)
         if level:
             return level, (_shorter(first_a, first_b) if level < Given.INITIAL else "")
     best = min(relate_given(one, other) for one in (first_a, used_a) if one for other in (first_b, used_b) if other)
+    if best == Given.SIMILAR and first_a and first_b and _is_borne_out(words_a, first_a, words_b, first_b):
+        best = Given.MISSPELT
     return best, (_commoner_given(first_a or used_a, first_b or used_b) if best < Given.INITIAL else "")
+
+
+def _is_anothers_list(first: str, words: list[str], head: str) -> bool:
+    """Whether a list goes on beyond its own first name without the first name of the other record."""
+    further = words[head.count(" ") + 1 :]
+    return bool(first and head and further) and not any(word in words for word in first.split(" "))
 
 
 def _compare_lists(words_a: list[str], first_a: str, words_b: list[str], first_b: str) -> Given:
@@ -143,9 +153,13 @@ def _compare_lists(words_a: list[str], first_a: str, words_b: list[str], first_b
         return Given.FIRST
     if all(x == y or _misspelt(x, y) for x, y in zip(rest_a, rest_b, strict=False)):
         return Given.LIST
-    if any(x == y or _misspelt(x, y) for x in rest_a for y in rest_b):
+    if any(_is_listed(x, rest_b) for x in rest_a[:1]) or any(_is_listed(y, rest_a) for y in rest_b[:1]):
         return Given.FIRST
     return Given.LISTS_CONFLICT
+
+
+def _is_listed(name: str, words: list[str]) -> bool:
+    return any(name == word or _misspelt(name, word) for word in words)
 
 
 def _compare_words(words_a: list[str], first_a: str, words_b: list[str], first_b: str) -> int:
@@ -165,25 +179,53 @@ def _compare_words(words_a: list[str], first_a: str, words_b: list[str], first_b
     return 0
 
 
+def _is_borne_out(words_a: list[str], first_a: str, words_b: list[str], first_b: str) -> bool:
+    """Whether two first names a slip apart are followed by the same two names or more: twins share one at most."""
+    rest_a, rest_b = _further(words_a, first_a.split(" ")), _further(words_b, first_b.split(" "))
+    if len(rest_a) < 2 or rest_a != rest_b:
+        return False
+    one, other = joined(first_a), joined(first_b)
+    return sound(one) == sound(other) or OSA.distance(one, other, score_cutoff=1) <= 1
+
+
 def _compare_compounds(words_a: list[str], head_a: list[str], words_b: list[str], head_b: list[str]) -> int:
     shortest, longest = min(len(head_a), len(head_b)), max(len(head_a), len(head_b))
     if words_a[:shortest] == words_b[:shortest]:
         rest = list(zip(words_a[shortest:longest], words_b[shortest:longest], strict=False))
         if shortest < longest and all(x == y or _misspelt(x, y) for x, y in rest):
             return Given.PREFIX
+        if shortest < longest and _further(words_a, head_a) == _further(words_b, head_b) != []:
+            # The compound was cut, the list after it kept.
+            return Given.PREFIX
         longer, listed = (words_a, words_b) if len(head_a) > len(head_b) else (words_b, words_a)
         if shortest == 1 and set(longer[:longest]) <= set(listed):
             return Given.LISTED
         return Given.COMPOUND_CONFLICT
     if set(head_a) & set(head_b):
-        if head_a[::-1] == head_b or shortest == 1:
+        if head_a[::-1] == head_b:
             return Given.LISTED
+        if shortest == 1:
+            part, whole = (words_a, words_b) if len(head_a) == 1 else (words_b, words_a)
+            return Given.LISTED if set(part) <= set(whole) else Given.COMPOUND_CONFLICT
         if not all(x == y or _misspelt(x, y) for x, y in zip(head_a, head_b, strict=False)):
-            return Given.COMPOUND_CONFLICT
+            return Given.MISSPELT if _is_slip(" ".join(head_a), " ".join(head_b)) else Given.COMPOUND_CONFLICT
         return Given.MISSPELT
-    if shortest == 1 and (head_a[0] in words_b or head_b[0] in words_a):
+    single, compound = (head_a, head_b) if len(head_a) == 1 else (head_b, head_a)
+    listed, others = (words_b, words_a) if single is head_a else (words_a, words_b)
+    if shortest == 1 and single[0] in listed:
+        return Given.LISTED if set(others) <= set(listed) else Given.COMPOUND_CONFLICT
+    if shortest == 1 and set(compound) <= set(others):
         return Given.LISTED
     return 0
+
+
+def _further(words: list[str], head: list[str]) -> list[str]:
+    return words[len(head) :]
+
+
+def _is_slip(one: str, other: str) -> bool:
+    """Whether one of two compounds is no name at all and a single slip away from the other."""
+    return OSA.distance(one, other, score_cutoff=1) <= 1 and not (_known_given(one) and _known_given(other))
 
 
 def _are_initials(head_a: list[str], head_b: list[str]) -> bool:
@@ -244,7 +286,9 @@ def compare_birth(a: Cleaned, b: Cleaned) -> int:
     default_a, default_b = a.is_default_date, b.is_default_date
     if a.year == b.year:
         if a.month == b.month and a.day == b.day and a.day:
-            return Birth.SAME_DEFAULT if default_a else Birth.SAME
+            # Those born in France are registered with their date: it is theirs, even on the 1st of January.
+            native = (is_native(a.place) or is_native(b.place)) and not (a.interpreted or b.interpreted)
+            return Birth.SAME_DEFAULT if default_a and default_b and not native else Birth.SAME
         if not a.month or not b.month:
             return Birth.SAME_YEAR
         if not a.day or not b.day:

@@ -29,9 +29,10 @@ def default_french() -> MatchModel:
                 (0.005, 3.0e-7),  # CROSSED
                 (0.008, 0.95),  # DIFFERENT_USED_POSSIBLE
                 (0.001, 0.95),  # DIFFERENT
+                (0.20, 5.0e-7, 1.0),  # SAME_AND_USED
             ),
             "given": _levels(
-                (0.23, 2.0e-3, 1.0),  # LIST
+                (0.23, 4.0e-4, 1.0),  # LIST
                 (0.70, 7.8e-3, 1.0),  # FIRST
                 (0.006, 1.0e-3, 0.7),  # USED
                 (0.002, 1.0e-3, 0.7),  # PREFIX

@@ -38,6 +38,23 @@ def given_name_surprisal() -> dict[tuple[str, str], tuple[float, ...]]:
 
 
 @cache
+def surname_surprisal_abroad() -> dict[str, float]:
+    """Surprisal in bits, within their country, of surnames that are common where many foreign-born come from."""
+    return _abroad("surname")
+
+
+@cache
+def given_name_surprisal_abroad() -> dict[str, float]:
+    """The same of given names."""
+    return _abroad("given")
+
+
+def _abroad(wanted: str) -> dict[str, float]:
+    rows = _rows("names_abroad.csv")
+    return {name: float(bits) for kind, bits, names in rows if kind == wanted for name in names.split("|")}
+
+
+@cache
 def birthplace_surprisal() -> dict[str, float]:
     """Surprisal in bits of the likelier birthplaces of patients of the region, by canonical code."""
     return {code: int(value) / 8 for value, codes in _rows("birthplaces.csv") for code in codes.split("|")}
@@ -68,6 +85,16 @@ def given_name_bits(name: str, sex: str, birth_year: int) -> float | None:
     if not birth_year:
         return min(decades)
     return decades[(min(max(birth_year, FIRST_DECADE), LAST_DECADE + 9) - FIRST_DECADE) // 10]
+
+
+CIVIL_NAME_BITS = 12.0
+
+
+@lru_cache(maxsize=1 << 16)
+def is_civil_name(name: str) -> bool:
+    """Whether children are registered under a given name often enough that a twin may be (LISE, TONY; not GEGE)."""
+    bits = given_name_bits(name, "", 0)
+    return bits is not None and bits < CIVIL_NAME_BITS
 
 
 @lru_cache(maxsize=1 << 16)

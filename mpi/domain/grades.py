@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from mpi.domain.cleaning import Cleaned
-from mpi.domain.levels import FIELDS, Birth, Contact, Family, Given, Ins, Place, SexLevel
+from mpi.domain.levels import FAMILY_SAME, FIELDS, Birth, Contact, Given, Ins, Place, SexLevel
 from mpi.domain.model import MatchModel, units
 from mpi.domain.scoring import PairScore
 from mpi.domain.vetoes import OUTWEIGHED, RELATIVES, Circumstance, Veto, circumstances
@@ -127,7 +127,7 @@ def is_certain(levels: tuple[int, ...], found_circumstances: int) -> bool:
         return True
     return (
         bool(found_circumstances & Circumstance.BOTH_VALIDATED)
-        and family == Family.SAME
+        and family in FAMILY_SAME
         and given in (Given.LIST, Given.FIRST)
         and birth == Birth.SAME
         and sex == SexLevel.SAME

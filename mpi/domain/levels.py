@@ -6,7 +6,10 @@ from enum import IntEnum
 
 
 class Family(IntEnum):
-    """Agreement of family names, over birth names and used names."""
+    """Agreement of family names, over birth names and used names.
+
+    ``SAME_AND_USED``: the birth names agree and the different names used in life agree as well.
+    """
 
     MISSING = 0
     SAME = 1
@@ -18,6 +21,7 @@ class Family(IntEnum):
     CROSSED = 7
     DIFFERENT_USED_POSSIBLE = 8
     DIFFERENT = 9
+    SAME_AND_USED = 10
 
 
 class Given(IntEnum):
@@ -40,6 +44,8 @@ class Given(IntEnum):
     DIFFERENT = 14
 
 
+FAMILY_SAME = frozenset({Family.SAME, Family.SAME_AND_USED})
+"""The birth names are equal."""
 GIVEN_DIFFERS = frozenset({Given.COMPOUND_CONFLICT, Given.SIMILAR, Given.DIFFERENT})
 """Given names that speak of another person (a twin, a sibling, a parent)."""
 

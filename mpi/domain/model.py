@@ -13,22 +13,42 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from functools import cached_property
 from typing import Any
 
 from mpi.domain import facts
-from mpi.domain.levels import FIELDS
+from mpi.domain.levels import FIELDS, Place
 
 UNITS_PER_BIT = 256
 
 
-RULES = 6
+RULES = 7
 """Counts the changes of cleaning, comparison and vetoes: what one edition of the rules weighed is not another's."""
 
 
 def units(bits: float) -> int:
     """Bits as a whole number of 1/256 bit."""
     return round(bits * UNITS_PER_BIT)
+
+
+class NameOrigin(IntEnum):
+    """Among whom a name is rare: the tables count births in France and say little of those born elsewhere.
+
+    ``FRANCE``: both were born in France, the tables hold. ``UNKNOWN``: names common abroad count as common.
+    ``ABROAD``: besides, no name counts as rarer than the average.
+    """
+
+    FRANCE = 0
+    UNKNOWN = 1
+    ABROAD = 2
+
+    @classmethod
+    def of(cls, place: int) -> NameOrigin:
+        """The origin that a level of :class:`Place` tells."""
+        if place == Place.COUNTRY:
+            return cls.ABROAD
+        return cls.FRANCE if place in (Place.SAME, Place.DEPARTMENT) else cls.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +150,29 @@ class MatchModel:
         """Share of the value's rarity that counts, by field and level."""
         return tuple(tuple(level.frequency for level in self.levels[name]) for name in FIELDS)
 
-    def family_bits(self, name: str) -> float:
-        """Surprisal of a family name in bits."""
-        table = facts.surname_surprisal() if self.surnames is None else self.surnames
-        return table.get(name, self.unlisted_bits["family"])
+    def family_bits(self, name: str, origin: NameOrigin = NameOrigin.FRANCE) -> float:
+        """Surprisal of a family name in bits, among the births of an origin."""
+        if self.surnames is not None:
+            return self.surnames.get(name, self.unlisted_bits["family"])
+        bits = facts.surname_surprisal().get(name, self.unlisted_bits["family"])
+        return self._within(origin, bits, facts.surname_surprisal_abroad().get(name), self.average_bits["family"])
 
-    def given_bits(self, name: str, sex: str, year: int) -> float:
-        """Surprisal of a given name in bits, among those of its sex and time."""
+    def given_bits(self, name: str, sex: str, year: int, origin: NameOrigin = NameOrigin.FRANCE) -> float:
+        """Surprisal of a given name in bits, among those of its sex, time and origin."""
         if self.given_names is not None:
             return self.given_names.get(name, self.unlisted_bits["given"])
-        bits = facts.given_name_bits(name, sex, year)
-        return self.unlisted_bits["given"] if bits is None else min(bits, self.unlisted_bits["given"])
+        known = facts.given_name_bits(name, sex, year)
+        bits = self.unlisted_bits["given"] if known is None else min(known, self.unlisted_bits["given"])
+        return self._within(origin, bits, facts.given_name_surprisal_abroad().get(name), self.average_bits["given"])
+
+    @staticmethod
+    def _within(origin: NameOrigin, bits: float, abroad: float | None, average: float) -> float:
+        """A name's surprisal in France corrected for those who may be born elsewhere."""
+        if origin is NameOrigin.FRANCE:
+            return bits
+        if abroad is not None:
+            return min(bits, abroad)
+        return min(bits, average) if origin is NameOrigin.ABROAD else bits
 
     def place_bits(self, code: str) -> float:
         """Surprisal of a birthplace in bits."""

@@ -54,6 +54,7 @@ def sound(name: str) -> str:
 
 
 _SPELLINGS = (
+    ("CHL", "KL"),
     ("PH", "F"),
     ("TH", "T"),
     ("CH", "5"),
@@ -72,12 +73,25 @@ _SPELLINGS = (
     ("EFANE", "EFAN"),
 )
 _DOUBLED = re.compile(r"(.)\1+")
+_WRITTEN = """
+MOHAMED MOHAMMAD MOHAMAD MUHAMMAD MOHAMET MUHAMMED|AHMED AHMAD AHMET AHMAT|MUSTAPHA MUSTAFA MOUSTAPHA MOUSTAFA
+|AICHA AYSE AISHA AYCHA AICHE|YOUSSEF YUSUF YOUSOUF YOUCEF YOUSEF|YASSINE YACINE YASIN YASSIN
+|MICKAEL MICHAEL MIKAEL MICAEL|MAXIME MAXIM|YOHAN YOHANN YOAN YOANN JOHAN JOHANN|IBRAHIM IBRAHIMA BRAHIM
+|KHADIJA KADIJA HADIJA KHADIDJA|ABDELKADER ABDULKADIR ABDULKADER|SOULEYMANE SOULEIMAN SULEYMAN SOULAIMANE
+|OUSMANE OUSMAN OSMAN OTHMANE OTMANE|HOUSSEIN HUSSEIN HUSEYIN HUSSAIN
+"""
+_WRITTEN_AS = {name: group.split()[0] for group in _WRITTEN.replace("\n", "").split("|") for name in group.split()}
+"""Names that are one name in the registers of several countries or in two spellings, with the one to read them as."""
 
 
 @lru_cache(maxsize=1 << 17)
 def spelling(name: str) -> str:
     """A much closer code: equal only for spellings of one name (MATHIEU, MATTHIEU; CATHERINE, KATHERINE)."""
-    code = _DOUBLED.sub(r"\1", name)
+    name = _WRITTEN_AS.get(name, name)
+    # SARA and ZARA are two names; inside a name S and Z are one letter. A final C, K or CK is one letter, too.
+    code = _DOUBLED.sub(r"\1", ("6" + name[1:] if name.startswith("Z") else name))
+    if code.endswith("C"):
+        code = code[:-1] + "K"
     for old, new in _SPELLINGS:
         code = code.replace(old, new)
     return _DOUBLED.sub(r"\1", code)

@@ -67,6 +67,11 @@ def is_country(place: str) -> bool:
     return place.startswith("99")
 
 
+def is_native(place: str) -> bool:
+    """Whether a canonical code names a commune of France."""
+    return bool(place) and not is_country(place)
+
+
 def is_renamed(one: str, other: str, birth_year: int) -> bool:
     """Whether two different codes can name one place because territories changed.
 

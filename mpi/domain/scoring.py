@@ -12,7 +12,7 @@ from functools import lru_cache
 from mpi.domain.cleaning import Cleaned
 from mpi.domain.comparison import Agreement, compare
 from mpi.domain.levels import FIELDS, Place
-from mpi.domain.model import UNITS_PER_BIT, MatchModel, units
+from mpi.domain.model import UNITS_PER_BIT, MatchModel, NameOrigin, units
 from mpi.domain.vetoes import Hint, Veto, find_hints, find_vetoes
 
 _FIELD_NAMES = tuple(FIELDS)
@@ -79,12 +79,13 @@ def rarity_units(a: Cleaned, b: Cleaned, pair: Agreement, model: MatchModel) -> 
     """What the rarity of the agreeing names and birthplace adds to each field, in 1/256 bit."""
     frequency = model.frequency_table
     family = given = place = 0
+    origin = NameOrigin.of(pair.place)
     if pair.family_name and frequency[_FAMILY][pair.family]:
-        family = _family_units(model, pair.family_name, frequency[_FAMILY][pair.family])
+        family = _family_units(model, pair.family_name, origin, frequency[_FAMILY][pair.family])
     if pair.given_name and frequency[_GIVEN][pair.given]:
         sex = a.sex if a.sex == b.sex else ""
         year = a.year if a.year == b.year else 0
-        given = _given_units(model, pair.given_name, sex, year // 10 * 10, frequency[_GIVEN][pair.given])
+        given = _given_units(model, pair.given_name, sex, year // 10 * 10, origin, frequency[_GIVEN][pair.given])
     if (pair.place in (Place.SAME, Place.COUNTRY)) and frequency[_PLACE][pair.place]:
         place = _place_units(model, a.place, frequency[_PLACE][pair.place])
     if not (family or given or place):
@@ -95,13 +96,13 @@ def rarity_units(a: Cleaned, b: Cleaned, pair: Agreement, model: MatchModel) -> 
 
 
 @lru_cache(maxsize=1 << 16)
-def _family_units(model: MatchModel, name: str, share: float) -> int:
-    return units(share * (model.family_bits(name) - model.average_bits["family"]))
+def _family_units(model: MatchModel, name: str, origin: NameOrigin, share: float) -> int:
+    return units(share * (model.family_bits(name, origin) - model.average_bits["family"]))
 
 
 @lru_cache(maxsize=1 << 16)
-def _given_units(model: MatchModel, name: str, sex: str, decade: int, share: float) -> int:
-    return units(share * (model.given_bits(name, sex, decade) - model.average_bits["given"]))
+def _given_units(model: MatchModel, name: str, sex: str, decade: int, origin: NameOrigin, share: float) -> int:
+    return units(share * (model.given_bits(name, sex, decade, origin) - model.average_bits["given"]))
 
 
 @lru_cache(maxsize=1 << 16)

@@ -12,17 +12,16 @@ from functools import lru_cache
 
 from mpi.domain.cleaning import Cleaned
 from mpi.domain.comparison import Agreement
-from mpi.domain.facts import name_sex
-from mpi.domain.levels import GIVEN_DIFFERS, Birth, Contact, Family, Given, Ins, Origin, Place, SexLevel
+from mpi.domain.facts import is_civil_name, name_sex
+from mpi.domain.levels import FAMILY_SAME, GIVEN_DIFFERS, Birth, Contact, Family, Given, Ins, Origin, Place, SexLevel
 
-_SAME_FAMILY = frozenset({Family.SAME, Family.USED, Family.PART, Family.MISSPELT, Family.CLOSE})
+_SAME_FAMILY = FAMILY_SAME | frozenset({Family.USED, Family.PART, Family.MISSPELT, Family.CLOSE})
 _OTHER_FAMILY = frozenset({Family.DIFFERENT, Family.DIFFERENT_USED_POSSIBLE})
 _SAME_BIRTH = frozenset({Birth.SAME, Birth.SAME_DEFAULT})
 _SLIPS = frozenset({Birth.SWAPPED, Birth.ONE_DIGIT, Birth.TWO_PARTS})
 _WEAK_BIRTH = frozenset({Birth.SAME_DEFAULT, Birth.SAME_MONTH, Birth.SAME_YEAR, Birth.DEFAULT_YEAR})
 _WHOLE_FIRST = frozenset({Given.LIST, Given.FIRST})
 _SAME_FIRST = frozenset({Given.LIST, Given.FIRST, Given.LISTS_CONFLICT})
-_TWIN_LIKE = frozenset({Given.DIMINUTIVE, Given.INITIAL})
 _PERSONAL = frozenset({Contact.PERSONAL_AND_ADDRESS, Contact.PERSONAL})
 _CONTACT = _PERSONAL | {Contact.PHONE_AND_ADDRESS, Contact.PHONE, Contact.ADDRESS}
 _SAME_INS = frozenset({Ins.SAME_QUALIFIED, Ins.SAME_HALF_QUALIFIED, Ins.SAME})
@@ -32,6 +31,7 @@ class Veto(StrEnum):
     """Why a pair must not be linked by itself."""
 
     DIFFERENT_INS = "two different qualified INS"
+    OTHER_INS = "two different matricules"
     INS_CONTRADICTED = "equal qualified INS, but the traits contradict it"
     ATTRIBUTE = "an identity attribute forbids automatic links"
     UNNAMED = "a name is a placeholder or missing"
@@ -59,7 +59,7 @@ OUTWEIGHED = frozenset({Veto.UNSUPPORTED, Veto.BIRTH_SLIP, Veto.PLACE})
 """Vetoes that ask for more weight rather than for a person: rare enough names outweigh them."""
 RELATIVES = frozenset({Veto.SIBLINGS, Veto.GIVEN, Veto.PARENT, Veto.BIRTH_RANK})
 """Vetoes that name a relative: with less than an equal matricule, mobile or e-mail not worth a task."""
-CONTRADICTING = RELATIVES | NEVER | {Veto.TWINS, Veto.LISTS, Veto.HOMONYMS, Veto.INS_CONTRADICTED}
+CONTRADICTING = RELATIVES | NEVER | {Veto.OTHER_INS, Veto.TWINS, Veto.LISTS, Veto.HOMONYMS, Veto.INS_CONTRADICTED}
 """Vetoes that speak for two persons; the others only say that proof is missing."""
 EXPLAINABLE = frozenset({Veto.TWINS, Veto.SIBLINGS, Veto.GIVEN, Veto.HOMONYMS})
 """Contradictions that a third record resolves: it bears the names of both, or has a home or birthplace of each."""
@@ -74,6 +74,8 @@ class Circumstance:
     DECADE = 8
     NAME_TELLS_SEX = 16
     BOTH_VALIDATED = 32
+    NICKNAME = 64
+    YEARS_EXCHANGED = 128
 
 
 class Hint(StrEnum):
@@ -99,7 +101,18 @@ def circumstances(a: Cleaned, b: Cleaned) -> int:
         found |= Circumstance.NAME_TELLS_SEX
     if a.validated and b.validated:
         found |= Circumstance.BOTH_VALIDATED
+    if not (is_civil_name(a.first) and is_civil_name(b.first)):
+        found |= Circumstance.NICKNAME
+    if _years_exchanged(a, b):
+        found |= Circumstance.YEARS_EXCHANGED
     return found
+
+
+def _years_exchanged(a: Cleaned, b: Cleaned) -> bool:
+    """Whether the birth dates differ in the order of the last two digits of the year alone (1947, 1974)."""
+    if not a.day or (a.month, a.day) != (b.month, b.day) or a.year == b.year or a.year // 100 != b.year // 100:
+        return False
+    return a.year // 10 % 10 == b.year % 10 and a.year % 10 == b.year // 10 % 10
 
 
 def find_vetoes(a: Cleaned, b: Cleaned, pair: Agreement) -> tuple[Veto, ...]:
@@ -118,8 +131,19 @@ def vetoes_of(levels: tuple[int, ...], found_circumstances: int) -> tuple[Veto, 
     strong = place == Place.SAME or known_ins or contact in _CONTACT or mother == Origin.SAME
     generation = bool(found_circumstances & Circumstance.GENERATION)
     parent = same_family and given in _SAME_FIRST and odd_birth and generation
+    nickname = bool(found_circumstances & Circumstance.NICKNAME)
+    twin_like = given == Given.INITIAL or (given == Given.DIMINUTIVE and not nickname)
+    # A father and his son of one name, born the same day of two such years, are too rare to ask for each of them.
+    exchanged = (
+        bool(found_circumstances & Circumstance.YEARS_EXCHANGED)
+        and family in FAMILY_SAME
+        and given in _WHOLE_FIRST
+        and place == Place.SAME
+        and contact in _CONTACT
+    )
     rules = (
         (Veto.DIFFERENT_INS, ins == Ins.DIFFERENT_QUALIFIED),
+        (Veto.OTHER_INS, ins in (Ins.DIFFERENT, Ins.CLOSE)),
         (Veto.INS_CONTRADICTED, proven and is_contradicted(family, given, birth, sex)),
         (Veto.ATTRIBUTE, bool(found_circumstances & Circumstance.HELD)),
         (
@@ -150,21 +174,23 @@ def vetoes_of(levels: tuple[int, ...], found_circumstances: int) -> tuple[Veto, 
             Veto.DECADES,
             not odd_birth
             and not known_ins
+            and not exchanged
             and (generation or (bool(found_circumstances & Circumstance.DECADE) and given not in _WHOLE_FIRST)),
         ),
         (Veto.BIRTH_SLIP, birth in _SLIPS and not known_ins),
         (Veto.PLACE, place == Place.DIFFERENT and not known_ins),
         (Veto.DEFAULT_DATE, birth in _WEAK_BIRTH and not strong),
         (Veto.SEX, not proven and _sex_counts(levels, found_circumstances, strong)),
-        (Veto.TWIN_LIKE, given in _TWIN_LIKE and not known_ins and contact not in _PERSONAL),
-        (Veto.UNSUPPORTED, not (strong or _is_supported(given, birth, place, contact))),
+        (Veto.TWIN_LIKE, twin_like and not known_ins and contact not in _PERSONAL),
+        (Veto.UNSUPPORTED, not (strong or _is_supported(levels))),
     )
     return tuple(veto for veto, holds in rules if holds)
 
 
-def _is_supported(given: int, birth: int, place: int, contact: int) -> bool:
-    """Whether something weaker joins name, first name, sex and birth date: a country, a list, the same town."""
-    if place in (Place.COUNTRY, Place.RENAMED) or given == Given.LIST:
+def _is_supported(levels: tuple[int, ...]) -> bool:
+    """Whether something weaker joins name, first name, sex and birth date: a country, a list, a used name, a town."""
+    family, given, birth, _, place, _, contact = levels[:7]
+    if family == Family.SAME_AND_USED or place in (Place.COUNTRY, Place.RENAMED) or given == Given.LIST:
         return True
     return contact == Contact.AREA and birth == Birth.SAME
 
@@ -176,7 +202,7 @@ def _sex_counts(levels: tuple[int, ...], found_circumstances: int, strong: bool)
         return True
     slip = (
         strong
-        and family in (Family.SAME, Family.USED, Family.MISSPELT)
+        and family in FAMILY_SAME | {Family.USED, Family.MISSPELT}
         and given in (Given.LIST, Given.FIRST, Given.SPELLING)
         and birth == Birth.SAME
         and bool(found_circumstances & Circumstance.NAME_TELLS_SEX)
@@ -186,10 +212,11 @@ def _sex_counts(levels: tuple[int, ...], found_circumstances: int, strong: bool)
 
 def is_contradicted(family: int, given: int, birth: int, sex: int) -> bool:
     """Whether the traits say that an equal matricule was attached to another person by mistake."""
+    all_else = given in _WHOLE_FIRST and birth == Birth.SAME and family in _SAME_FAMILY
     return (
         given in GIVEN_DIFFERS
         or birth == Birth.DIFFERENT
-        or sex == SexLevel.DIFFERENT
+        or (sex == SexLevel.DIFFERENT and not all_else)
         or (family in _OTHER_FAMILY and birth not in _SAME_BIRTH)
     )
 

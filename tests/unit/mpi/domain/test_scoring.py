@@ -21,7 +21,7 @@ from mpi.domain.identity import IdentityStatus, Sex, Traits
 from mpi.domain.levels import Birth, Contact, Family, Given, Ins
 from mpi.domain.model import MatchModel
 from mpi.domain.scoring import score, score_many
-from mpi.domain.vetoes import Hint, Veto
+from mpi.domain.vetoes import Hint, Veto, find_vetoes
 
 MODEL = default_french()
 NIR_OID = "1.2.250.1.213.1.4.8"
@@ -84,6 +84,14 @@ def test_family_levels(family: str, used: str | None, level: Family) -> None:
         ("LEA", "LENA", Given.SIMILAR),
         ("JULIEN", "JULIAN", Given.SIMILAR),
         ("MATHIEU", "MATTHIEU", Given.SPELLING),
+        ("SARA", "ZARA", Given.SIMILAR),
+        ("ERIC", "ERICK", Given.SPELLING),
+        ("CHLOE", "CLOE", Given.SPELLING),
+        ("AHMED", "AHMET", Given.SPELLING),
+        ("MARIE ODILE ROSE", "MARIO ODILE ROSE", Given.MISSPELT),
+        ("JEAN-PIERRE", "JENA-PIERRE", Given.MISSPELT),
+        ("JEAN-CHRISTOPHE HENRI", "JEAN HENRI", Given.PREFIX),
+        ("ARNAUD JEAN", "JEAN-BAPTISTE", Given.DIFFERENT),
         ("PAUL", "P", Given.INITIAL),
         ("JEAN-PIERRE", "JP", Given.INITIAL),
         ("MARIE-THERESE", "M-THERESE", Given.INITIAL),
@@ -120,7 +128,58 @@ def test_given_name_levels(one: str, other: str, level: Given) -> None:
     ],
 )
 def test_birth_levels(one: str, other: str, level: Birth) -> None:
-    assert compare(person("A", "B", one), person("A", "B", other)).birth == level
+    abroad = (person("A", "B", born, place="99352") for born in (one, other))
+    assert compare(*abroad).birth == level
+
+
+def test_the_first_of_january_is_a_birthday_for_those_born_in_france() -> None:
+    native, unknown = (person("A", "B", "1950-01-01", place=place) for place in ("42218", None))
+    made_up = person("A", "B", "1950-01-01", birth_date_interpreted=True)
+    assert compare(native, unknown).birth == compare(unknown, native).birth == Birth.SAME
+    assert compare(unknown, unknown).birth == Birth.SAME_DEFAULT
+    assert compare(native, made_up).birth == Birth.SAME_DEFAULT
+
+
+def test_names_common_abroad_are_rare_only_among_those_born_in_france() -> None:
+    def rarity(family: str, place: str | None) -> float:
+        twice = person(family, "ANTONIO", "1950-06-11", "M", place)
+        return sum(score(twice, twice, default_french()).rarity_units[:2]) / 256
+
+    assert rarity("FERREIRA", "42218") > rarity("FERREIRA", None) == rarity("FERREIRA", "99139")
+    # A name that no table holds may be anybody's there: it counts as an average one.
+    assert rarity("SZYMKOWIAK", None) > rarity("SZYMKOWIAK", "99122") > rarity("FERREIRA", "99122")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "linked"),
+    [("GERARD", "GEGE", True), ("ELISABETH", "LISE", False), ("VALERIE", "VAL", True), ("ANTOINE", "TONY", False)],
+)
+def test_a_short_form_is_a_twins_name_only_if_children_are_registered_under_it(
+    one: str, other: str, linked: bool
+) -> None:
+    a, b = person("MARCHAND", one, "1978-05-17"), person("MARCHAND", other, "1978-05-17")
+    assert (Veto.TWIN_LIKE not in find_vetoes(a, b, compare(a, b))) is linked
+
+
+def test_exchanged_digits_of_the_year_are_a_slip_only_in_one_home() -> None:
+    home = {"address": "14 rue du Moulin", "postal_code": "42600"}
+    son, father = (person("MARCHAND", "PAUL", born, "M", **home) for born in ("1974-06-04", "1947-06-04"))
+    mover = person("MARCHAND", "PAUL", "1947-06-04", "M", address="2 rue du Lavoir", postal_code="42300")
+    assert Veto.DECADES not in find_vetoes(son, father, compare(son, father))
+    assert Veto.DECADES in find_vetoes(son, mover, compare(son, mover))
+
+
+def test_different_matricules_keep_apart_whatever_their_status() -> None:
+    numbers = {"ins_oid": "1.2.250.1.213.1.4.8"}
+    a = person("MARCHAND", "SOLENE", "1978-05-17", ins="2780542218999", **numbers)
+    b = person("MARCHAND", "SOLENE", "1978-05-17", ins="2780542218998", **numbers)
+    assert Veto.OTHER_INS in find_vetoes(a, b, compare(a, b))
+
+
+def test_a_used_name_that_agrees_besides_the_birth_name_is_evidence_of_its_own() -> None:
+    a, b, plain = (person("MARCHAND", "LEA", "1978-05-17", used_family_name=used) for used in ("ROUX", "ROUX", None))
+    assert compare(a, b).family == Family.SAME_AND_USED
+    assert score(a, b, default_french()).weight_units > score(a, plain, default_french()).weight_units
 
 
 def test_crossed_names_are_seen() -> None:
