@@ -31,6 +31,7 @@ from mpi.domain.settling import settle
 from mpi.services.feed_record import FeedOutcome, feed_record
 from mpi.services.relink import publish_person, relink
 from mpi.store import bulk, events, evidence_json, pairs, tasks
+from mpi.store.traits_json import json_text
 
 Progress = Callable[[str, int], None]
 """Told of progress: the phase, and how many records were read in it (0: it begins)."""
@@ -89,11 +90,11 @@ class _Population:
         self.keys: list[RecordKey] = []
         self.blocked = KeyTable()
         self.first_new = 0
-        self._forms: list[bytes] = []
+        self._forms: list[str] = []
 
-    def add(self, record_id: int, key: RecordKey, form: Cleaned) -> bytes:
+    def add(self, record_id: int, key: RecordKey, form: Cleaned) -> str:
         """Take one more; returns its matching form as JSON."""
-        packed = orjson.dumps(form.to_json())
+        packed = json_text(form.to_json())
         self.ids.append(record_id)
         self.keys.append(key)
         self.blocked.add(blocking_rules.keys(form))

@@ -93,7 +93,7 @@ class Stage:
             self._send()
 
     def add(
-        self, record_id: int, key: RecordKey, traits: Traits, cleaned: bytes, source_updated_at: datetime | None
+        self, record_id: int, key: RecordKey, traits: Traits, cleaned: str, source_updated_at: datetime | None
     ) -> None:
         """Stage one record.
 
@@ -105,7 +105,7 @@ class Stage:
             key.domain,
             key.local_id,
             traits_json.dumps(traits),
-            cleaned.decode(),
+            cleaned,
             traits.ins,
             traits.ins_oid,
             str(traits.identity_status),
