@@ -9,6 +9,7 @@ from enum import StrEnum
 from ihe.errors import Conflict, InvalidElement
 from ihe.unit_of_work import UnitOfWork
 from mpi.application import MpiApplication
+from mpi.domain import blocking
 from mpi.domain.cleaning import clean
 from mpi.domain.identity import RecordKey, Traits
 from mpi.domain.overlay import suspect
@@ -69,6 +70,7 @@ def feed_record(
             uow.connection, uow.now, uow.caller, "record.created", {"domain": key.domain, "local_id": key.local_id}
         )
         cleaned = clean(traits)
+        keys = blocking.keys(cleaned)
         record_id = records.insert(
             uow.connection,
             key,
@@ -77,8 +79,9 @@ def feed_record(
             event_id=event_id,
             now=uow.now,
             source_updated_at=source_updated_at,
+            keys=keys,
         )
-        link_new(uow, app, record_id, cleaned, event_id)
+        link_new(uow, app, record_id, key, cleaned, keys, event_id)
         return FeedResult(record_id, FeedOutcome.CREATED)
     if known.state is RecordState.SUBSUMED:
         raise Conflict("the identifier was merged into another one of its domain", "PID-3")

@@ -18,17 +18,26 @@ from mpi.domain.identity import RecordKey
 from mpi.domain.partition import Membership, Pair, Partition, RecordView, is_edge, pair_of, partition
 from mpi.domain.record import Record, RecordState, regional_id
 from mpi.domain.scoring import score, score_many
-from mpi.store import blocking, evidence_json, links, pairs, records, tasks
+from mpi.store import blocking, connected, evidence_json, links, pairs, records, tasks
 
 LEFT_TO_OTHERS = frozenset({"suspected-overlay"})
 """Kinds of task that are not a matter of the partition and stay open when it has nothing to say of them."""
 
 
-def link_new(uow: UnitOfWork, app: MpiApplication, record_id: int, cleaned: Cleaned, event_id: int) -> None:
-    """Link a record that was just created. One that resembles nobody is a person by itself, at little cost."""
-    keys = blocking_rules.keys(cleaned)
+def link_new(
+    uow: UnitOfWork,
+    app: MpiApplication,
+    record_id: int,
+    key: RecordKey,
+    cleaned: Cleaned,
+    keys: Sequence[int],
+    event_id: int,
+) -> None:
+    """Link a record that was just created under its blocking keys.
+
+    One that resembles nobody is a person by itself, at little cost.
+    """
     blocking.lock(uow.connection, keys)
-    blocking.add(uow.connection, record_id, keys)
     kept = _score_candidates(uow, app, record_id, cleaned, keys)
     if kept:
         pairs.add(uow.connection, kept, uow.now)
@@ -36,7 +45,7 @@ def link_new(uow: UnitOfWork, app: MpiApplication, record_id: int, cleaned: Clea
         return
     alone = links.Assignment(record_id, record_id, None, "alone", {})
     links.assign(uow.connection, [alone], event_id=event_id, by=uow.caller.label, now=uow.now)
-    announce(uow, app, [record_id], "person.changed", event_id)
+    publish_person(uow, record_id, [key], "person.changed", event_id)
 
 
 def relink(
@@ -63,12 +72,13 @@ def _relink_component(
     uow: UnitOfWork, app: MpiApplication, seeds: Iterable[int], event_id: int, new: int | None = None
 ) -> set[int]:
     """Partition everything connected to the seeds; returns the persons who gained or lost a record."""
-    component = _Component.of(_lock_component(uow, seeds))
-    decided = component.partition(uow, app)
+    component = _lock_component(uow, seeds)
+    decided = component.partition(app)
     moved = _write_links(uow, component, decided, event_id, new)
     _write_tasks(uow, component, decided, event_id)
-    if moved:
-        announce(uow, app, moved, "person.changed", event_id)
+    keys_of = {component.founder(person): person for person in decided.persons}
+    for person_id in sorted(moved):
+        publish_person(uow, person_id, keys_of.get(person_id, ()), "person.changed", event_id)
     return moved
 
 
@@ -102,15 +112,13 @@ def _rescore(uow: UnitOfWork, app: MpiApplication, record: Record, cleaned: Clea
     return connected.union(*(scored.pair for scored in kept))
 
 
-def _lock_component(uow: UnitOfWork, seeds: Iterable[int]) -> list[tuple[Record, Cleaned]]:
+def _lock_component(uow: UnitOfWork, seeds: Iterable[int]) -> _Component:
     """All records connected to the seeds, locked, and still the whole component once they are."""
-    locked: set[int] = set()
     while True:
-        ids = set(pairs.component(uow.connection, seeds))
-        if ids <= locked:
-            return records.with_cleaned(uow.connection, sorted(locked))
-        records.lock_rows(uow.connection, ids - locked)
-        locked |= ids
+        members = connected.lock(uow.connection, seeds)
+        between = connected.between(uow.connection, seeds)
+        if between.ids <= {record.id for record, _ in members}:
+            return _Component.of(members, between)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +130,17 @@ class _Component:
         active: by key.
         cleaned: of all, by id.
         survivor: for each subsumed record, the active one that stands for it.
+        between: what was scored, decided and asked of them.
     """
 
     all: dict[int, Record]
     active: dict[RecordKey, Record]
     cleaned: dict[int, Cleaned]
     survivor: dict[int, int]
+    between: connected.Between
 
     @classmethod
-    def of(cls, members: Iterable[tuple[Record, Cleaned]]) -> _Component:
+    def of(cls, members: Iterable[tuple[Record, Cleaned]], between: connected.Between) -> _Component:
         cleaned = {record.id: form for record, form in members}
         by_id = {record.id: record for record, _ in members}
         active = {record.key: record for record in by_id.values() if record.is_active}
@@ -141,19 +151,21 @@ class _Component:
                 standing = by_id[standing.merged_into]
             if record.state is RecordState.SUBSUMED and standing.is_active:
                 survivor[record.id] = standing.id
-        return cls(by_id, active, cleaned, survivor)
+        return cls(by_id, active, cleaned, survivor, between)
 
-    def partition(self, uow: UnitOfWork, app: MpiApplication) -> Partition:
+    def partition(self, app: MpiApplication) -> Partition:
         key_of = {record.id: key for key, record in self.active.items()}
         same: set[Pair] = set()
         different: set[Pair] = set()
-        for decision in pairs.decisions_among(uow.connection, self.all):
-            one, other = (key_of.get(self.survivor.get(i, i)) for i in decision.pair)
+        for pair, verdict in self.between.decisions:
+            one, other = (key_of.get(self.survivor.get(i, i)) for i in pair)
             if one is not None and other is not None and one != other:
-                (same if decision.verdict == "same" else different).add(pair_of(one, other))
+                (same if verdict == "same" else different).add(pair_of(one, other))
         edges = {}
-        for scored in pairs.among(uow.connection, key_of):
+        for scored in self.between.pairs:
             a, b = scored.pair
+            if a not in key_of or b not in key_of:
+                continue
             weighed = (
                 evidence_json.from_json(scored.evidence)
                 if scored.model == app.model.version
@@ -162,6 +174,10 @@ class _Component:
             edges[pair_of(key_of[a], key_of[b])] = weighed
         views = [RecordView(key, self.cleaned[record.id]) for key, record in self.active.items()]
         return partition(views, edges, same, different, app.model, app.policy)
+
+    def founder(self, person: Iterable[RecordKey]) -> int:
+        """The id of a person: that of the earliest of its records, those that others stand for included."""
+        return min(record.id for key in person for record in self.following(self.active[key]))
 
     def following(self, record: Record) -> list[Record]:
         """The records that a survivor stands for, and itself."""
@@ -175,8 +191,7 @@ def _write_links(
     assignments: list[links.Assignment] = []
     moved: set[int] = set()
     for person in decided.persons:
-        together = [r for key in person for r in component.following(component.active[key])]
-        founder = min(record.id for record in together)
+        founder = component.founder(person)
         for key in person:
             membership = decided.members[key]
             grade = str(membership.grade) if membership.evidence else None
@@ -218,11 +233,11 @@ def _write_tasks(uow: UnitOfWork, component: _Component, decided: Partition, eve
         new = tasks.NewTask(str(request.kind), pair, request.weight_bits, {})
         wanted[new.key] = new
     gone = {r.id for r in component.all.values() if not r.is_active}
-    open_now = {(t.kind, *t.pair): t for t in tasks.open_among(uow.connection, component.all)}
+    open_now = component.between.open_tasks
     obsolete = [
-        task.id
-        for key, task in open_now.items()
-        if key not in wanted and (task.kind not in LEFT_TO_OTHERS or set(task.pair) & gone)
+        task_id
+        for (kind, *pair), task_id in open_now.items()
+        if (kind, *pair) not in wanted and (kind not in LEFT_TO_OTHERS or set(pair) & gone)
     ]
     if obsolete:
         tasks.close(uow.connection, obsolete, "facts changed", event_id=event_id, now=uow.now)

@@ -31,8 +31,7 @@ class Assignment:
     model: str | None = None
 
 
-_CLOSE = text("UPDATE link SET valid_to = :now WHERE record_id = ANY(:ids) AND valid_to IS NULL")
-_OPEN = text(
+_ASSIGN = text(
     """
     WITH given AS (
         SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:persons AS bigint[]), CAST(:grades AS text[]),
@@ -40,9 +39,13 @@ _OPEN = text(
     ), moved AS (
         UPDATE record r SET person_id = g.person_id, grade = g.grade, updated_at = :now
         FROM given g WHERE r.id = g.record_id AND (r.person_id, r.grade) IS DISTINCT FROM (g.person_id, g.grade)
+    ), closed AS (
+        UPDATE link SET valid_to = :now WHERE record_id = ANY(:ids) AND valid_to IS NULL RETURNING id
     )
     INSERT INTO link (record_id, person_id, grade, how, evidence, event_id, linked_by, valid_from)
     SELECT record_id, person_id, grade, how, CAST(evidence AS jsonb), :event_id, :by, :now FROM given
+    -- The former links end before the new ones begin: only one may be in force.
+    WHERE (SELECT count(*) FROM closed) >= 0
     """
 )
 
@@ -52,7 +55,6 @@ def assign(connection: Connection, assignments: Iterable[Assignment], *, event_i
     rows = list(assignments)
     if not rows:
         return
-    connection.execute(_CLOSE, {"ids": [a.record_id for a in rows], "now": now})
     columns = {
         "ids": [a.record_id for a in rows],
         "persons": [a.person_id for a in rows],
@@ -60,7 +62,7 @@ def assign(connection: Connection, assignments: Iterable[Assignment], *, event_i
         "hows": [a.how for a in rows],
         "evidence": [json_text(dict(a.evidence)) for a in rows],
     }
-    connection.execute(_OPEN, {**columns, "event_id": event_id, "by": by, "now": now})
+    connection.execute(_ASSIGN, {**columns, "event_id": event_id, "by": by, "now": now})
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,33 +69,6 @@ def add(connection: Connection, pairs: Iterable[ScoredPair], now: datetime) -> N
         connection.execute(_INSERT, rows)
 
 
-_COMPONENT = text(
-    """
-    WITH RECURSIVE reached(id) AS (
-        SELECT unnest(CAST(:seeds AS bigint[]))
-        UNION
-        SELECT n.id FROM reached, LATERAL (
-            SELECT p.record_b AS id FROM scored_pair p WHERE p.record_a = reached.id
-            UNION ALL SELECT p.record_a FROM scored_pair p WHERE p.record_b = reached.id
-            UNION ALL SELECT d.record_b FROM decision d WHERE d.record_a = reached.id AND d.revoked_at IS NULL
-            UNION ALL SELECT d.record_a FROM decision d WHERE d.record_b = reached.id AND d.revoked_at IS NULL
-            UNION ALL SELECT mate.id FROM record me JOIN record mate ON mate.person_id = me.person_id
-                WHERE me.id = reached.id
-            UNION ALL SELECT me.merged_into FROM record me
-                WHERE me.id = reached.id AND me.merged_into IS NOT NULL
-            UNION ALL SELECT taken.id FROM record taken WHERE taken.merged_into = reached.id
-        ) AS n
-    )
-    SELECT id FROM reached ORDER BY id
-    """
-)
-
-
-def component(connection: Connection, seeds: Iterable[int]) -> list[int]:
-    """Records in any state connected to some records by scored pairs, decisions, merges or present persons."""
-    return [row.id for row in connection.execute(_COMPONENT, {"seeds": list(seeds)})]
-
-
 def among(connection: Connection, ids: Iterable[int]) -> list[ScoredPair]:
     """Scored pairs with both ends in a set of records."""
     rows = connection.execute(

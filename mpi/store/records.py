@@ -14,11 +14,12 @@ from mpi.domain.record import Record, RecordState
 from mpi.domain.search import search_names
 from mpi.store import traits_json
 
-_COLUMNS = """r.id, r.domain, r.local_id, r.state, r.person_id, r.grade, r.merged_into, r.version, r.traits,
+COLUMNS = """r.id, r.domain, r.local_id, r.state, r.person_id, r.grade, r.merged_into, r.version, r.traits,
     r.created_at, r.source_updated_at"""
 
 
-def _record(row: Row[Any]) -> Record:
+def from_row(row: Row[Any]) -> Record:
+    """A record from a row of :data:`COLUMNS`."""
     return Record(
         id=row.id,
         key=RecordKey(row.domain, row.local_id),
@@ -33,11 +34,11 @@ def _record(row: Row[Any]) -> Record:
     )
 
 
-_BY_KEY = text(f"SELECT {_COLUMNS} FROM record r WHERE r.domain = :domain AND r.local_id = :local_id")
-_BY_IDS = text(f"SELECT {_COLUMNS} FROM record r WHERE r.id = ANY(:ids) ORDER BY r.id")
-_BY_PERSON = text(f"SELECT {_COLUMNS} FROM record r WHERE r.person_id = ANY(:persons) ORDER BY r.id")
+_BY_KEY = text(f"SELECT {COLUMNS} FROM record r WHERE r.domain = :domain AND r.local_id = :local_id")
+_BY_IDS = text(f"SELECT {COLUMNS} FROM record r WHERE r.id = ANY(:ids) ORDER BY r.id")
+_BY_PERSON = text(f"SELECT {COLUMNS} FROM record r WHERE r.person_id = ANY(:persons) ORDER BY r.id")
 _BY_INS = text(
-    f"SELECT {_COLUMNS} FROM record r WHERE left(r.ins, 13) = left(:ins, 13) AND r.ins_oid = :oid"
+    f"SELECT {COLUMNS} FROM record r WHERE left(r.ins, 13) = left(:ins, 13) AND r.ins_oid = :oid"
     " AND r.state = 'active' ORDER BY r.id"
 )
 
@@ -45,22 +46,22 @@ _BY_INS = text(
 def by_key(connection: Connection, key: RecordKey) -> Record | None:
     """The record of a local id, in whatever state."""
     row = connection.execute(_BY_KEY, {"domain": key.domain, "local_id": key.local_id}).one_or_none()
-    return _record(row) if row else None
+    return from_row(row) if row else None
 
 
 def by_ids(connection: Connection, ids: Iterable[int]) -> list[Record]:
     """Records by internal id, in that order of id."""
-    return [_record(row) for row in connection.execute(_BY_IDS, {"ids": list(ids)})]
+    return [from_row(row) for row in connection.execute(_BY_IDS, {"ids": list(ids)})]
 
 
 def by_persons(connection: Connection, persons: Iterable[int]) -> list[Record]:
     """All records (active, subsumed, withdrawn) of some persons, ordered by id."""
-    return [_record(row) for row in connection.execute(_BY_PERSON, {"persons": list(persons)})]
+    return [from_row(row) for row in connection.execute(_BY_PERSON, {"persons": list(persons)})]
 
 
 def by_ins(connection: Connection, ins: str, oid: str) -> list[Record]:
     """Active records that carry an INS (its first 13 characters decide; the key is optional)."""
-    return [_record(row) for row in connection.execute(_BY_INS, {"ins": ins, "oid": oid})]
+    return [from_row(row) for row in connection.execute(_BY_INS, {"ins": ins, "oid": oid})]
 
 
 _NAMES = """names AS (
@@ -82,6 +83,9 @@ _INSERT = text(
             :sex, CAST(:source_updated_at AS timestamptz), :now, :now
         FROM nextval(pg_get_serial_sequence('record', 'id')) AS n
         RETURNING id, version
+    ), keys AS (
+        INSERT INTO blocking_key (key, record_id) SELECT k, written.id
+        FROM written, unnest(CAST(:keys AS bigint[])) AS k
     ), {_NAMES}, {_VERSION}
     SELECT id FROM written
     """
@@ -128,8 +132,13 @@ def insert(
     source_updated_at: datetime | None = None,
     state: RecordState = RecordState.ACTIVE,
     merged_into: Record | None = None,
+    keys: Sequence[int] = (),
 ) -> int:
-    """Create a record, founder of its own person unless it is born subsumed; returns its id."""
+    """Create a record, founder of its own person unless it is born subsumed; returns its id.
+
+    Args:
+        keys: blocking keys under which it is found; each once.
+    """
     record_id: int = connection.execute(
         _INSERT,
         {
@@ -140,6 +149,7 @@ def insert(
             "person_id": merged_into.person_id if merged_into else None,
             "event_id": event_id,
             "now": now,
+            "keys": list(keys),
             **_traits_columns(traits, cleaned, source_updated_at),
         },
     ).scalar_one()
@@ -186,7 +196,7 @@ def version_at(connection: Connection, record_id: int, moment: datetime) -> tupl
     return traits_json.from_json(row.traits), row.source_updated_at
 
 
-_WITH_CLEANED = text(f"SELECT {_COLUMNS}, r.cleaned FROM record r WHERE r.id = ANY(:ids) ORDER BY r.id")
+_WITH_CLEANED = text(f"SELECT {COLUMNS}, r.cleaned FROM record r WHERE r.id = ANY(:ids) ORDER BY r.id")
 _KEYS_OF_PERSONS = text(
     "SELECT person_id, domain, local_id FROM record WHERE person_id = ANY(:persons) AND state = 'active'"
     " ORDER BY domain, local_id"
@@ -196,7 +206,7 @@ _KEYS_OF_PERSONS = text(
 def with_cleaned(connection: Connection, ids: Iterable[int]) -> list[tuple[Record, Cleaned]]:
     """Records with their matching forms, in order of id."""
     rows = connection.execute(_WITH_CLEANED, {"ids": list(ids)})
-    return [(_record(row), Cleaned.from_json(row.cleaned)) for row in rows]
+    return [(from_row(row), Cleaned.from_json(row.cleaned)) for row in rows]
 
 
 def keys_of_persons(connection: Connection, persons: Iterable[int]) -> dict[int, list[RecordKey]]:
@@ -236,13 +246,6 @@ def cleaned_by_ids(connection: Connection, ids: Sequence[int]) -> dict[int, Clea
     """The matching forms of some records."""
     rows = connection.execute(text("SELECT id, cleaned FROM record WHERE id = ANY(:ids)"), {"ids": list(ids)})
     return {row.id: Cleaned.from_json(row.cleaned) for row in rows}
-
-
-def lock_rows(connection: Connection, ids: Iterable[int]) -> None:
-    """Keep others from changing some records until the end of the transaction, in order of id."""
-    connection.execute(
-        text("SELECT id FROM record WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE"), {"ids": list(ids)}
-    )
 
 
 def all_links(connection: Connection) -> Iterator[tuple[str, str, int]]:
