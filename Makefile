@@ -1,7 +1,7 @@
 # Needs only make and Python 3.11 or later; everything else goes into .venv, pinned by hash.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint bench soak fix lock clean install install-dev
+.PHONY: help pacs demo test check lint bench soak fix lock clean install install-dev
 
 # The first Python that is recent enough; a version manager's shim may exist and still not run.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
@@ -31,6 +31,13 @@ lint: $(DEV) ## style, types and walls only
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+pacs: $(RUNTIME) ## three archives (Orthanc) on this machine with the demonstration's pictures; installs Debian's packages
+	@test -e /usr/share/orthanc/plugins/libOrthancDicomWeb.so && command -v storescu >/dev/null || { \
+		test "$$(id -u)" = 0 || { echo "as root: apt-get install orthanc orthanc-dicomweb dcmtk" >&2; exit 1; }; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -qq -y --no-install-recommends orthanc orthanc-dicomweb dcmtk >/dev/null; }
+	@$(BIN)/traitdunion pacs start
 
 bench: $(DEV) ## benchmarks: a table, and bench/results/latest.json
 	@$(BIN)/python -m bench $(ARGS)

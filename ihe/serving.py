@@ -74,6 +74,17 @@ class Wire(Protocol[Request_contra, Reply]):
         """The remembered reply."""
 
 
+@dataclass(frozen=True, slots=True)
+class AfterCommit(Generic[Reply]):
+    """A reply that needs another system: what ``encode`` returns instead of one.
+
+    It is opened when the unit of work is committed, audit and all, and its connection given back, so that a slow system
+    holds none. What opening raises is refused and audited like any failure.
+    """
+
+    open: Callable[[], Reply]
+
+
 class Observer(Protocol):
     """Is told of every served transaction (metrics)."""
 
@@ -120,7 +131,8 @@ class Pipeline:
         exchange = _Exchange(endpoint, wire, request, correlation_id=correlation_id or uuid.uuid4().hex)
         try:
             exchange.caller = authenticate()
-            outcome, reply = self._serve(exchange)
+            outcome, served = self._serve(exchange)
+            reply = served.open() if isinstance(served, AfterCommit) else served
         except IheError as error:
             outcome, reply = "refused", self._refuse(exchange, error)
         except (OperationalError, InterfaceError, PoolTimeout) as error:
@@ -134,7 +146,7 @@ class Pipeline:
         self.observe(endpoint.transaction.number, outcome, time.perf_counter() - started)
         return reply
 
-    def _serve(self, exchange: _Exchange[Request, Reply]) -> tuple[str, Reply]:
+    def _serve(self, exchange: _Exchange[Request, Reply]) -> tuple[str, Reply | AfterCommit[Reply]]:
         endpoint, request = exchange.endpoint, exchange.request
         question = endpoint.decode(request)
         key = exchange.wire.message_key(request) if endpoint.transaction.writes else None
@@ -152,7 +164,7 @@ class Pipeline:
 
     def _serve_once(
         self, exchange: _Exchange[Request, Reply], question: Any, key: MessageKey | None
-    ) -> tuple[str, Reply]:
+    ) -> tuple[str, Reply | AfterCommit[Reply]]:
         endpoint, wire = exchange.endpoint, exchange.wire
         application = self.applications[endpoint.module.partition(".")[0]]
         # A question that takes several statements must see one state, never half of what commits meanwhile.

@@ -46,6 +46,7 @@ from web.application import WebApplication, Workbench
 from web.session import LONGEST
 from web.store import sessions
 from xds.application import XdsApplication, load_value_sets
+from xds.archive.client import DEFAULT_LIMITS, ArchiveLimits, Archives
 from xds.domain.communities import Communities
 from xds.domain.imaging_sources import ImagingSource, ImagingSources
 from xds.domain.reading import ReadingRules
@@ -110,6 +111,8 @@ def build_service(
     keep_events: timedelta = timedelta(days=30),
     keep_answers: timedelta = timedelta(days=30),
     workbench: Workbench | None = None,
+    archive_limits: ArchiveLimits = DEFAULT_LIMITS,
+    coerce_patient_ids: bool = True,
     keep_audit: timedelta | None = None,
     audit_collector: Collector | None = None,
 ) -> Service:
@@ -143,7 +146,15 @@ def build_service(
     directory = Directory(mpi)
     metrics = Metrics(engine)
     policy_point = RegionPolicy(reading or ReadingRules(), IndexDirectory(directory), metrics.withheld)
-    xds = _xds(table, IndexDirectory(directory), IndexPatients(mpi), content, policy_point)
+    xds = _xds(
+        table,
+        IndexDirectory(directory),
+        IndexPatients(mpi),
+        content,
+        policy_point,
+        archive_limits,
+        coerce_patient_ids=coerce_patient_ids,
+    )
     transactions = discover("mpi.transactions", "xds.transactions")
     endpoints = (*transactions, *json_api.ENDPOINTS, metadata_endpoint(transactions))
     refuse_shared_bindings(endpoints)
@@ -216,6 +227,9 @@ def _xds(
     patients: IndexPatients,
     content: BlobStore,
     may_read: ReadPolicy,
+    archive_limits: ArchiveLimits,
+    *,
+    coerce_patient_ids: bool,
 ) -> XdsApplication:
     repository_id = table.region.repository_unique_id
     if repository_id is None:
@@ -237,7 +251,8 @@ def _xds(
         Communities(table.home_community_id, table.communities), SoapGateways(), NationalIdentifiers(table, directory)
     )
     repository = Repository(registry, content, repository_id, site_ids)
-    return XdsApplication(registry, repository, Studies(registry, sources), gateway, patients)
+    studies = Studies(registry, sources, Archives(sources, archive_limits), coerces=coerce_patient_ids)
+    return XdsApplication(registry, repository, studies, gateway, patients)
 
 
 def _audit_source(table: RegionTable, endpoints: Iterable[Endpoint]) -> AuditSource:

@@ -29,6 +29,8 @@ from region.demo import StoryFault
 from region.evaluating import evaluate_file, lines
 from region.loading import LoadFault, LoadReport, load_file
 from region.log_output import set_up_logging
+from region.pacs.commands import commands as pacs_commands
+from region.pacs.orthanc import OrthancFault
 from region.settings import Settings, SettingsError, describe, load_settings
 
 app = typer.Typer(
@@ -60,7 +62,7 @@ def main() -> None:
     """Run the command line; a failure of the work ends with status 1 and one sentence."""
     try:
         app()
-    except (running.StartFault, StoryFault, LoadFault, IheError) as error:
+    except (running.StartFault, StoryFault, LoadFault, OrthancFault, IheError) as error:
         _fail(str(error))
 
 
@@ -80,6 +82,7 @@ def _settings(**overrides: Any) -> Settings:
 
 app.add_typer(notify_commands.commands(_settings), name="notify")
 app.add_typer(xds_commands.commands(_settings), name="xds")
+app.add_typer(pacs_commands(_settings), name="pacs")
 app.add_typer(audit_commands.commands(_settings), name="audit")
 model_commands.register(app, _settings)
 

@@ -34,6 +34,7 @@ from region.settings import Settings, describe
 from web.application import Workbench
 from web.oidc import OidcClient, OidcSettings
 from web.people import People, PeopleFault, load_people
+from xds.archive.client import ArchiveLimits
 from xds.domain.reading import ReadingRules
 from xds.services import integrity, upkeep
 from xds.store.content import BlobStore, DiskContent
@@ -104,6 +105,8 @@ def _build(settings: Settings, url: str, *, demo: bool = False) -> Service:
         keep_audit=timedelta(days=settings.audit_keep_days) if settings.audit_keep_days else None,
         audit_collector=_audit_collector(settings),
         workbench=_workbench(settings, table, demo=demo),
+        archive_limits=ArchiveLimits(streams=settings.archive_streams, answer_seconds=settings.archive_timeout_seconds),
+        coerce_patient_ids=settings.coerce_patient_ids,
     )
 
 

@@ -6,6 +6,7 @@ but the database.
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import signal
@@ -26,6 +27,9 @@ from region.bootstrap import Service
 from region.http_app import build_http_app
 from region.soap_app import soap_routes
 from web.workbench import workbench_routes
+
+_STREAMS = 64
+"""Pieces of streamed answers fetched at once; each thread may wait for an archive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +69,11 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_STREAMS, thread_name_prefix="stream"))
         await mllp.start()
         service.dispatcher.start()
         service.housekeeping.start()
+        service.xds.studies.archives.start()
         service.audit.start()
         try:
             yield
@@ -75,6 +81,7 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
             await mllp.stop()
             service.dispatcher.stop()
             service.housekeeping.stop()
+            service.xds.studies.archives.stop()
             service.audit.stop()
             executor.shutdown(wait=True)
 

@@ -107,6 +107,14 @@ class Settings(BaseSettings):
         Codes,
         Field(description="Purposes of use for which oppositions and what is hidden from professionals don't count."),
     ] = tuple(sorted(ReadingRules().emergency_purposes))
+    coerce_patient_ids: Annotated[
+        bool,
+        Field(description="Show pictures under the asker's patient id, the originals beside it."),
+    ] = True
+    archive_streams: Annotated[int, Field(ge=1, le=256, description="Answers read at once from each archive.")] = 16
+    archive_timeout_seconds: Annotated[
+        float, Field(gt=0, description="How long an archive may take to begin its answer, or between two pieces of it.")
+    ] = 10.0
     outbox_max_attempts: Annotated[
         int, Field(ge=1, description="Failed deliveries after which a notification becomes a dead letter.")
     ] = 20

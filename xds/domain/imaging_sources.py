@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ihe.values import Oid
@@ -37,6 +37,9 @@ class ImagingSources:
         self._by_site = {source.site: source for source in self._sources}
         self._by_location = {str(source.location_uid): source for source in self._sources if source.location_uid}
         self._by_authority = {str(source.patient_authority): source for source in self._sources}
+
+    def __iter__(self) -> Iterator[ImagingSource]:
+        return iter(self._sources)
 
     def by_site(self, site: str) -> ImagingSource | None:
         """The source of a domain code."""

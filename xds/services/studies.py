@@ -6,11 +6,12 @@ Whose a study is, is asked at every question: a link, unlink or merge in the ind
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ihe.errors import UnknownAuthority, UnknownPatient
 from ihe.unit_of_work import UnitOfWork
 from ihe.values import PatientId
+from xds.archive.client import Archives
 from xds.domain.imaging import ImagingSeries
 from xds.domain.imaging_sources import ImagingSource, ImagingSources
 from xds.domain.priors import ManifestedStudy, PriorStudy, prior_studies
@@ -28,10 +29,14 @@ class Studies:
         registry: tells who a patient identifier designates, and which manifest may be read; one that may not is
             answered as if it were not there.
         sources: the establishments' archives.
+        archives: asks them for pictures.
+        coerces: whether pictures are shown under the asker's patient id.
     """
 
     registry: Registry
     sources: ImagingSources
+    archives: Archives = field(default_factory=lambda: Archives(()))
+    coerces: bool = True
 
     @property
     def directory(self) -> PatientDirectory:

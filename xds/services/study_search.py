@@ -54,8 +54,12 @@ class FoundSeries:
     series: tuple[ImagingSeries, ...]
 
 
-def search_studies(uow: UnitOfWork, query: StudyQuery, studies: Studies) -> FoundStudies:
+def search_studies(uow: UnitOfWork, query: StudyQuery, studies: Studies, shown_in: str | None = None) -> FoundStudies:
     """The studies that answer a query, as far as the asker may see them.
+
+    Args:
+        shown_in: code of the domain under whose ids patients are shown, unless the query names one; ``None``: the
+            asker's own.
 
     Raises:
         MissingElement: the query names neither patient nor study nor accession number.
@@ -63,23 +67,25 @@ def search_studies(uow: UnitOfWork, query: StudyQuery, studies: Studies) -> Foun
     """
     if not query.names_something:
         raise MissingElement("name a patient with its issuer, a study or an accession number", "PatientID")
-    found = [each for each in _candidates(uow, query, studies) if query.matches(each.study)]
+    found = [each for each in _candidates(uow, query, studies, shown_in) if query.matches(each.study)]
     wanted = found[query.offset :]
     if query.limit is not None and len(wanted) > query.limit:
         return FoundStudies(tuple(wanted[: query.limit]), has_more=True)
     return FoundStudies(tuple(wanted))
 
 
-def list_series(uow: UnitOfWork, query: StudyQuery, studies: Studies) -> FoundSeries | None:
+def list_series(
+    uow: UnitOfWork, query: StudyQuery, studies: Studies, shown_in: str | None = None
+) -> FoundSeries | None:
     """The series of the one study that a query names, or ``None`` when the asker can't see it."""
-    found = search_studies(uow, query, studies).studies
+    found = search_studies(uow, query, studies, shown_in).studies
     if not found:
         return None
     study = found[0]
     return FoundSeries(study, series_of(uow, [study.study]).get(study.study.uid, ()))
 
 
-def _candidates(uow: UnitOfWork, query: StudyQuery, studies: Studies) -> Iterator[FoundStudy]:
+def _candidates(uow: UnitOfWork, query: StudyQuery, studies: Studies, shown_in: str | None) -> Iterator[FoundStudy]:
     if query.patient_id is not None:
         try:
             history = priors(uow, query.patient_id, studies)
@@ -89,7 +95,7 @@ def _candidates(uow: UnitOfWork, query: StudyQuery, studies: Studies) -> Iterato
             yield FoundStudy(study, query.patient_id)
         return
     for study in current_studies(uow, _named(uow, query), studies):
-        yield FoundStudy(study, _own_id(uow, study.facts, studies))
+        yield FoundStudy(study, _own_id(uow, study.facts, studies, shown_in))
 
 
 def _named(uow: UnitOfWork, query: StudyQuery) -> Iterable[ManifestedStudy]:
@@ -98,10 +104,10 @@ def _named(uow: UnitOfWork, query: StudyQuery) -> Iterable[ManifestedStudy]:
     return imaging.find_by_accession(uow.connection, query.accession_number or "")
 
 
-def _own_id(uow: UnitOfWork, facts: ManifestedStudy, studies: Studies) -> PatientId:
+def _own_id(uow: UnitOfWork, facts: ManifestedStudy, studies: Studies, shown_in: str | None) -> PatientId:
     """The person's id in the asker's own domain; without one, the id that the study came with."""
     anchor = PatientId.from_xds_cx(facts.anchor)
-    source = studies.sources.by_site(uow.caller.site or "")
+    source = studies.sources.by_site(shown_in or uow.caller.site or "")
     person = studies.directory.resolve(uow, anchor)
     if source is None or person is None:
         return anchor

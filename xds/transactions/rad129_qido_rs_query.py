@@ -20,22 +20,22 @@ from ihe.values import PatientId
 from xds.application import XdsApplication
 from xds.domain.imaging import is_uid
 from xds.domain.study_query import StudyQuery
-from xds.services.study_search import FoundSeries, FoundStudies, list_series, search_studies
+from xds.services.studies import Studies
+from xds.services.study_search import FoundSeries, FoundStudies, FoundStudy, list_series, search_studies
 from xds.translate import dicom_json
 from xds.translate.dicom_json import JsonObject
+from xds.translate.dicom_web import ROOTS, root_of, unreachable, warning_header
 from xds.translate.qido_query import QidoQuery, issued_patient_id, read_qido
 
-_ROOT = "/dicom-web"
 TRANSACTION = Transaction(
     number="RAD-129",
     name="QIDO-RS Query",
     actor="Imaging Document Responder",
     profile="WIA",
-    bindings=(
-        HttpBinding("GET", f"{_ROOT}/studies"),
-        HttpBinding("GET", f"{_ROOT}/studies/{{study}}/series"),
-        HttpBinding("GET", f"{_ROOT}/studies/{{study}}/instances"),
-        HttpBinding("GET", f"{_ROOT}/studies/{{study}}/series/{{series}}/instances"),
+    bindings=tuple(
+        HttpBinding("GET", f"{root}/studies{rest}")
+        for root in ROOTS
+        for rest in ("", "/{study}/series", "/{study}/instances", "/{study}/series/{series}/instances")
     ),
     writes=False,
     event_code="110112",
@@ -57,19 +57,26 @@ class Question:
         asked: the parameters.
         level: ``studies``, ``series`` or ``instances``.
         series_uid: the one series whose instances are asked for, or ``None``.
+        domain: code of the domain below whose root is asked, or ``None``.
     """
 
     asked: QidoQuery
     level: str
     series_uid: str | None = None
+    domain: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is answered; the address of this service is known only to the request."""
+    """What is answered; the address of this service is known only to the request.
+
+    Attributes:
+        unreachable: sites whose archives are known not to answer now.
+    """
 
     question: Question
     found: FoundStudies | FoundSeries
+    unreachable: tuple[str, ...] = ()
 
 
 def decode(request: HttpRequest) -> Question:
@@ -83,34 +90,34 @@ def decode(request: HttpRequest) -> Question:
     if study is not None:
         only = StudyQuery(study_uids=frozenset({study}))
         asked = replace(asked, query=only)
-    return Question(asked, level, series)
+    return Question(asked, level, series, request.path_parameters.get("domain"))
 
 
 def serve(question: Question, context: Context[XdsApplication]) -> Answer:
     """Search, as far as the asker may see."""
     studies = context.application.studies
-    query = replace(question.asked.query, patient_id=_patient_id(question.asked, context))
+    query = replace(question.asked.query, patient_id=_patient_id(question, context))
     context.trail.query("QIDO-RS", level=question.level)
     if query.patient_id is not None:
         context.trail.patient(_label(query.patient_id))
     if question.level == "studies":
-        found = search_studies(context.uow, query, studies)
+        found = search_studies(context.uow, query, studies, question.domain)
         if query.patient_id is None:
             for patient in sorted({each.study.facts.anchor for each in found.studies}):
                 context.trail.patient(patient)
-        return Answer(question, found)
-    series = list_series(context.uow, query, studies)
+        return Answer(question, found, _unreachable(found.studies, studies))
+    series = list_series(context.uow, query, studies, question.domain)
     if series is None:
         raise NotFound("no such study can be seen here")
     if query.patient_id is None:
         context.trail.patient(series.found.study.facts.anchor)
-    return Answer(question, series)
+    return Answer(question, series, _unreachable([series.found], studies))
 
 
 def encode(answer: Answer, request: HttpRequest) -> HttpReply:
     """DICOM JSON; what was not matched, and that there is more, is said in warnings."""
-    root = request.base_url + _ROOT
-    warnings = []
+    root = root_of(request)
+    warnings = unreachable(answer.unreachable)
     if answer.question.asked.ignored:
         warnings.append(f"not matched here: {', '.join(answer.question.asked.ignored)}")
     if isinstance(answer.found, FoundStudies):
@@ -119,9 +126,7 @@ def encode(answer: Answer, request: HttpRequest) -> HttpReply:
             warnings.append("there are more studies; ask with offset")
     else:
         items = list(_below_study(answer.question, answer.found, root))
-    headers = {"Cache-Control": "no-store"}
-    if warnings:
-        headers["Warning"] = ", ".join(f'299 {request.base_url} "{_quotable(each)}"' for each in warnings)
+    headers = {"Cache-Control": "no-store", **warning_header(request.base_url, warnings)}
     return HttpReply(200, "application/dicom+json", orjson.dumps(items), headers)
 
 
@@ -135,12 +140,18 @@ def _below_study(question: Question, found: FoundSeries, root: str) -> Iterable[
                 yield dicom_json.instance_json(study, series, instance, root)
 
 
-def _patient_id(asked: QidoQuery, context: Context[XdsApplication]) -> PatientId | None:
-    """The patient id asked for; without an issuer it is one of the asker's own site."""
+def _unreachable(found: Iterable[FoundStudy], studies: Studies) -> tuple[str, ...]:
+    copies = (copy for each in found for copy in each.study.copies)
+    return studies.archives.unreachable(copy.source.site for copy in copies if copy.source)
+
+
+def _patient_id(question: Question, context: Context[XdsApplication]) -> PatientId | None:
+    """The patient id asked for; without an issuer it is one of the root's domain, else of the asker's own site."""
+    asked = question.asked
     if asked.patient is None:
         return None
     sources = context.application.studies.sources
-    source = sources.by_site(asked.issuer or context.uow.caller.site or "")
+    source = sources.by_site(asked.issuer or question.domain or context.uow.caller.site or "")
     if source is not None:
         return issued_patient_id(asked.patient, str(source.patient_authority))
     if asked.issuer is None:
@@ -150,7 +161,3 @@ def _patient_id(asked: QidoQuery, context: Context[XdsApplication]) -> PatientId
 
 def _label(patient_id: PatientId) -> str:
     return patient_id.xds_cx if patient_id.authority.oid else f"{patient_id.value}^^^{patient_id.authority.namespace}"
-
-
-def _quotable(text: str) -> str:
-    return "".join(character for character in text if " " <= character <= "~" and character not in '"\\')

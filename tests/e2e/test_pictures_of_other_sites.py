@@ -1,0 +1,199 @@
+"""Pictures of the sites' archives through /dicom-web: under the asker's id, as manifests list them, never a hang."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pydicom
+import pytest
+from dicomweb_client.api import DICOMwebClient
+from hl7.client import MLLPClient
+
+from ihe.caller import Caller
+from ihe.values import Code
+from region.region_table import RegionTable, load_region
+from tests import xds_samples
+from tests.dicomweb_source import Source, dicomweb_source
+from tests.unit.xds.translate.test_dicom_coercion import PIXELS, make_file
+from tests.xds_repository import make_manifest, make_study, new_uid
+from xds.domain.imaging import (
+    DICOM_UID_REGISTRY,
+    KEY_OBJECT_SELECTION,
+    ImagingSeries,
+    ImagingStudy,
+    Instance,
+    IssuedId,
+    ManifestPatient,
+)
+from xds.services.provide_bytes import provide_bytes
+from xds.translate.kos_writer import build_kos
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+TABLE = Path(__file__).resolve().parents[2] / "fixtures" / "region.toml"
+PERSON = "EXEMPLE^MARIE^MARIE LOUISE^^^^L||19480317|F|||12 RUE DU TEST^^SAINT ETIENNE^^42100^FRA^H~^^^^^^BDL^^42218"
+
+
+@dataclass(frozen=True)
+class Region:
+    """A service, and the archive of CHUSE with one study of Marie, whom ROANNE knows too."""
+
+    running: Any
+    archive: Source
+    study: ImagingStudy
+
+    @property
+    def root(self) -> str:
+        return f"{self.running.base_url}/dicom-web/domains/ROANNE"
+
+    @property
+    def instance(self) -> str:
+        series = self.study.series[0]
+        uid = series.instances[0].sop_instance_uid
+        return f"{self.root}/studies/{self.study.uid}/series/{series.uid}/instances/{uid}"
+
+
+@pytest.fixture
+def region(start: Callable[[RegionTable], AbstractContextManager[Any]]) -> Iterator[Region]:
+    with dicomweb_source() as archive:
+        table = load_region(TABLE)
+        domains = tuple(replace(each, pacs_url=archive.url if each.code == "CHUSE" else None) for each in table)
+        with start(RegionTable(table.name, table.home_community_id, domains)) as running:
+            _feed(running)
+            yield Region(running, archive, _publish(running, archive))
+
+
+def _feed(running: Any) -> None:
+    with MLLPClient(running.host, running.mllp_port) as mllp:
+        for code in ("CHUSE", "ROANNE"):
+            authority = running.table.by_code(code).authority
+            message = (
+                "MSH|^~\\&|TEST|TEST|IPR|REGION|20260115101500+0100||ADT^A28^ADT_A05|"
+                f"C{code}|T|2.5^FRA^2.11|||||FRA|UNICODE UTF-8|FR||2.11^IHE_FRANCE-2.11-PAM\r"
+                "EVN||20260115101500+0100||||20260115101400+0100\r"
+                f"PID|1||{code}1^^^{code}&{authority.oid}&ISO^PI||{PERSON}|||||||||||||||||||N||VALI\r"
+            )
+            assert b"MSA|AA" in mllp.send_message(message)
+
+
+def _publish(running: Any, archive: Source) -> ImagingStudy:
+    domain = running.table.by_code("CHUSE")
+    uid = new_uid()
+    series = ImagingSeries(uid=uid, instances=tuple(Instance(CT, f"{uid}.{n}") for n in range(3)), modality="CT")
+    study = make_study(series=(replace(series, retrieve_location_uid=str(domain.imaging_source_id)),))
+    for instance in series.instances:
+        archive.add(
+            make_file(
+                StudyInstanceUID=study.uid,
+                SeriesInstanceUID=uid,
+                SOPInstanceUID=instance.sop_instance_uid,
+                PatientID="CHUSE1",
+            )
+        )
+    patient = ManifestPatient(ids=(IssuedId("CHUSE1", domain.authority),), name="EXEMPLE^MARIE")
+    manifest = make_manifest(study, patient=patient)
+    who = xds_samples.pid("CHUSE1", str(domain.oid))
+    entry = replace(
+        xds_samples.entry(f"Document-{uuid4().hex}", who, source_patient_id=who),
+        hash=None,
+        size=None,
+        repository_unique_id=None,
+        unique_id=manifest.uid,
+        mime_type="application/dicom",
+        format_code=Code(KEY_OBJECT_SELECTION, DICOM_UID_REGISTRY),
+        reference_id_list=(),
+    )
+    with running.service.database.unit(Caller(node="test", site="CHUSE")) as uow:
+        data = {entry.id: build_kos(manifest)}
+        provide_bytes(uow, xds_samples.submission(who, entry), data, running.service.xds.repository)
+    return study
+
+
+def test_a_study_streams_under_the_askers_id_with_its_pixels_untouched(region: Region) -> None:
+    client = DICOMwebClient(region.root)
+    found = client.retrieve_study(region.study.uid)
+    assert len(found) == 3
+    for each in found:
+        assert (each.PatientID, each.IssuerOfPatientID) == ("ROANNE1", "ROANNE")
+        assert each.OtherPatientIDsSequence[0].PatientID == "CHUSE1"
+        assert each.PixelData == PIXELS
+    (metadata, *_) = client.retrieve_study_metadata(region.study.uid)
+    assert metadata["00100020"]["Value"] == ["ROANNE1"]
+    assert metadata["00101002"]["Value"][0]["00100020"]["Value"] == ["CHUSE1"]
+    (item, *_) = httpx.get(f"{region.root}/studies/{region.study.uid}/metadata").json()
+    assert item["7FE00010"]["BulkDataURI"].startswith(region.root + "/studies/")
+
+
+def test_nothing_may_be_kept_by_a_cache(region: Region) -> None:
+    for path in ("", "/metadata", "/rendered"):
+        answer = httpx.get(region.instance + path)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["cache-control"] == "no-store"
+        assert "etag" not in answer.headers
+
+
+def test_wado_uri_gives_the_file_itself(region: Region) -> None:
+    series = region.study.series[0]
+    asked = {
+        "requestType": "WADO",
+        "studyUID": region.study.uid,
+        "seriesUID": series.uid,
+        "objectUID": series.instances[1].sop_instance_uid,
+        "contentType": "application/dicom",
+    }
+    answer = httpx.get(f"{region.root}/wado", params=asked)
+    assert answer.headers["content-type"] == "application/dicom"
+    read = pydicom.dcmread(io.BytesIO(answer.content))
+    assert (read.PatientID, read.SOPInstanceUID) == ("ROANNE1", asked["objectUID"])
+    assert httpx.get(f"{region.root}/wado", params={**asked, "contentType": "image/jpeg"}).content[:2] == b"\xff\xd8"
+    for name in ("studyUID", "seriesUID", "objectUID"):
+        assert httpx.get(f"{region.root}/wado", params={**asked, name: ""}).status_code == 404
+        assert httpx.get(f"{region.root}/wado", params={**asked, name: "1.2.3"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/studies/1.2.3", "/studies/{study}/series/1.2.3", "/studies/..%2f..%2fsystem", "/studies/x/metadata"]
+)
+def test_only_what_a_manifest_lists_is_asked_of_an_archive(region: Region, path: str) -> None:
+    region.archive.asked.clear()
+    assert httpx.get(region.root + path.format(study=region.study.uid)).status_code in (400, 404)
+    assert set(region.archive.asked) <= {"studies"}
+
+
+@pytest.mark.parametrize("path", ["/frames/0", "/frames/x", "/bulk/..%2f..", "/bulk/a.b"])
+def test_odd_parts_of_an_instance_are_not_asked_for(region: Region, path: str) -> None:
+    region.archive.asked.clear()
+    assert httpx.get(region.instance + path).status_code == 404
+    assert set(region.archive.asked) <= {"studies"}
+
+
+def test_a_dead_archive_is_named_and_its_recovery_noticed(region: Region) -> None:
+    region.archive.delay_seconds = 30
+    archives = region.running.service.xds.studies.archives
+    _wait(lambda: archives.unreachable(["CHUSE"]) == ("CHUSE",))
+    started = time.monotonic()
+    answer = httpx.get(region.instance)
+    listed = httpx.get(f"{region.root}/studies", params={"PatientID": "ROANNE1"})
+    assert time.monotonic() - started < 2
+    assert answer.status_code == 503
+    assert answer.json()["location"] == "CHUSE"
+    assert [each["0020000D"]["Value"] for each in listed.json()] == [[region.study.uid]]
+    assert "CHUSE" in listed.headers["warning"]
+    region.archive.delay_seconds = 0
+    _wait(lambda: not archives.unreachable(["CHUSE"]))
+    assert httpx.get(region.instance).status_code == 200
+    assert "warning" not in httpx.get(f"{region.root}/studies", params={"PatientID": "ROANNE1"}).headers
+
+
+def _wait(until: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 15
+    while not until():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -1,0 +1,1 @@
+"""The sites' archives, as this service asks them over DICOMweb."""

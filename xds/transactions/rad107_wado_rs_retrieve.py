@@ -1,0 +1,186 @@
+"""RAD-107 WADO-RS Retrieve: pictures of the whole region from one address, under the asker's own patient id.
+
+Who may see them is decided and audited first; then they stream from the archive that has them.
+
+Source: RAD TF-2: 4.107; DICOM PS3.18 10.4.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from ihe.errors import NotAcceptable, NotFound
+from ihe.http import HttpReply, HttpRequest
+from ihe.serving import AfterCommit, Context
+from ihe.soap.multipart import ContentType
+from ihe.transaction import HttpBinding, Transaction
+from xds.application import XdsApplication
+from xds.services.wado import Located, Opened, Wanted, locate, open_first
+from xds.translate.dicom_web import ROOTS, root_of, unreachable, warning_header
+from xds.translate.wado_parts import OnlyPart, PassingParts, metadata_json
+
+_STUDY = "/studies/{study}"
+_SERIES = f"{_STUDY}/series/{{series}}"
+_INSTANCE = f"{_SERIES}/instances/{{instance}}"
+TRANSACTION = Transaction(
+    number="RAD-107",
+    name="WADO-RS Retrieve",
+    actor="Imaging Document Responder",
+    profile="WIA",
+    bindings=tuple(
+        HttpBinding("GET", root + path)
+        for root in ROOTS
+        for path in (
+            _STUDY,
+            f"{_STUDY}/metadata",
+            _SERIES,
+            f"{_SERIES}/metadata",
+            _INSTANCE,
+            f"{_INSTANCE}/metadata",
+            f"{_INSTANCE}/rendered",
+            f"{_INSTANCE}/frames/{{frames}}",
+            f"{_INSTANCE}/frames/{{frames}}/rendered",
+            f"{_INSTANCE}/bulk/{{bulk:path}}",
+        )
+    ),
+    writes=False,
+    event_code="110106",
+    event_action="R",
+    options=(
+        "only what a manifest lists, and the asker may read, is asked of an archive",
+        "the patient id is the asker's own; the archive's stands in OtherPatientIDs- and OriginalAttributesSequence",
+        "pixel data pass untouched",
+        "an archive that does not answer is named: 503, or a Warning when another one had the study too",
+    ),
+    source="RAD TF-2: 4.107; DICOM PS3.18 10.4",
+)
+
+_DICOM: Final = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+_FRAMES: Final = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
+_JSON: Final = "application/dicom+json"
+_SAFE_ACCEPT: Final = re.compile(r"[\x20-\x7e]{1,500}")
+_FRAME_LIST: Final = re.compile(r"[1-9][0-9]{0,8}(,[1-9][0-9]{0,8})*")
+_BULK: Final = re.compile(r"[0-9A-Za-z]{1,16}(/[0-9A-Za-z]{1,16})*")
+_WINDOW: Final = ("annotation", "quality", "viewport", "window")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked for.
+
+    Attributes:
+        rest: of the path, below the objects.
+        accept: what is asked of the archive.
+        domain: code of the domain below whose root is asked, or ``None``.
+        is_single: whether the file itself is wanted, not a multipart body with it.
+        headers: passed on.
+    """
+
+    wanted: Wanted
+    rest: str
+    accept: str
+    domain: str | None
+    is_single: bool
+    headers: Mapping[str, str]
+
+
+def decode(request: HttpRequest) -> Question:
+    """The objects, and in what form."""
+    named = request.path_parameters
+    wanted = Wanted(named["study"], named.get("series"), named.get("instance"))
+    rest = _rest(request)
+    accept = request.headers.get("accept", "*/*")
+    if not _SAFE_ACCEPT.fullmatch(accept):
+        raise NotAcceptable("the Accept header is not readable")
+    first = ContentType(accept).media_type
+    is_single = rest == "" and wanted.instance is not None and first == "application/dicom"
+    headers = {"Range": request.headers["range"]} if "range" in request.headers else {}
+    asked = _DICOM if is_single else _asked(rest, accept, first)
+    return Question(wanted, rest + _query(request, rest), asked, named.get("domain"), is_single, headers)
+
+
+def serve(question: Question, context: Context[XdsApplication]) -> tuple[Question, Located]:
+    """Find them, as far as the asker may see them."""
+    located = locate(context.uow, question.wanted, context.application.studies, question.domain)
+    context.trail.patient(located.found.study.facts.anchor)
+    wanted = question.wanted
+    context.trail.document(wanted.study, series=wanted.series, instance=wanted.instance)
+    return question, located
+
+
+def encode(found: tuple[Question, Located], request: HttpRequest) -> AfterCommit[HttpReply]:
+    """The archive's answer, opened when this unit of work is over."""
+    question, located = found
+
+    def answered() -> HttpReply:
+        opened = open_first(located, question.rest, question.accept, question.headers)
+        return reply(opened, request, is_single=question.is_single)
+
+    return AfterCommit(answered)
+
+
+def reply(opened: Opened, request: HttpRequest, *, is_single: bool) -> HttpReply:
+    """The answer of an archive that has begun."""
+    answer, patient = opened.answer, opened.located.shown_by(opened.place)
+    headers = {
+        "Cache-Control": "no-store",
+        **warning_header(request.base_url, unreachable(opened.missed)),
+        **{name: answer.headers[name] for name in ("content-range", "accept-ranges") if name in answer.headers},
+    }
+    kind = ContentType(answer.content_type).media_type
+    try:
+        if kind == "multipart/related" and is_single:
+            return HttpReply(200, "application/dicom", OnlyPart(answer, answer.content_type, patient), headers)
+        if kind == "multipart/related":
+            parts = PassingParts(answer, answer.content_type, patient)
+            return HttpReply(answer.status, parts.content_type, parts, headers)
+        if kind in (_JSON, "application/json"):
+            return HttpReply(200, _JSON, metadata_json(answer, patient, root_of(request)), headers)
+        if not kind.startswith(("image/", "video/", "application/octet-stream")):
+            raise NotAcceptable("the archive answered in a form that is not passed on")
+    except BaseException:
+        answer.close()
+        raise
+    return HttpReply(answer.status, answer.content_type, answer, headers)
+
+
+def _rest(request: HttpRequest) -> str:
+    named = request.path_parameters
+    last = request.path.rpartition("/")[2]
+    if "frames" in named:
+        if not _FRAME_LIST.fullmatch(named["frames"]):
+            raise NotFound("frames are named by their numbers, from 1")
+        return f"/frames/{named['frames']}{'/rendered' if last == 'rendered' else ''}"
+    if "bulk" in named:
+        if not _BULK.fullmatch(named["bulk"]):
+            raise NotFound("there is no such bulk data")
+        return f"/bulk/{named['bulk']}"
+    return f"/{last}" if last in ("metadata", "rendered") else ""
+
+
+def _asked(rest: str, accept: str, first: str) -> str:
+    """What is asked of the archive: what the client wants where that can be, else the usual form."""
+    if rest == "/metadata":
+        return _JSON
+    if rest.endswith("/rendered"):
+        return accept if first.startswith(("image/", "video/")) else "image/jpeg"
+    if first == "multipart/related":
+        return accept
+    if first in ("*/*", ""):
+        return _FRAMES if rest else _DICOM
+    if rest and first in ("application/octet-stream", "image/jpeg"):
+        return _FRAMES
+    raise NotAcceptable("pictures are sent as multipart/related; an instance also as application/dicom")
+
+
+def _query(request: HttpRequest, rest: str) -> str:
+    """Parameters of a rendering, which alone are passed on."""
+    if not rest.endswith("/rendered"):
+        return ""
+    given = [(name, value) for name, value in request.query if name in _WINDOW]
+    if not all(re.fullmatch(r"[0-9A-Za-z.,-]{1,100}", value) for _, value in given):
+        raise NotAcceptable("a parameter of the rendering is not readable")
+    return "?" + "&".join(f"{name}={value}" for name, value in given) if given else ""
