@@ -184,7 +184,7 @@ class Toolkit2Runner:
         for report in step.transaction.iter("Report"):
             source = record.sent if report.get("section") == "InputMetadata" else record.answer
             found = source.xpath((report.text or "").strip()) if source is not None else []
-            record.reports[report.get("name", "")] = _text_of(found[0]) if found else ""
+            record.reports[report.get("name", "")] = text_of(found[0]) if found else ""
         return "; ".join(self._disagreements(step, values, record.answer)), record
 
     def _body(self, step: Step, values: dict[str, str], record: StepRecord) -> etree._Element:
@@ -289,6 +289,6 @@ class Toolkit2Runner:
                 yield f"assertion {assertion.get('id')} does not hold"
 
 
-def _text_of(found: object) -> str:
+def text_of(found: object) -> str:
     """What an XPath found: an element's text, or an attribute."""
     return (found.text or "").strip() if isinstance(found, etree._Element) else str(found)
