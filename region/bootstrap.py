@@ -41,6 +41,7 @@ from region.fhir_patients import IndexPatients
 from region.gateways import NationalIdentifiers, SoapGateways
 from region.metrics import Metrics
 from region.region_table import RegionTable, RegionTableError
+from region.registry_feed import with_own_feed
 from web import json_api
 from web.application import WebApplication, Workbench
 from web.session import LONGEST
@@ -50,10 +51,11 @@ from xds.archive.client import DEFAULT_LIMITS, ArchiveLimits, Archives
 from xds.domain.communities import Communities
 from xds.domain.imaging_sources import ImagingSource, ImagingSources
 from xds.domain.reading import ReadingRules
-from xds.ports import Person
+from xds.ports import PatientDirectory, Person
 from xds.services import upkeep
 from xds.services.access import ReadPolicy
 from xds.services.gateway import Gateway
+from xds.services.patient_feed import FedDirectory
 from xds.services.reading import RegionPolicy
 from xds.services.registry import Registry
 from xds.services.repository import Repository
@@ -107,6 +109,7 @@ def build_service(
     pool_size: int = 20,
     subscribers: Callable[[], list[Subscriber]] = list,
     reading: ReadingRules | None = None,
+    has_other_index: bool = False,
     max_attempts: int = 20,
     keep_events: timedelta = timedelta(days=30),
     keep_answers: timedelta = timedelta(days=30),
@@ -123,6 +126,7 @@ def build_service(
         answer_grades: grades of links with which a domain is answered, by its code; others get every grade.
         pool_size: connections kept open; the threads that serve need one each.
         subscribers: further subscribers of outbox events, beside those of the table.
+        has_other_index: the region's index is another system, which feeds the registry.
         reading: who may read which document; by default the national rules.
         max_attempts: an event that a subscriber refused so often becomes a dead letter.
         keep_events: how long events can be replayed.
@@ -145,10 +149,11 @@ def build_service(
     )
     directory = Directory(mpi)
     metrics = Metrics(engine)
-    policy_point = RegionPolicy(reading or ReadingRules(), IndexDirectory(directory), metrics.withheld)
+    patients = _fed_directory(table) if has_other_index else IndexDirectory(directory)
+    policy_point = RegionPolicy(reading or ReadingRules(), patients, metrics.withheld)
     xds = _xds(
         table,
-        IndexDirectory(directory),
+        patients,
         IndexPatients(mpi),
         content,
         policy_point,
@@ -156,6 +161,8 @@ def build_service(
         coerce_patient_ids=coerce_patient_ids,
     )
     transactions = discover("mpi.transactions", "xds.transactions")
+    if has_other_index:
+        transactions = tuple(with_own_feed(transactions))
     endpoints = (*transactions, *json_api.ENDPOINTS, metadata_endpoint(transactions))
     refuse_shared_bindings(endpoints)
     refuse_lone_claims(endpoints)
@@ -221,9 +228,13 @@ class IndexDirectory:
         return self.index.knows_authority(patient_id)
 
 
+def _fed_directory(table: RegionTable) -> FedDirectory:
+    return FedDirectory(table.region.authority, lambda each: table.by_authority(each.authority) is not None)
+
+
 def _xds(
     table: RegionTable,
-    directory: IndexDirectory,
+    directory: PatientDirectory,
     patients: IndexPatients,
     content: BlobStore,
     may_read: ReadPolicy,

@@ -93,6 +93,7 @@ def _build(settings: Settings, url: str, *, demo: bool = False) -> Service:
         policy=_policy(settings),
         answer_grades={code: frozenset({"certain"}) for code in settings.certain_only_answers},
         pool_size=settings.threads + 5,
+        has_other_index=settings.patient_index == "other",
         reading=ReadingRules(
             frozenset(settings.hidden_from_professionals),
             frozenset(settings.hidden_from_patients),

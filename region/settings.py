@@ -94,6 +94,10 @@ class Settings(BaseSettings):
     certain_only_answers: Annotated[
         Codes, Field(description="Codes of domains that are answered with certain links only.")
     ] = ()
+    patient_index: Annotated[
+        Literal["own", "other"],
+        Field(description="Whose patients documents follow: own, or those another index feeds (ITI-8, 44, 64)."),
+    ] = "own"
     hidden_from_professionals: Annotated[
         Codes, Field(description="Confidentiality codes, code^^scheme, that hide a document from professionals.")
     ] = tuple(sorted(ReadingRules().hidden_from_professionals))

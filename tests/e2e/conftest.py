@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -44,9 +45,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(database_url: str, table: RegionTable, documents: Path) -> Iterator[Running]:
-    """A service over a database, while the block runs."""
-    service = build_service(database_url, table, DiskContent(documents))
+def serving(database_url: str, table: RegionTable, documents: Path, **wiring: Any) -> Iterator[Running]:
+    """A service over a database, while the block runs; ``wiring`` goes to :func:`region.bootstrap.build_service`."""
+    service = build_service(database_url, table, DiskContent(documents), **wiring)
     listening = Listening("127.0.0.1", free_port(), free_port(), threads=8)
     config = uvicorn.Config(
         http_app(service, listening), host="127.0.0.1", port=listening.http_port, log_config=None, access_log=False
