@@ -89,6 +89,10 @@ class NotAcceptable(IheError):
     """None of the answer formats the caller accepts is offered."""
 
 
+class UnsupportedMediaType(IheError):
+    """What is sent is in a format that is not taken here."""
+
+
 class TooMany(IheError):
     """The answer would exceed the bound on results."""
 

@@ -53,6 +53,7 @@ ERROR_CODES: Final[dict[type[errors.IheError], Hl7v3Code | None]] = {
     errors.NotAuthenticated: None,
     errors.NotFound: _UNKNOWN_KEY,
     errors.NotAcceptable: Hl7v3Code("200", "Unsupported message type", "QE"),
+    errors.UnsupportedMediaType: Hl7v3Code("200", "Unsupported message type", "QE"),
     errors.TooMany: Hl7v3Code("207", "Application internal error", "QE"),
     errors.TooLarge: None,
     errors.Unavailable: Hl7v3Code("206", "Application record locked", "AE", "AR"),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ihe.callbacks import CallbackRule
 from ihe.values import Oid
 from mpi.domain.stewardship import BallotPolicy
 from mpi.ports import Domains
@@ -31,6 +32,7 @@ class MpiApplication:
         answer_limit: at most so many patients in one answer.
         search_limit: at most so many patients found by one search that is answered in pages.
         ballot: how stewards' answers become decisions.
+        callbacks: which addresses that callers name may be written to.
         home_community_id: by which the region answers other communities, or ``None`` when it answers none.
     """
 
@@ -42,6 +44,7 @@ class MpiApplication:
     answer_grades: Mapping[str, frozenset[str]] = field(default_factory=dict)
     answer_limit: int = 200
     search_limit: int = 2000
+    callbacks: CallbackRule = field(default_factory=CallbackRule)
     home_community_id: Oid | None = None
     ballot: BallotPolicy = field(default_factory=BallotPolicy)
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine
 
 from ihe.audit_export import AuditTrailKeeper
 from ihe.audit_message import AuditSource
+from ihe.callbacks import CallbackRule
 from ihe.caller import Caller
 from ihe.hl7v2.er7 import Message
 from ihe.hl7v2.listener import Peer
@@ -118,6 +119,7 @@ def build_service(
     coerce_patient_ids: bool = True,
     keep_audit: timedelta | None = None,
     audit_collector: Collector | None = None,
+    callbacks: CallbackRule | None = None,
 ) -> Service:
     """Wire the service over a migrated database.
 
@@ -134,6 +136,7 @@ def build_service(
         workbench: who may work in it and how they log in; ``None`` for nobody.
         keep_audit: how long audit events are kept; ``None`` for ever.
         audit_collector: where audit events are sent, beside the database.
+        callbacks: which addresses that callers name may be written to; by default any.
 
     Raises:
         TransactionFault: a transaction file is misnamed or broken, or two share a binding.
@@ -145,6 +148,7 @@ def build_service(
         _model(engine),
         policy or LinkPolicy.calibrated(),
         answer_grades=answer_grades or {},
+        callbacks=callbacks or CallbackRule(),
         home_community_id=table.home_community_id,
     )
     directory = Directory(mpi)
@@ -158,6 +162,7 @@ def build_service(
         content,
         policy_point,
         archive_limits,
+        mpi.callbacks,
         coerce_patient_ids=coerce_patient_ids,
     )
     transactions = discover("mpi.transactions", "xds.transactions")
@@ -239,6 +244,7 @@ def _xds(
     content: BlobStore,
     may_read: ReadPolicy,
     archive_limits: ArchiveLimits,
+    callbacks: CallbackRule,
     *,
     coerce_patient_ids: bool,
 ) -> XdsApplication:
@@ -263,7 +269,7 @@ def _xds(
     )
     repository = Repository(registry, content, repository_id, site_ids)
     studies = Studies(registry, sources, Archives(sources, archive_limits), coerces=coerce_patient_ids)
-    return XdsApplication(registry, repository, studies, gateway, patients)
+    return XdsApplication(registry, repository, studies, gateway, patients, callbacks=callbacks)
 
 
 def _audit_source(table: RegionTable, endpoints: Iterable[Endpoint]) -> AuditSource:

@@ -36,7 +36,7 @@ class DocumentSubscriber:
         self._database = database
         self._app = app
         self._stored = stored
-        self._hook = RestHook()
+        self._hook = RestHook(app.callbacks)
         self._soap: SoapClient | None = None
 
     @property
@@ -54,6 +54,7 @@ class DocumentSubscriber:
         Raises:
             Unavailable: the consumer cannot be reached now.
             Conflict: it refused.
+            AccessDenied: its address may not be written to any more.
         """
         object_id = next(str(event.payload[key]) for key in _OBJECT_KEYS if key in event.payload)
         with self._database.unit(self._stored.owner) as uow:
@@ -70,7 +71,7 @@ class DocumentSubscriber:
 
     def _notify(self, stored: StoredDocumentSubscription, news: DocumentNews) -> None:
         if self._soap is None:
-            self._soap = SoapClient(stored.wish.endpoint, _TIMEOUT_SECONDS)
+            self._soap = SoapClient(stored.wish.endpoint, _TIMEOUT_SECONDS, callbacks=self._app.callbacks)
         self._soap.notify(iti53.ACTION, iti53.encode(stored.wish.topic, stored.manager, news))
 
     def _hooked(self, uow: UnitOfWork, stored: StoredDocumentSubscription, news: DocumentNews) -> Callable[[], object]:

@@ -57,7 +57,7 @@ class FhirSubscriber:
         self._database = database
         self._app = app
         self._stored = stored
-        self._hook = RestHook()
+        self._hook = RestHook(app.callbacks)
         self.name = stored.name
 
     def takes(self, event: OutboxEvent) -> bool:
@@ -70,6 +70,7 @@ class FhirSubscriber:
         Raises:
             Unavailable: the subscriber cannot be reached now.
             Conflict: it refused.
+            AccessDenied: its address may not be written to any more.
         """
         with self._database.unit(replace(REGION, site=self._stored.owner)) as uow:  # it is answered as its owner is
             stored = still_wanted(uow, self._stored.id)

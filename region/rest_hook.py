@@ -7,6 +7,7 @@ from typing import Final
 
 import httpx
 
+from ihe.callbacks import CallbackRule
 from ihe.errors import Conflict, Unavailable
 
 _TIMEOUT_SECONDS: Final = 15.0
@@ -15,9 +16,14 @@ _RETRIED: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class RestHook:
-    """Connections to one subscriber, opened when needed. For one thread at a time."""
+    """Connections to one subscriber, opened when needed. For one thread at a time.
 
-    def __init__(self) -> None:
+    Args:
+        callbacks: which addresses may be written to.
+    """
+
+    def __init__(self, callbacks: CallbackRule) -> None:
+        self._callbacks = callbacks
         self._client: httpx.Client | None = None
 
     def request(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
@@ -26,11 +32,15 @@ class RestHook:
         Raises:
             Unavailable: the subscriber cannot be reached now.
             Conflict: it refused.
+            AccessDenied: its address may not be written to.
         """
+        to = self._callbacks.destination(url)
         if self._client is None:
             self._client = httpx.Client(timeout=_TIMEOUT_SECONDS, follow_redirects=False, trust_env=False)
         try:
-            answer = self._client.request(method, url, content=body, headers=headers)
+            answer = self._client.request(
+                method, to.url, content=body, headers={**headers, **to.headers}, extensions=dict(to.extensions)
+            )
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise Unavailable(f"the subscriber cannot be reached ({type(error).__name__})") from None
         if answer.status_code in _RETRIED:

@@ -18,6 +18,7 @@ from rich.console import Console
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
+from ihe.callbacks import CallbackRule
 from ihe.caller import REGION
 from ihe.syslog import Collector
 from mpi.domain.grades import STRICT, LinkPolicy
@@ -105,6 +106,7 @@ def _build(settings: Settings, url: str, *, demo: bool = False) -> Service:
         keep_answers=timedelta(days=settings.repeat_window_days),
         keep_audit=timedelta(days=settings.audit_keep_days) if settings.audit_keep_days else None,
         audit_collector=_audit_collector(settings),
+        callbacks=CallbackRule(settings.callback_urls, public_only=settings.production),
         workbench=_workbench(settings, table, demo=demo),
         archive_limits=ArchiveLimits(streams=settings.archive_streams, answer_seconds=settings.archive_timeout_seconds),
         coerce_patient_ids=settings.coerce_patient_ids,

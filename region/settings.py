@@ -119,6 +119,13 @@ class Settings(BaseSettings):
     archive_timeout_seconds: Annotated[
         float, Field(gt=0, description="How long an archive may take to begin its answer, or between two pieces of it.")
     ] = 10.0
+    callback_urls: Annotated[
+        Codes,
+        Field(
+            description="Addresses below which callers may have messages sent (FHIR subscriptions, deferred answers);"
+            " unset: any, in production any public one."
+        ),
+    ] = ()
     outbox_max_attempts: Annotated[
         int, Field(ge=1, description="Failed deliveries after which a notification becomes a dead letter.")
     ] = 20
@@ -159,6 +166,13 @@ class Settings(BaseSettings):
                 raise ValueError("it is no database URL") from None
             if url.get_backend_name() not in {"postgresql", "postgres"}:
                 raise ValueError("it must begin with postgresql://")
+        return value
+
+    @field_validator("callback_urls")
+    @classmethod
+    def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(each.startswith(("http://", "https://")) for each in value):
+            raise ValueError("each is an http or https address")
         return value
 
     @property

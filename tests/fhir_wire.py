@@ -57,6 +57,9 @@ class FhirWire:
     def token(self, code: str, value: str) -> str:
         return f"urn:oid:{self.oid(code)}|{value}"
 
+    def identifier(self, code: str, value: str) -> dict[str, str]:
+        return {"system": f"urn:oid:{self.oid(code)}", "value": value}
+
     def get(self, path: str, headers: dict[str, str] | None = None, **parameters: Any) -> httpx.Response:
         query = {name.replace("__", ":"): value for name, value in parameters.items()}
         return self.client.get(f"/fhir/{path}", params=query, headers=headers)
@@ -78,8 +81,8 @@ def local_id(resource: dict[str, Any]) -> str:
     return str(next(i["value"] for i in resource["identifier"] if i.get("use") == "usual"))
 
 
-def wire_over(database_url: str, folder: Path) -> FhirWire:
-    return FhirWire(build_service(database_url, load_region(REGION), DiskContent(folder)))
+def wire_over(database_url: str, folder: Path, **options: Any) -> FhirWire:
+    return FhirWire(build_service(database_url, load_region(REGION), DiskContent(folder), **options))
 
 
 def patient(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
+from ihe.callbacks import CallbackRule
 from xds.domain.value_sets import AllowedCode, ValueSets
 from xds.ports import NoPatientResources, PatientResources
 from xds.services.gateway import Gateway
@@ -32,6 +33,7 @@ class XdsApplication:
         studies: what answers about imaging studies need.
         gateway: what joins this community to others.
         patients: where references to Patient resources lead.
+        callbacks: which addresses that callers name may be written to.
     """
 
     registry: Registry
@@ -39,6 +41,7 @@ class XdsApplication:
     studies: Studies
     gateway: Gateway
     patients: PatientResources = field(default_factory=NoPatientResources)
+    callbacks: CallbackRule = field(default_factory=CallbackRule)
 
 
 def load_value_sets(path: Path | None = None) -> ValueSets:

@@ -38,6 +38,7 @@ ERROR_CODES: dict[type[errors.IheError], FhirCode] = {
     errors.NotAuthenticated: FhirCode(401, "login"),
     errors.NotFound: FhirCode(404, "not-found"),
     errors.NotAcceptable: FhirCode(406, "not-supported"),
+    errors.UnsupportedMediaType: FhirCode(415, "not-supported"),
     errors.TooMany: FhirCode(400, "too-costly"),
     errors.TooLarge: FhirCode(413, "too-long"),
     errors.Unavailable: FhirCode(503, "transient"),

@@ -11,7 +11,7 @@ import orjson
 from fhir.resources.R4B import get_fhir_model_class
 from pydantic import ValidationError
 
-from ihe.errors import InvalidElement, MalformedRequest, UnsupportedRequest
+from ihe.errors import InvalidElement, MalformedRequest, UnsupportedMediaType
 from ihe.http import HttpRequest
 from ihe.xml import parse_xml, serialize
 
@@ -26,7 +26,7 @@ def read_resource(request: HttpRequest, resource_type: str) -> dict[str, Any]:
         resource_type: what it must be.
 
     Raises:
-        UnsupportedRequest: neither JSON nor XML.
+        UnsupportedMediaType: neither JSON nor XML.
         MalformedRequest: not readable, or another resource.
         InvalidElement: not valid by the R4 model; the location is a FHIRPath, the message holds no value.
     """
@@ -35,7 +35,7 @@ def read_resource(request: HttpRequest, resource_type: str) -> dict[str, Any]:
         return read_json(request.body, resource_type)
     if media_type in _XML:
         return _read_xml(request.body, resource_type)
-    raise UnsupportedRequest("a resource is sent as application/fhir+json or application/fhir+xml", "Content-Type")
+    raise UnsupportedMediaType("a resource is sent as application/fhir+json or application/fhir+xml", "Content-Type")
 
 
 def read_json(body: bytes, resource_type: str) -> dict[str, Any]:

@@ -63,6 +63,7 @@ ERROR_CODES: dict[type[errors.IheError], ErrorCode] = {
     errors.NotAuthenticated: ErrorCode("AR", INTERNAL_ERROR),
     errors.NotFound: ErrorCode("AE", UNKNOWN_KEY_IDENTIFIER),
     errors.NotAcceptable: ErrorCode("AR", UNSUPPORTED_MESSAGE_TYPE),
+    errors.UnsupportedMediaType: ErrorCode("AR", UNSUPPORTED_MESSAGE_TYPE),
     errors.TooMany: ErrorCode("AE", INTERNAL_ERROR),
     errors.TooLarge: ErrorCode("AR", INTERNAL_ERROR),
     errors.Unavailable: ErrorCode("AR", RECORD_LOCKED),

@@ -8,6 +8,7 @@ from typing import Final
 
 import httpx
 
+from ihe.callbacks import CallbackRule, Destination
 from ihe.errors import Conflict, MalformedRequest, Unavailable
 from ihe.soap.envelope import soap_request
 from ihe.soap.fault import SoapFault
@@ -31,10 +32,18 @@ class SoapClient:
     Args:
         url: of the endpoint; redirections are not followed.
         limits: of the answers.
+        callbacks: which addresses may be written to, for one that a caller named.
     """
 
-    def __init__(self, url: str, timeout_seconds: float = 15.0, limits: XmlLimits = _LIMITS) -> None:
+    def __init__(
+        self,
+        url: str,
+        timeout_seconds: float = 15.0,
+        limits: XmlLimits = _LIMITS,
+        callbacks: CallbackRule | None = None,
+    ) -> None:
         self._url = url
+        self._callbacks = callbacks
         self._limits = limits
         self._http = httpx.Client(timeout=timeout_seconds, follow_redirects=False)
 
@@ -107,8 +116,12 @@ class SoapClient:
         message = mtom_message(envelope, (), action) if is_mtom else simple_message(envelope, action)
         content = message.body if isinstance(message.body, bytes) else b"".join(message.body)
         headers = {"content-type": message.content_type}
+        to = self._callbacks.destination(self._url) if self._callbacks is not None else Destination(self._url)
+        headers |= to.headers
         try:
-            with self._http.stream("POST", self._url, content=content, headers=headers) as answer:
+            with self._http.stream(
+                "POST", to.url, content=content, headers=headers, extensions=dict(to.extensions)
+            ) as answer:
                 if answer.status_code >= 500:
                     raise Unavailable(f"the endpoint answers with status {answer.status_code}")
                 yield answer

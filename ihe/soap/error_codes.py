@@ -51,6 +51,7 @@ FAULT_FORMS: Final[dict[type[IheError], FaultForm]] = {
     errors.NotAuthenticated: FaultForm(FaultCode.SENDER, etree.QName(NS.WSSE, "FailedAuthentication")),
     errors.NotFound: _SENDER,
     errors.NotAcceptable: _SENDER,
+    errors.UnsupportedMediaType: _SENDER,
     errors.TooMany: _SENDER,
     errors.TooLarge: _SENDER,
     errors.Unavailable: FaultForm(FaultCode.RECEIVER, None, 503),

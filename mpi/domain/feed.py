@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from ihe.values import PatientId
 from mpi.domain.identity import Traits
-from mpi.domain.visit import VisitNews
+from mpi.domain.visit import VisitId, VisitNews
 
 
 class FeedKind(StrEnum):
@@ -16,7 +16,7 @@ class FeedKind(StrEnum):
 
     ``IDENTITY``: created or changed; ``ENCOUNTER``: identity told in passing; ``MERGE``: one id subsumed into
     another; ``CHANGE_IDENTIFIER``: one id replaced by another; ``LINK``/``UNLINK``: two patients declared the same or
-    not; ``WITHDRAW``: deleted.
+    not; ``WITHDRAW``: deleted; ``MOVE_ACCOUNT``: an account that stood under the wrong patient.
     """
 
     IDENTITY = "identity"
@@ -26,6 +26,7 @@ class FeedKind(StrEnum):
     LINK = "link"
     UNLINK = "unlink"
     WITHDRAW = "withdraw"
+    MOVE_ACCOUNT = "move_account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,12 @@ class Feed:
     """One message of a source.
 
     Attributes:
-        identifiers: of the patient (the survivor of a merge, the new id of a change), as sent, at least one.
-        others: the subsumed, former, or second patient's identifiers; empty for the other kinds.
+        identifiers: of the patient (the survivor of a merge, the new id of a change, the right owner of an account), as
+            sent, at least one.
+        others: the subsumed, former, second or wrong patient's identifiers; empty for the other kinds.
         source_updated_at: when the source last changed the patient, or ``None``.
         visit: what an encounter says of the visit, or ``None``.
+        account: the account that is moved, or ``None``.
     """
 
     kind: FeedKind
@@ -45,3 +48,4 @@ class Feed:
     traits: Traits
     source_updated_at: datetime | None
     visit: VisitNews | None = None
+    account: VisitId | None = None

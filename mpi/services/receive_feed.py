@@ -15,6 +15,7 @@ from mpi.services.decide_pair import decide_pair
 from mpi.services.feed_record import feed_record
 from mpi.services.identifiers import own_key
 from mpi.services.merge_records import merge_records
+from mpi.services.move_account import move_account
 from mpi.services.record_visit import record_visit
 from mpi.services.withdraw_record import withdraw_record
 
@@ -45,6 +46,11 @@ def receive_feed(uow: UnitOfWork, app: MpiApplication, feed: Feed) -> RecordKey:
             other = _any_key(app, feed.others, "PID[2]-3")
             verdict = "same" if feed.kind is FeedKind.LINK else "different"
             decide_pair(uow, app, key, other, verdict, reason="declared by the source", how="message")
+        case FeedKind.MOVE_ACCOUNT:
+            other = feed_key(uow, app, feed.others, "MRG-1", domain=key.domain)
+            feed_record(uow, app, key, feed.traits, source_updated_at=when, only_if_newer=True, partial=True)
+            if feed.account is not None:
+                move_account(uow, key, other, feed.account)
         case FeedKind.WITHDRAW:
             withdraw_record(uow, app, key)
     return key

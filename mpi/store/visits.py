@@ -67,6 +67,26 @@ def remove(connection: Connection, record_id: int, number: VisitId) -> None:
     )
 
 
+def move(connection: Connection, from_record: int, to_record: int, account: VisitId) -> None:
+    """Give the visits of an account to another record; one that the other has already under its number stays there."""
+    parameters = {
+        "source": from_record,
+        "target": to_record,
+        "value": account.value,
+        "authority": account.authority_key,
+    }
+    connection.execute(
+        text(
+            "UPDATE visit v SET record_id = :target WHERE v.record_id = :source"
+            " AND ((v.account = :value AND :authority IN ('', v.account_authority))"
+            " OR (v.account IS NULL AND v.number = :value AND :authority IN ('', v.number_authority)))"
+            " AND NOT EXISTS (SELECT 1 FROM visit t WHERE t.record_id = :target AND t.number = v.number"
+            " AND t.number_authority = v.number_authority)"
+        ),
+        parameters,
+    )
+
+
 def find(
     connection: Connection, search: VisitSearch, limit: int, record_ids: Iterable[int] | None = None
 ) -> list[StoredVisit]:

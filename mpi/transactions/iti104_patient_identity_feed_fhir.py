@@ -106,7 +106,8 @@ def decode(request: HttpRequest) -> FhirFeed:
         survivor = identifiers_of({"identifier": [s["identifier"] for s in survivors if "identifier" in s]})
         if not survivor:
             raise MissingElement("the survivor is named by other.identifier: system and value", "Patient.link.other")
-        return FhirFeed(Feed(FeedKind.MERGE, tuple(survivor), (condition,), traits({}), None), condition)
+        merge = Feed(FeedKind.MERGE, tuple(survivor), (condition,), traits({}), None)
+        return FhirFeed(merge, condition, False, _versions(request))
     only_new = request.headers.get("if-none-match", "").strip() == "*"
     feed = Feed(FeedKind.IDENTITY, (condition, *named), (), said, None)
     return FhirFeed(feed, condition, False, _versions(request), only_new)

@@ -17,8 +17,8 @@ from mpi.translate.hl7v2_feed import decode_feed, encode_accept
 _VERSIONS = ("2.5", "2.6", "2.7", "2.8", "2.9")
 
 _EVENTS = (
-    *("A01", "A02", "A03", "A04", "A05", "A06", "A07", "A08", "A11", "A12", "A13", "A14", "A15", "A16", "A21", "A22"),
-    *("A25", "A26", "A27", "A38", "A52", "A53", "A54", "A55", "Z99"),
+    *("A01", "A02", "A03", "A04", "A05", "A06", "A07", "A08", "A09", "A10", "A11", "A12", "A13", "A14", "A15", "A16"),
+    *("A21", "A22", "A25", "A26", "A27", "A32", "A33", "A38", "A44", "A52", "A53", "A54", "A55", "Z99"),
 )
 
 TRANSACTION = Transaction(
@@ -30,7 +30,12 @@ TRANSACTION = Transaction(
     writes=True,
     event_code="110110",
     event_action="U",
-    options=("Identity source: PID is taken in when it is newer", "A08 tolerated"),
+    options=(
+        "Identity source: PID is taken in when it is newer",
+        "Inpatient/Outpatient, Advanced Encounter, Pending Event and Temporary Patient Transfers Tracking events",
+        "A44 moves an account with its visits to another patient",
+        "A08 tolerated",
+    ),
     source="ITI TF-2: 3.31; PAM France 2.11",
 )
 

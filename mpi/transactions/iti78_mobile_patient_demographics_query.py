@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from ihe.errors import InvalidElement, NotFound, TooMany, UnsupportedRequest
+from ihe.errors import InvalidElement, NotFound, TooMany, UnsupportedMediaType
 from ihe.fhir.formats import answer_format, render
 from ihe.fhir.outcome import warnings_outcome
 from ihe.fhir.subset import WHOLE, Subset
@@ -107,7 +107,7 @@ def decode(request: HttpRequest) -> PdqmQuery:
 
     Raises:
         InvalidElement: a parameter is unknown or its value malformed.
-        UnsupportedRequest: a search that is sent as something else than a form.
+        UnsupportedMediaType: a search that is sent as something else than a form.
         NotFound: a domain asked for is no OID.
         NotAcceptable: a format that is not offered.
     """
@@ -126,7 +126,7 @@ def _parameters(request: HttpRequest) -> list[tuple[str, str]]:
     if request.method == "POST" and request.body:
         media_type = request.headers.get("content-type", _FORM).partition(";")[0].strip().lower()
         if media_type != _FORM:
-            raise UnsupportedRequest(f"a search is sent as {_FORM}", "Content-Type")
+            raise UnsupportedMediaType(f"a search is sent as {_FORM}", "Content-Type")
         try:
             found += parse_qsl(request.body.decode(), keep_blank_values=True, max_num_fields=100)
         except ValueError as error:

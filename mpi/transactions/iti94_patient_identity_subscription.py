@@ -37,6 +37,7 @@ TRANSACTION = Transaction(
         "channels message (ITI-93) and rest-hook, with payload or without",
         "criteria: Patient, all, of some domains, or one by its identifier",
         "header lines are used and never told again",
+        "endpoints are held to a list of addresses (TRAITDUNION_CALLBACK_URLS); redirections are not followed",
         "JSON and XML",
     ),
     source="ITI TF-2: 3.94",
@@ -96,6 +97,7 @@ def serve(question: Question, context: Context[MpiApplication]) -> StoredSubscri
     Raises:
         NotFound: there is no such subscription of the caller.
         UnknownAuthority: the criteria name a domain that is none of the region.
+        AccessDenied: the endpoint is no address that may be written to.
         PreconditionFailed: it is in another version.
     """
     uow = context.uow
@@ -105,6 +107,7 @@ def serve(question: Question, context: Context[MpiApplication]) -> StoredSubscri
             unsubscribe(uow, question.id or 0)
             return None
         return read_subscription(uow, question.id or 0)
+    context.application.callbacks.check(question.wish.endpoint, "Subscription.channel.endpoint")
     codes = []
     for authority in question.authorities:
         domain = context.application.domains.by_authority(authority)

@@ -75,6 +75,8 @@ def read_row(row: Mapping[str, str | None]) -> tuple[RecordKey, Traits, datetime
         identity_status=_one_of(row, "identity_status", IdentityStatus) or IdentityStatus.VIDE,
         identity_attributes=frozenset(a.strip() for a in (attributes or "").split("|") if a.strip()),
     )
+    if (name := traits.unstorable()) is not None:
+        raise InvalidElement(f"{name} is no text of at most 1000 characters", name)
     return RecordKey(domain, local_id), traits, _moment(row, "source_updated_at")
 
 

@@ -1,6 +1,6 @@
 """PV1 (and PID-18) ⇄ visits.
 
-Source: HL7 v2.5: 3.4.2.18, 3.4.3; PAM France 2.11; ITI TF-2: 3.22.
+Source: HL7 v2.5: 3.4.2.18, 3.4.3, 3.3.44; PAM France 2.11; ITI TF-2: 3.22.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from ihe.errors import MissingElement
 from ihe.hl7v2.building import SegmentBuilder
 from ihe.hl7v2.er7 import NULL, Message, Repetition, Segment
 from ihe.values import parse_dtm
@@ -55,6 +56,21 @@ def visit_news(message: Message, pid: Segment) -> VisitNews | None:
     if message.trigger_event == _DISCHARGE and visit.discharged_at is None:
         visit = replace(visit, discharged_at=_text(stated))
     return VisitNews(visit, message.trigger_event in _CANCELLED, _moment(stated))
+
+
+def moved_account(mrg: Segment, pid: Segment) -> VisitId:
+    """The account that A44 moves: MRG-3, or PID-18 where only that is sent.
+
+    Raises:
+        MissingElement: neither is.
+        InvalidElement: its authority is malformed.
+
+    Source: HL7 v2.5: 3.3.44.
+    """
+    account = _visit_id(mrg.field(3).repetition(1), "MRG-3") or _visit_id(pid.field(18).repetition(1), "PID-18")
+    if account is None:
+        raise MissingElement("the message names no account", "MRG-3")
+    return account
 
 
 def pv1_segment(visit: Visit, set_id: int) -> SegmentBuilder:

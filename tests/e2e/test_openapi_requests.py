@@ -34,7 +34,10 @@ def hints(running, operation):
 
 
 def ask_everything(running, requests, *, derandomize):
-    """Ask each interaction in turn; returns how often each status was answered."""
+    """Ask each interaction in turn; returns how often each status was answered.
+
+    What can be asked of an interaction without parameters is soon exhausted, so there may be fewer requests.
+    """
     description = schemathesis.openapi.from_url(f"{running.base_url}/openapi.json")
     operations = [found.ok() for found in description.get_all_operations()]
     asked = [operation for operation in operations if operation.path.startswith(PARTS)]
@@ -80,4 +83,7 @@ def test_a_few_hundred_requests_break_nothing(fed):
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_twenty_thousand_requests_break_nothing(fed):
-    assert ask_everything(fed, 22_000, derandomize=False).total() >= 20_000
+    statuses = Counter()
+    while statuses.total() < 20_000:
+        statuses += ask_everything(fed, 22_000 - statuses.total(), derandomize=False)
+    assert min(statuses[200], statuses[400], statuses[404]) > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from fhir.resources.R4B.operationoutcome import OperationOutcome
 from fhir.resources.R4B.patient import Patient
+from sqlalchemy import text
 
 from tests.fhir_wire import FR, patient, wire_over
 
@@ -31,6 +32,50 @@ def test_if_match_guards_an_update(fhir):
         "/fhir/Patient", params={"identifier": fhir.token("CHUSE", "C1")}, headers={"If-Match": 'W/"1"'}
     )
     assert outcome(deleted, 412)
+
+
+def merge(fhir, subsumed, survivor, headers=None):
+    link = {"type": "replaced-by", "other": {"identifier": fhir.identifier("CHUSE", survivor)}}
+    return fhir.feed("CHUSE", subsumed, headers, active=False, link=[link])
+
+
+def test_if_match_guards_a_merge(fhir):
+    first = fhir.feed("CHUSE", "C1").headers["etag"]
+    fhir.feed("CHUSE", "C2")
+    assert fhir.feed("CHUSE", "C1", given="MARIA").status_code == 200
+    assert outcome(merge(fhir, "C1", "C2", {"If-Match": first}), 412).code == "conflict"
+    now = fhir.feed("CHUSE", "C1", given="MARIA").headers["etag"]
+    assert merge(fhir, "C1", "C2", {"If-Match": now}).status_code == 200
+    assert outcome(fhir.feed("CHUSE", "C1"), 409).code == "conflict"
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/pdf", "multipart/form-data; boundary=x", ""])
+def test_another_media_type_is_refused(fhir, media_type):
+    parameters = {"identifier": fhir.token("CHUSE", "C1")}
+    answer = fhir.client.put("/fhir/Patient", params=parameters, content=b"{}", headers={"Content-Type": media_type})
+    assert outcome(answer, 415).code == "not-supported"
+    assert outcome(fhir.client.post("/fhir/Patient/$match", content=b"x", headers={"Content-Type": "text/csv"}), 415)
+    assert outcome(fhir.client.post("/fhir/Patient/_search", content=b"x", headers={"Content-Type": "text/csv"}), 415)
+
+
+@pytest.mark.parametrize(("prefer", "has_body"), [("return=minimal", False), ("return=representation", True)])
+def test_prefer_decides_whether_the_patient_comes_back(fhir, prefer, has_body):
+    answer = fhir.feed("CHUSE", "C1", {"Prefer": prefer})
+    assert (answer.status_code, bool(answer.content)) == (201, has_body)
+    assert answer.headers["location"]
+    assert answer.headers["etag"]
+
+
+def test_the_exchange_is_named_by_us_and_by_the_client(fhir):
+    answer = fhir.feed("CHUSE", "C1", {"X-Request-Id": "theirs-7"})
+    assert answer.headers["x-correlation-id"] == "theirs-7"
+    ours = answer.headers["x-request-id"]
+    with fhir.service.engine.connect() as connection:
+        found = connection.execute(
+            text("SELECT transaction FROM audit_event WHERE correlation_id = :id"), {"id": ours}
+        ).scalars()
+        assert list(found) == ["ITI-104"]
+    assert "x-correlation-id" not in fhir.feed("CHUSE", "C1", {"X-Request-Id": "no such\tname <x>"}).headers
 
 
 def test_if_none_match_creates_only(fhir):

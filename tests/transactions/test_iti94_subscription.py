@@ -6,6 +6,10 @@ import pytest
 from fhir.resources.R4B.operationoutcome import OperationOutcome
 from fhir.resources.R4B.subscription import Subscription
 
+from ihe.callbacks import CallbackRule
+from ihe.errors import AccessDenied
+from region.rest_hook import RestHook
+from region.rest_hook import RestHook
 from tests.fhir_wire import wire_over
 
 
@@ -84,3 +88,23 @@ def test_a_subscription_ends_by_itself(fhir):
 def test_unknown_ids(fhir):
     for absent in ("999", "x", "-1"):
         assert fhir.get(f"Subscription/{absent}").status_code == 404
+
+
+def test_only_addresses_of_the_list_are_taken(database_url, tmp_path):
+    wire = wire_over(database_url, tmp_path, callbacks=CallbackRule(("https://his.example/fhir",)))
+    assert (
+        wire.client.post("/fhir/Subscription", json=subscription(endpoint="https://his.example/fhir/in")).status_code
+        == 201
+    )
+    refused = wire.client.post("/fhir/Subscription", json=subscription(endpoint="http://127.0.0.1:5432/"))
+    assert refused.status_code == 403
+    issue = OperationOutcome.model_validate(refused.json()).issue[0]
+    assert (issue.code, issue.expression) == ("forbidden", ["Subscription.channel.endpoint"])
+    wire.service.close()
+
+
+def test_an_address_that_left_the_list_is_not_written_to():
+    """The list may have become shorter since the subscription was made."""
+    hook = RestHook(CallbackRule(("https://his.example",)))
+    with pytest.raises(AccessDenied):
+        hook.request("POST", "http://127.0.0.1:9/fhir", b"", {})

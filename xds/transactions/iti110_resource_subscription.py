@@ -101,6 +101,7 @@ def serve(question: Question, context: Context[XdsApplication]) -> StoredDocumen
     Raises:
         NotFound: there is no such subscription of the caller.
         PreconditionFailed: it is in another version.
+        AccessDenied: the endpoint is no address that may be written to.
     """
     uow = context.uow
     context.trail.query(TRANSACTION.name)
@@ -109,6 +110,7 @@ def serve(question: Question, context: Context[XdsApplication]) -> StoredDocumen
             unsubscribe(uow, question.id or "")
             return None
         return read_subscription(uow, question.id or "")
+    context.application.callbacks.check(question.wish.endpoint, "Subscription.channel.endpoint")
     if question.id is None:
         return subscribe(uow, question.wish, question.address)
     return change_subscription(uow, question.id, question.wish, question.only_versions)

@@ -107,10 +107,12 @@ def serve(question: Question, context: Context[XdsApplication]) -> tuple[StoredD
     Raises:
         NotFound: the caller has no such subscription.
         InvalidElement: the termination time is not one that can be granted.
+        AccessDenied: the consumer's address may not be written to.
     """
     uow = context.uow
     context.trail.query(TRANSACTION.name)
     if question.subscribe is not None:
+        context.application.callbacks.check(question.subscribe.wish.endpoint, "ConsumerReference")
         ends_at = moment_of(question.subscribe.termination, uow.now)
         return subscribe(uow, replace(question.subscribe.wish, ends_at=ends_at), question.address), uow.now
     if question.action == RENEW:

@@ -39,6 +39,7 @@ EBXML_CODES: Final[dict[type[IheError], str | None]] = {
     errors.NotAuthenticated: None,
     errors.NotFound: "XDSDocumentUniqueIdError",
     errors.NotAcceptable: "XDS{actor}Error",
+    errors.UnsupportedMediaType: "XDS{actor}Error",
     errors.TooMany: "XDSTooManyResults",
     errors.TooLarge: "XDS{actor}OutOfResources",
     errors.Unavailable: "XDS{actor}Busy",

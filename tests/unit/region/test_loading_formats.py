@@ -107,3 +107,15 @@ def test_a_name_that_tells_nothing_needs_the_format(service, tmp_path):
     with pytest.raises(LoadFault, match="--format"):
         load_file(service, path)
     assert load_file(service, path, "csv").created == 1
+
+
+@pytest.mark.parametrize("rows", [1, 2100])
+def test_values_that_no_store_takes_are_rejected_and_the_others_load(service, tmp_path, rows):
+    path = tmp_path / "feed.ndjson"
+    good = [{**ROW, "local_id": f"G{n}", "birth_family_name": f"EXEMPLE{n}"} for n in range(rows)]
+    bad = [{**ROW, "local_id": "B1", "city": "X" * 1001}, {**ROW, "local_id": "B2", "email": "a\0b"}]
+    write_ndjson(path, [*bad, *good])
+    report = load_file(service, path)
+    assert (report.created, report.rejected) == (rows, 2)
+    with Path(f"{path}.rejected.csv").open(newline="") as stream:
+        assert [row["location"] for row in csv.DictReader(stream)] == ["city", "email"]

@@ -89,3 +89,11 @@ def test_a_secret_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_setting_says_what_it_does() -> None:
     for row in describe(load_settings()):
         assert row.help.endswith("."), row.name
+
+
+def test_addresses_for_callbacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRAITDUNION_CALLBACK_URLS", "https://his.example/fhir, http://10.1.2.3:8080")
+    assert load_settings().callback_urls == ("https://his.example/fhir", "http://10.1.2.3:8080")
+    monkeypatch.setenv("TRAITDUNION_CALLBACK_URLS", "his.example")
+    with pytest.raises(SettingsError, match="TRAITDUNION_CALLBACK_URLS: each is an http or https address"):
+        load_settings()
