@@ -176,11 +176,10 @@ def build_service(
     pipeline = Pipeline(database, applications, metrics.observe)
     outbound = create_engine(database_url, pool_size=5, max_overflow=60)
     outbound_database = Database(outbound)
-    named = notifications.subscribers(table, outbound_database, mpi)
 
     def present_subscribers() -> list[Subscriber]:
         return [
-            *named,
+            *notifications.subscribers(table, outbound_database, mpi),
             *fhir_subscriptions.subscribers(outbound_database, mpi),
             *document_notifications.subscribers(outbound_database, xds),
             *subscribers(),

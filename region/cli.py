@@ -24,7 +24,7 @@ from mpi.domain.identity import RecordKey
 from mpi.domain.record import regional_id
 from mpi.services.explain_link import explain_pair, explain_record
 from mpi.store import records, tasks
-from region import audit_commands, model_commands, notify_commands, running, xds_commands
+from region import audit_commands, domain_commands, model_commands, notify_commands, running, xds_commands
 from region.demo import StoryFault
 from region.evaluating import evaluate_file, lines
 from region.loading import LoadFault, LoadReport, load_file
@@ -80,6 +80,7 @@ def _settings(**overrides: Any) -> Settings:
     return settings
 
 
+app.add_typer(domain_commands.commands(_settings), name="domain")
 app.add_typer(notify_commands.commands(_settings), name="notify")
 app.add_typer(xds_commands.commands(_settings), name="xds")
 app.add_typer(pacs_commands(_settings), name="pacs")

@@ -28,6 +28,7 @@ from ihe.unit_of_work import Database, UnitOfWork
 from ihe.values import PatientId
 from ihe.xml import Element
 from mpi.application import MpiApplication
+from mpi.domain.succession import Successions
 from mpi.services.notify_links import LinkChange, changed_links, remember_link
 from mpi.services.notify_references import (
     EVENT_KINDS,
@@ -36,6 +37,7 @@ from mpi.services.notify_references import (
     concerned_keys,
     remember_told,
 )
+from mpi.store.successions import in_force as successions_in_force
 from mpi.transactions import iti10_pix_update_notification as iti10
 from mpi.transactions import iti46_pix_update_notification_v3 as iti46
 from mpi.transactions import iti64_notify_xad_pid_link_change as iti64
@@ -98,9 +100,9 @@ class SoapSender:
 
     def __init__(self, table: RegionTable, to: SoapNotification, action: str) -> None:
         self._sender = table.home_community_id
-        self._receiver = to.device
+        self._to = to
         self._action = action
-        self._client = SoapClient(to.url, _TIMEOUT_SECONDS)
+        self._client: SoapClient | None = None
 
     def send(self, control_id: str, encode: Callable[[Interchange], Element]) -> Element:
         """Send one message and return its acknowledgement.
@@ -110,12 +112,16 @@ class SoapSender:
             Conflict: it refused with a fault.
             MalformedRequest: its answer is not readable.
         """
-        interchange = Interchange(self._sender, self._receiver, control_id, datetime.now(UTC))
+        interchange = Interchange(self._sender, self._to.device, control_id, datetime.now(UTC))
+        if self._client is None:
+            self._client = SoapClient(self._to.url, _TIMEOUT_SECONDS)
         return self._client.send(self._action, encode(interchange))
 
     def close(self) -> None:
         """Close the connection; the next message opens another."""
-        self._client.close()
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
 
 class Change(Protocol):
@@ -219,18 +225,27 @@ def _sent(uow: UnitOfWork, transaction: Transaction, event: OutboxEvent, patient
     )
 
 
-def pix_consumer(app: MpiApplication, domain: str, by: ModuleType = iti10) -> Telling[ReferenceChange]:
-    """A domain hears of each of its patients whose identifiers changed.
+def pix_consumer(
+    app: MpiApplication, domain: str, by: ModuleType = iti10, successions: Successions | None = None
+) -> Telling[ReferenceChange]:
+    """A domain hears of each of its patients whose identifiers changed, and of those of domains that it took over.
 
     Args:
         by: the transaction, ITI-10 or ITI-46.
+        successions: that are in force; ``None`` means none.
     """
     name = f"{by.TRANSACTION.number} {domain}"
+    estate = successions.estate(domain) if successions is not None else frozenset({domain})
+
+    def changes(uow: UnitOfWork, event: OutboxEvent) -> Sequence[ReferenceChange]:
+        present = successions_in_force(uow.connection, uow.now).estate(domain)
+        return changed_references(uow, app, name, concerned_keys(event.payload, present))
+
     return Telling(
         name=name,
         transaction=by.TRANSACTION,
-        takes=lambda event: event.kind in EVENT_KINDS and bool(concerned_keys(event.payload, domain)),
-        changes=lambda uow, event: changed_references(uow, app, name, concerned_keys(event.payload, domain)),
+        takes=lambda event: event.kind in EVENT_KINDS and bool(concerned_keys(event.payload, estate)),
+        changes=changes,
         encode=by.encode,
         decode=by.decode,
         remember=lambda uow, change: remember_told(uow, name, change),
@@ -252,16 +267,17 @@ def link_registry(app: MpiApplication, registry: str) -> Telling[LinkChange]:
 
 
 def subscribers(table: RegionTable, database: Database, app: MpiApplication) -> list[Subscriber]:
-    """The consumers that the table of domains names and has enabled."""
-
+    """The consumers that the table of domains names and has enabled, and what concerns them at this moment."""
+    with database.unit(REGION) as uow:
+        successions = successions_in_force(uow.connection, uow.now)
     known: list[tuple[Telling[Any], Notification]] = [
-        *((pix_consumer(app, d.code), d.notification) for d in table if d.notification is not None),
+        *((pix_consumer(app, d.code, iti10, successions), d.notification) for d in table if d.notification is not None),
         *((link_registry(app, r.name), r.notification) for r in table.registries),
     ]
     return [
         *(ConsumerSubscriber(telling, database, Sender(table, to)) for telling, to in known if to.enabled),
         *(
-            ConsumerSubscriber(pix_consumer(app, d.code, iti46), database, SoapSender(table, to, iti46.ACTION))
+            ConsumerSubscriber(pix_consumer(app, d.code, iti46, successions), database, SoapSender(table, to, iti46.ACTION))
             for d in table
             if (to := d.notification_v3) is not None and to.enabled
         ),

@@ -11,7 +11,7 @@ from mpi.application import MpiApplication
 from mpi.domain.identity import RecordKey
 from mpi.domain.record import Record, person_of_regional_id, regional_id
 from mpi.ports import Domain
-from mpi.store import records
+from mpi.store import records, successions
 
 
 def domain_of(app: MpiApplication, authority: AssigningAuthority, location: str | None = None) -> Domain:
@@ -43,8 +43,9 @@ def target_domains(app: MpiApplication, targets: Iterable[tuple[AssigningAuthori
 
 
 def find(uow: UnitOfWork, app: MpiApplication, patient_id: PatientId, location: str | None = None) -> list[Record]:
-    """Active records that an identifier designates: one for a local id, all of the person's for a regional id,
-    those that carry it qualified for an INS. Empty when nothing active carries it.
+    """Active records that an identifier designates: one for a local id (also a former one of a domain that ended, see
+    :mod:`mpi.services.succeed_domain`), all of the person's for a regional id, those that carry it qualified for an
+    INS. Empty when nothing active carries it.
 
     Raises:
         UnknownAuthority: the authority is no domain of the region.
@@ -59,7 +60,22 @@ def find(uow: UnitOfWork, app: MpiApplication, patient_id: PatientId, location: 
         found = records.by_ins(uow.connection, patient_id.value, oid) if oid is not None else []
         return [r for r in found if r.traits.has_qualified_ins]
     record = records.by_key(uow.connection, RecordKey(domain.code, patient_id.value))
+    if record is not None and not record.is_active:
+        record = _renumbered(uow, record)
     return [record] if record is not None and record.is_active else []
+
+
+def _renumbered(uow: UnitOfWork, record: Record) -> Record | None:
+    """Whom an identifier of a domain that ended designates since its successor renumbered the patient; ``None`` for
+    one that was merged within its own domain, and designates nobody any more.
+    """
+    standing, is_first = record, True
+    while standing.merged_into is not None:
+        (into,) = records.by_ids(uow.connection, [standing.merged_into])
+        if is_first and into.key.domain == record.key.domain:
+            return None
+        standing, is_first = into, False
+    return standing
 
 
 def find_one_person(uow: UnitOfWork, app: MpiApplication, patient_id: PatientId, location: str | None = None) -> Record:
@@ -115,17 +131,30 @@ def feedable_domain(app: MpiApplication, code: str, location: str | None = None)
         raise UnknownAuthority("records of the regional or a national domain cannot be fed", location)
 
 
-def own_key(uow: UnitOfWork, app: MpiApplication, patient_id: PatientId, location: str | None = None) -> RecordKey:
+def own_key(
+    uow: UnitOfWork,
+    app: MpiApplication,
+    patient_id: PatientId,
+    location: str | None = None,
+    *,
+    survivor_domain: str | None = None,
+) -> RecordKey:
     """The record key that a feed may write: a local id in the caller's own domain.
 
+    Args:
+        survivor_domain: of the record into which this one is merged, which may be the successor of its domain.
+
     Raises:
-        UnknownAuthority: the authority is no domain of the region.
+        UnknownAuthority: the authority is no domain of the region, or one that was taken over by another.
         InvalidElement: it is the regional or a national domain, which no feed writes.
         AccessDenied: the caller acts for another site.
     """
     domain = domain_of(app, patient_id.authority, location)
     if domain.code == app.regional_domain or domain.code in app.ins_domains:
         raise InvalidElement("a feed cannot write identifiers of the regional or a national domain", location)
-    if uow.caller.site is not None and uow.caller.site != domain.code:
+    heir = successions.in_force(uow.connection, uow.now).heir(domain.code)
+    if heir not in (domain.code, survivor_domain):
+        raise UnknownAuthority(f"the domain {domain.code} was taken over by {heir}, under which it is fed", location)
+    if uow.caller.site is not None and uow.caller.site != heir:
         raise AccessDenied("a site feeds only its own domain", location)
     return RecordKey(domain.code, patient_id.value)

@@ -1,4 +1,7 @@
-"""Merge two local ids of one domain: what was the subsumed one's is the survivor's from now on (A40)."""
+"""Merge two local ids of one domain: what was the subsumed one's is the survivor's from now on (A40).
+
+The subsumed one may be of a domain that the survivor's has succeeded: so its patients are renumbered.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from mpi.domain.identity import RecordKey, Traits
 from mpi.domain.record import RecordState
 from mpi.services.feed_record import feed_record
 from mpi.services.relink import relink
-from mpi.store import blocking, events, locks, records
+from mpi.store import blocking, events, locks, records, successions
 
 
 def merge_records(
@@ -33,10 +36,11 @@ def merge_records(
         traits: the survivor's traits as the message states them, or ``None`` when it states none.
 
     Raises:
-        InvalidElement: both ids are the same, or of different domains.
+        InvalidElement: both ids are the same, or of different domains of which one did not succeed the other.
         Conflict: the survivor was itself merged into another, or the subsumed one into a third.
     """
-    if survivor_key.domain != subsumed_key.domain:
+    estate = successions.in_force(uow.connection, uow.now).estate(survivor_key.domain)
+    if subsumed_key.domain not in {survivor_key.domain, *estate}:
         raise InvalidElement("only two identifiers of one domain can be merged", "MRG-1")
     if survivor_key == subsumed_key:
         raise InvalidElement("an identifier cannot be merged into itself", "MRG-1")

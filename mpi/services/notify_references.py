@@ -7,7 +7,7 @@ the consumer acknowledged last.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,9 +41,9 @@ class ReferenceChange:
         return self.identifiers[0]
 
 
-def concerned_keys(payload: Mapping[str, Any], domain: str) -> list[RecordKey]:
-    """The records of a domain that an identity event is about."""
-    return [RecordKey(code, local_id) for code, local_id in payload["records"] if code == domain]
+def concerned_keys(payload: Mapping[str, Any], domains: Collection[str]) -> list[RecordKey]:
+    """The records of some domains that an identity event is about."""
+    return [RecordKey(code, local_id) for code, local_id in payload["records"] if code in domains]
 
 
 def changed_references(

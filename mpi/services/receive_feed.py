@@ -18,6 +18,7 @@ from mpi.services.merge_records import merge_records
 from mpi.services.move_account import move_account
 from mpi.services.record_visit import record_visit
 from mpi.services.withdraw_record import withdraw_record
+from mpi.store import successions
 
 
 def receive_feed(uow: UnitOfWork, app: MpiApplication, feed: Feed) -> RecordKey:
@@ -37,7 +38,7 @@ def receive_feed(uow: UnitOfWork, app: MpiApplication, feed: Feed) -> RecordKey:
             if feed.visit is not None:
                 record_visit(uow, key, feed.visit)
         case FeedKind.MERGE:
-            other = feed_key(uow, app, feed.others, "MRG-1", domain=key.domain)
+            other = _merged_key(uow, app, feed.others, key.domain)
             merge_records(uow, app, key, other, feed.traits, source_updated_at=when)
         case FeedKind.CHANGE_IDENTIFIER:
             other = feed_key(uow, app, feed.others, "MRG-1", domain=key.domain)
@@ -79,6 +80,16 @@ def feed_key(
         if domain is None or found.code == domain:
             return own_key(uow, app, identifier, location)
     raise UnknownAuthority("no identifier is of a domain that can be fed", location)
+
+
+def _merged_key(uow: UnitOfWork, app: MpiApplication, identifiers: Sequence[PatientId], survivor: str) -> RecordKey:
+    """The record to subsume: of the survivor's domain, else of one to which that is the successor."""
+    estate = successions.in_force(uow.connection, uow.now).estate(survivor) - {survivor}
+    for identifier in identifiers:
+        found = app.domains.by_authority(identifier.authority)
+        if found is not None and found.code in estate:
+            return own_key(uow, app, identifier, "MRG-1", survivor_domain=survivor)
+    return feed_key(uow, app, identifiers, "MRG-1", domain=survivor)
 
 
 def _any_key(app: MpiApplication, identifiers: Sequence[PatientId], location: str) -> RecordKey:

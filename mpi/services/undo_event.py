@@ -13,13 +13,13 @@ from mpi.domain.identity import RecordKey
 from mpi.domain.record import RecordState
 from mpi.services.answer_task import count_votes
 from mpi.services.relink import LEFT_TO_OTHERS, announce, relink
-from mpi.store import events, models, pairs, records, tasks, votes, worklist
+from mpi.store import events, models, pairs, records, successions, tasks, votes, worklist
 from mpi.store.events import IdentityEvent
 
 
 def undo_event(uow: UnitOfWork, app: MpiApplication, event_id: int, *, reason: str) -> int:
-    """Undo a decision, an answer to a task, a merge, a change of identifier, an update or the activation of a model;
-    returns the undoing event. Tasks that the event closed are open again, those it opened are closed.
+    """Undo a decision, an answer to a task, a merge, a change of identifier, an update, the activation of a model or
+    a succession; returns the undoing event. Tasks that the event closed are open again, those it opened are closed.
 
     An undoing event of a decision or an answer can itself be undone.
 
@@ -150,7 +150,15 @@ def _undo_update(uow: UnitOfWork, app: MpiApplication, event: IdentityEvent, und
     relink(uow, app, [record.id], undoing)
 
 
+def _undo_succession(uow: UnitOfWork, app: MpiApplication, event: IdentityEvent, undoing: int) -> None:
+    successions.lock(uow.connection)
+    if successions.has_heirs(uow.connection, event.payload["domain"]):
+        raise Conflict("patients of the domain were renumbered since; undo those merges first")
+    successions.revoke(uow.connection, event.id, undoing)
+
+
 _UNDO: Mapping[str, Callable[[UnitOfWork, MpiApplication, IdentityEvent, int], Any]] = {
+    "domain.succeeded": _undo_succession,
     "pair.decided": _undo_decision,
     "pair.decided.undone": _redo_decision,
     "task.answered": _undo_answer,

@@ -9,7 +9,6 @@ from fhir.resources.R4B.subscription import Subscription
 from ihe.callbacks import CallbackRule
 from ihe.errors import AccessDenied
 from region.rest_hook import RestHook
-from region.rest_hook import RestHook
 from tests.fhir_wire import wire_over
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow
@@ -112,7 +113,11 @@ def test_a_name_that_tells_nothing_needs_the_format(service, tmp_path):
 @pytest.mark.parametrize("rows", [1, 2100])
 def test_values_that_no_store_takes_are_rejected_and_the_others_load(service, tmp_path, rows):
     path = tmp_path / "feed.ndjson"
-    good = [{**ROW, "local_id": f"G{n}", "birth_family_name": f"EXEMPLE{n}"} for n in range(rows)]
+    first = date(1900, 1, 1)
+    good = [
+        {"domain": "CHUSE", "local_id": f"G{n}", "birth_date": (first + timedelta(20 * n)).isoformat()}
+        for n in range(rows)
+    ]
     bad = [{**ROW, "local_id": "B1", "city": "X" * 1001}, {**ROW, "local_id": "B2", "email": "a\0b"}]
     write_ndjson(path, [*bad, *good])
     report = load_file(service, path)
