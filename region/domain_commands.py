@@ -50,8 +50,9 @@ def commands(settings: Callable[[], Settings]) -> typer.Typer:
         since: Annotated[str, typer.Option("--from", help="Day or moment, ISO 8601; local time without zone.")],
         reason: Reason = "",
     ) -> None:
-        """Let NEW answer for the patients of OLD from a day on: OLD's identifiers stay found, its feeds are refused, and
-        NEW may renumber its patients (A40 across both).
+        """Let NEW answer for the patients of OLD from a day on.
+
+        OLD's identifiers stay found, its feeds are refused, and NEW may renumber its patients (A40 across both).
         """
         try:
             moment = datetime.fromisoformat(since).astimezone()

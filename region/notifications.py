@@ -277,7 +277,9 @@ def subscribers(table: RegionTable, database: Database, app: MpiApplication) -> 
     return [
         *(ConsumerSubscriber(telling, database, Sender(table, to)) for telling, to in known if to.enabled),
         *(
-            ConsumerSubscriber(pix_consumer(app, d.code, iti46, successions), database, SoapSender(table, to, iti46.ACTION))
+            ConsumerSubscriber(
+                pix_consumer(app, d.code, iti46, successions), database, SoapSender(table, to, iti46.ACTION)
+            )
             for d in table
             if (to := d.notification_v3) is not None and to.enabled
         ),
