@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -93,11 +94,8 @@ def link(path: Path, lowest_weight: float = -5.0) -> SplinkResult:
         path: bulk CSV.
         lowest_weight: pairs below this match weight (bits) are dropped.
     """
-    logging.getLogger("splink").setLevel(logging.ERROR)
-    connection = duckdb.connect()
+    connection, api = _read(path)
     connection.execute("SET threads = 2")
-    connection.execute(_CLEAN.format(path=str(path).replace("'", "''")))
-    api = DuckDBAPI(connection=connection)
     began = time.perf_counter()
     linker = Linker(api.register("records"), settings(), log_level=None)
     _train(linker)
@@ -105,6 +103,41 @@ def link(path: Path, lowest_weight: float = -5.0) -> SplinkResult:
     predicted: Any = linker.inference.predict(threshold_match_weight=lowest_weight)
     rows = connection.sql(f"SELECT match_weight, unique_id_l, unique_id_r FROM {predicted.physical_name}").fetchall()
     return SplinkResult(rows, trained - began, time.perf_counter() - trained)
+
+
+@dataclass(frozen=True, slots=True)
+class SplinkTimes:
+    """Wall time of each step."""
+
+    training_seconds: float
+    predicting_seconds: float
+    clustering_seconds: float
+
+
+def time_linking(path: Path, threshold_weight: float = 12.0) -> SplinkTimes:
+    """Train, predict and cluster as a user would, with the default number of threads, and take nothing out.
+
+    Args:
+        path: bulk CSV.
+        threshold_weight: match weight in bits from which pairs are kept and clustered.
+    """
+    _, api = _read(path)
+    clock = [time.perf_counter()]
+    linker = Linker(api.register("records"), settings(), log_level=None)
+    _train(linker)
+    clock.append(time.perf_counter())
+    predicted: Any = linker.inference.predict(threshold_match_weight=threshold_weight)
+    clock.append(time.perf_counter())
+    linker.clustering.cluster_pairwise_predictions_at_threshold(predicted, threshold_match_weight=threshold_weight)
+    clock.append(time.perf_counter())
+    return SplinkTimes(*(after - before for before, after in pairwise(clock)))
+
+
+def _read(path: Path) -> tuple[duckdb.DuckDBPyConnection, DuckDBAPI]:
+    logging.getLogger("splink").setLevel(logging.ERROR)
+    connection = duckdb.connect()
+    connection.execute(_CLEAN.format(path=str(path).replace("'", "''")))
+    return connection, DuckDBAPI(connection=connection)
 
 
 def _train(linker: Any) -> None:
