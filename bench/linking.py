@@ -193,8 +193,8 @@ def table(loads: list[Bulk], feeds: list[Online], splink: Splink | None) -> str:
     if splink is not None:
         share = loads[-1].linking_seconds / splink.linking_seconds
         lines.append(
-            f"Splink on the same file: linking {splink.linking_seconds:.1f} s, training {splink.training_seconds:.1f} s,"
-            f" peak {splink.peak_mib} MiB; ours needs {share:.2f} of its time"
+            f"Splink on the same file: linking {splink.linking_seconds:.1f} s"
+            f" (training {splink.training_seconds:.1f} s), peak {splink.peak_mib} MiB; ours needs {share:.2f} of its time"
         )
     for found in feeds:
         seen = found.latency
