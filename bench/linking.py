@@ -2,7 +2,7 @@
 
 ``python -m bench.linking --records 10000 1000000`` makes a population of each size, loads it in bulk into a database of
 its own (an embedded PostgreSQL), lets Splink link the largest on DuckDB, then feeds records that were held back one by
-one, in the service itself. All data are synthetic. Ratios say more than figures: they hold from one machine to the next.
+one, in the service itself. All data are synthetic. Ratios hold from one machine to the next, figures do not.
 """
 
 from __future__ import annotations
@@ -194,7 +194,8 @@ def table(loads: list[Bulk], feeds: list[Online], splink: Splink | None) -> str:
         share = loads[-1].linking_seconds / splink.linking_seconds
         lines.append(
             f"Splink on the same file: linking {splink.linking_seconds:.1f} s"
-            f" (training {splink.training_seconds:.1f} s), peak {splink.peak_mib} MiB; ours needs {share:.2f} of its time"
+            f" (training {splink.training_seconds:.1f} s), peak {splink.peak_mib} MiB;"
+            f" ours needs {share:.2f} of its time"
         )
     for found in feeds:
         seen = found.latency
