@@ -24,7 +24,15 @@ from mpi.domain.identity import RecordKey
 from mpi.domain.record import regional_id
 from mpi.services.explain_link import explain_pair, explain_record
 from mpi.store import records, tasks
-from region import audit_commands, domain_commands, model_commands, notify_commands, running, xds_commands
+from region import (
+    audit_commands,
+    domain_commands,
+    model_commands,
+    notify_commands,
+    publishing_commands,
+    running,
+    xds_commands,
+)
 from region.demo import StoryFault
 from region.evaluating import evaluate_file, lines
 from region.loading import LoadFault, LoadReport, load_file
@@ -86,6 +94,7 @@ app.add_typer(xds_commands.commands(_settings), name="xds")
 app.add_typer(pacs_commands(_settings), name="pacs")
 app.add_typer(audit_commands.commands(_settings), name="audit")
 model_commands.register(app, _settings)
+publishing_commands.register(app, _settings)
 
 
 @app.command()

@@ -114,6 +114,7 @@ class Orthanc:
             if process.poll() is not None or time.monotonic() > until:
                 raise OrthancFault(f"the archive of {self.site} does not start: see {self.folder / 'orthanc.log'}")
             time.sleep(0.1)
+        process.returncode = 0  # It outlives this process, which therefore doesn't wait for it.
 
     def stop(self) -> None:
         """Stop the one that was started from this folder, if it runs; its pictures stay."""

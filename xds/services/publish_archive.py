@@ -1,0 +1,308 @@
+"""Publish what an archive has, for sites whose archive cannot register its studies itself.
+
+The archive is asked what it has (QIDO-RS); a study whose count of instances has rested for a while is registered with a
+manifest (as by RAD-68), replaced when it changes, deprecated when the archive says that it is gone. What was seen and
+registered is kept in the database: a restart goes on where it was, and two publishers do not work on one site at once.
+A shorter answer of the archive proves nothing: gone is only what it does not have when asked for it by name.
+
+Source: RAD TF-3: 4.68.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import orjson
+
+from ihe.audit import AuditEvent, AuditTrail, Outcome
+from ihe.caller import Caller
+from ihe.errors import NotFound, Refused, Unavailable
+from ihe.store import audit
+from ihe.unit_of_work import Database, UnitOfWork
+from ihe.values import AssigningAuthority, Code, Oid, PatientId, format_dtm
+from xds.archive.client import Archive
+from xds.domain.imaging import DICOM_UID_REGISTRY, KEY_OBJECT_SELECTION, ImagingStudy, Manifest, ManifestPatient, is_uid
+from xds.domain.model import (
+    Association,
+    AssociationType,
+    Author,
+    Availability,
+    DocumentEntry,
+    LocalizedText,
+    Submission,
+    SubmissionSet,
+)
+from xds.domain.registered import RegisteredEntry
+from xds.services import get
+from xds.services.get import Named
+from xds.services.provide_bytes import provide_bytes
+from xds.services.repository import Repository
+from xds.services.update import update
+from xds.store import published
+from xds.store.published import WatchedStudy
+from xds.translate.kos_writer import build_kos
+from xds.translate.qido_answer import Json, number_of, read_patient, read_study, text_of
+
+_PAGE = 500
+_JSON = "application/dicom+json"
+_FRENCH_TYPES = "1.2.250.1.213.1.1.4.12"
+_MODALITIES = "1.2.840.10008.2.16.4"
+_MEMBER = {"SubmissionSetStatus": ("Original",)}
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedSite:
+    """Whose archive is published.
+
+    Attributes:
+        archive: asked by DICOMweb.
+        facility_type: code of its kind of establishment.
+        settle_seconds: how long the count of a study's instances rests before it is registered.
+    """
+
+    archive: Archive
+    facility_type: str = "SA01"
+    settle_seconds: float = 5.0
+
+    @property
+    def caller(self) -> Caller:
+        """On whose behalf documents are registered."""
+        return Caller(node="publisher", site=self.archive.site)
+
+
+@dataclass(slots=True)
+class Round:
+    """What one look at an archive led to: numbers of studies."""
+
+    seen: int = 0
+    registered: int = 0
+    replaced: int = 0
+    deprecated: int = 0
+    waiting: int = 0
+
+
+def publish_round(database: Database, site: PublishedSite, repository: Repository) -> Round:
+    """Look at an archive once and register what has changed.
+
+    Raises:
+        Unavailable: the archive does not answer; nothing was concluded from that.
+    """
+    done = Round()
+    listed = {uid: count for item in _pages(site.archive, "/studies") for uid, count in [_counted(item)] if is_uid(uid)}
+    with database.unit(site.caller) as uow:
+        if not published.lock(uow.connection, site.archive.site):
+            return done
+        known = published.of_site(uow.connection, site.archive.site)
+        for uid, count in listed.items():
+            if uid not in known or known[uid].instances != count:
+                published.saw(uow.connection, site.archive.site, uid, count, uow.now)
+        settled = uow.now - timedelta(seconds=site.settle_seconds)
+    done.seen = len(listed)
+    for uid, count in listed.items():
+        study = known.get(uid)
+        if study and study.instances == count != study.published_instances and study.since <= settled:
+            _publish(database, site, repository, study, done)
+    for uid in known.keys() - listed.keys():
+        if not list(_page(site.archive, f"/studies?StudyInstanceUID={uid}&limit=1")):
+            _withdraw(database, site, repository, known[uid], done)
+    return done
+
+
+def _publish(
+    database: Database, site: PublishedSite, repository: Repository, watched: WatchedStudy, done: Round
+) -> None:
+    uid, archive = watched.study_uid, site.archive
+    path = f"/studies/{uid}/instances"
+    instances = list(_pages(archive, path))
+    if len(instances) != watched.instances:
+        return  # it is changing: the next round sees that
+    first = instances[0]
+    one = f"/studies/{uid}/series/{text_of(first, '0020000E')}/instances/{text_of(first, '00080018')}/metadata"
+    (header, *_) = _page(archive, one) or [first]
+    source = archive.source
+    study = read_study(uid, instances, header, source.accession_authority, source.location_uid, source.pacs_url or "")
+    patient = read_patient(header)
+    try:
+        with database.unit(site.caller) as uow:
+            whose = _patient_id(patient, source.patient_authority)
+            if whose is None or repository.registry.directory.resolve(uow, whose) is None:
+                published.waits(uow.connection, archive.site, uid, "the index does not know the patient")
+                done.waiting += 1
+                return
+            replaced = _current(uow, watched)
+            if replaced is not None and replaced.patient_id != whose.xds_cx:
+                _deprecate(uow, site, replaced, repository)
+                replaced = None
+            document = _register(uow, site, study, patient, whose, replaced, repository)
+            published.registered(uow.connection, archive.site, uid, watched.instances, document)
+    except Refused as refusal:
+        with database.unit(site.caller) as uow:
+            published.waits(uow.connection, archive.site, uid, refusal.findings[0].code)
+        done.waiting += 1
+        return
+    if replaced is None:
+        done.registered += 1
+    else:
+        done.replaced += 1
+
+
+def _register(
+    uow: UnitOfWork,
+    site: PublishedSite,
+    study: ImagingStudy,
+    patient: ManifestPatient,
+    whose: PatientId,
+    replaced: RegisteredEntry | None,
+    repository: Repository,
+) -> str:
+    """Make the manifest and register it; returns its unique id."""
+    manifest = Manifest(
+        uid=_new_uid(),
+        series_uid=_new_uid(),
+        study_uid=study.uid,
+        patient=patient,
+        studies=(study,),
+        created_at=uow.now,
+        institution=site.archive.source.name,
+        manufacturer="Trait d'Union",
+    )
+    entry = _entry(manifest, study, whose, site, repository)
+    links = [Association(id="member", type=AssociationType.HAS_MEMBER, source="set", target=entry.id, slots=_MEMBER)]
+    if replaced is not None:
+        links.append(Association(id="replaces", type=AssociationType.REPLACES, source=entry.id, target=replaced.id))
+    submission = Submission(submission_set=_set(uow, site, whose, entry), entries=(entry,), associations=tuple(links))
+    provide_bytes(uow, submission, {entry.id: build_kos(manifest)}, repository)
+    _audit(uow, site, "C", whose, manifest.uid)
+    return manifest.uid
+
+
+def _entry(
+    manifest: Manifest, study: ImagingStudy, whose: PatientId, site: PublishedSite, repository: Repository
+) -> DocumentEntry:
+    moment = study.started_at(repository.zone) or manifest.created_at or None
+    references = [f"{study.uid}^^^^urn:ihe:iti:xds:2016:studyInstanceUID"]
+    for accession in study.accessions:
+        if accession.issuer and accession.issuer.oid:
+            references.append(f"{accession.value}^^^&{accession.issuer.oid}&ISO^urn:ihe:iti:xds:2013:accession")
+    return DocumentEntry(
+        id="manifest",
+        unique_id=manifest.uid,
+        patient_id=whose,
+        source_patient_id=whose,
+        mime_type="application/dicom",
+        title=(LocalizedText(study.description or "Examen d'imagerie", "fr-FR", "UTF-8"),),
+        authors=(Author(institutions=(site.archive.source.name,)),),
+        class_code=Code("31", "1.2.250.1.213.1.1.4.1", "Imagerie médicale"),
+        type_code=Code("IMG-KOS", _FRENCH_TYPES, "Reference d'objets d'un examen d'imagerie"),
+        format_code=Code(KEY_OBJECT_SELECTION, DICOM_UID_REGISTRY, "Manifeste KOS"),
+        healthcare_facility_type_code=Code(site.facility_type, "1.2.250.1.71.4.2.4"),
+        practice_setting_code=Code("ETABLISSEMENT", "1.2.250.1.213.1.1.4.9", "Etablissement de santé"),
+        confidentiality_codes=(Code("N", "2.16.840.1.113883.5.25", "Normal"),),
+        event_code_list=(*(Code(each, _MODALITIES, each) for each in study.modalities), *study.regions),
+        creation_time=format_dtm(manifest.created_at) if manifest.created_at else None,
+        service_start_time=format_dtm(moment) if moment else None,
+        language_code="fr-FR",
+        reference_id_list=tuple(references),
+    )
+
+
+def _set(uow: UnitOfWork, site: PublishedSite, whose: PatientId, entry: DocumentEntry | None) -> SubmissionSet:
+    return SubmissionSet(
+        id="set",
+        unique_id=_new_uid(),
+        source_id=str(site.archive.source.location_uid or site.archive.source.patient_authority),
+        patient_id=whose,
+        submission_time=format_dtm(uow.now),
+        title=entry.title if entry else (LocalizedText("Examen retiré", "fr-FR", "UTF-8"),),
+        authors=(Author(institutions=(site.archive.source.name,)),),
+        content_type_code=Code("18748-4", "2.16.840.1.113883.6.1", "CR d'imagerie médicale"),
+    )
+
+
+def _withdraw(
+    database: Database, site: PublishedSite, repository: Repository, watched: WatchedStudy, done: Round
+) -> None:
+    with database.unit(site.caller) as uow:
+        current = _current(uow, watched)
+        if current is not None:
+            _deprecate(uow, site, current, repository)
+            done.deprecated += 1
+        published.forget(uow.connection, site.archive.site, watched.study_uid)
+
+
+def _deprecate(uow: UnitOfWork, site: PublishedSite, entry: RegisteredEntry, repository: Repository) -> None:
+    whose = PatientId.from_xds_cx(entry.patient_id)
+    slots = {"OriginalStatus": (Availability.APPROVED.value,), "NewStatus": (Availability.DEPRECATED.value,)}
+    change = Association(id="change", type=AssociationType.UPDATE_STATUS, source="set", target=entry.id, slots=slots)
+    update(uow, Submission(submission_set=_set(uow, site, whose, None), associations=(change,)), repository.registry)
+    _audit(uow, site, "U", whose, entry.unique_id)
+
+
+def _current(uow: UnitOfWork, watched: WatchedStudy) -> RegisteredEntry | None:
+    """The approved entry of the manifest that was registered last."""
+    if watched.document_unique_id is None:
+        return None
+    found = get.entries(uow, Named(unique_ids=[watched.document_unique_id]))
+    return next((entry for entry in found if entry.status == Availability.APPROVED), None)
+
+
+def _patient_id(patient: ManifestPatient, home: Oid) -> PatientId | None:
+    """The header's patient id; one without issuer is of the archive's own domain."""
+    if not patient.ids:
+        return None
+    issued = patient.ids[0]
+    if issued.issuer is not None and issued.issuer.oid is not None:
+        return PatientId(issued.value, AssigningAuthority(oid=issued.issuer.oid))
+    return PatientId(issued.value, AssigningAuthority(oid=home))
+
+
+def _audit(uow: UnitOfWork, site: PublishedSite, action: str, whose: PatientId, document: str) -> None:
+    trail = AuditTrail()
+    trail.patient(whose.xds_cx)
+    trail.document(document)
+    event = AuditEvent(
+        at=uow.now,
+        transaction="RAD-68",
+        event_code="110107",
+        event_action=action,
+        outcome=Outcome.SUCCESS,
+        node=site.caller.node,
+        site=site.caller.site,
+        user=None,
+        purpose=site.caller.purpose,
+        correlation_id=uuid.uuid4().hex,
+        objects=tuple(trail.objects),
+    )
+    audit.append(uow.connection, event)
+
+
+def _counted(item: Json) -> tuple[str, int]:
+    return text_of(item, "0020000D") or "", number_of(item, "00201208") or 0
+
+
+def _pages(archive: Archive, path: str) -> Iterator[Json]:
+    """All items of a list, page by page."""
+    offset = 0
+    while page := _page(archive, f"{path}?limit={_PAGE}&offset={offset}&includefield=00201208"):
+        yield from page
+        offset += len(page)
+
+
+def _page(archive: Archive, path: str) -> list[Json]:
+    try:
+        answer = archive.get(path, _JSON)
+    except NotFound:
+        return []
+    try:
+        body = b"".join(answer)
+        found = orjson.loads(body) if body.strip() else []
+    except ValueError:
+        raise Unavailable(f"the archive of {archive.site} sent no JSON", archive.site) from None
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def _new_uid() -> str:
+    return str(Oid.from_uuid(uuid.uuid4()))
