@@ -7,6 +7,7 @@ time, whatever processes there are: it is claimed by a lock that lasts as long a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ _EVENT = select(
     outbox_event.c.id, outbox_event.c.at, outbox_event.c.kind, outbox_event.c.subject, outbox_event.c.payload
 )
 _PAGE = 1000
+_COPY_FROM_EVENTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,13 @@ class OutboxEvent:
 
 def append_events(connection: Connection, events: Sequence[Mapping[str, Any]]) -> None:
     """Write events in the caller's transaction, in order; each has ``at``, ``kind``, ``subject``, ``payload``."""
-    connection.execute(_INSERT, list(events))
+    if len(events) < _COPY_FROM_EVENTS:
+        connection.execute(_INSERT, list(events))
+        return
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy("COPY outbox_event (at, kind, subject, payload) FROM STDIN") as copy:
+        for event in events:
+            copy.write_row((event["at"], event["kind"], event["subject"], json.dumps(event["payload"])))
 
 
 def waiting_for_distribution(connection: Connection, limit: int) -> list[OutboxEvent]:

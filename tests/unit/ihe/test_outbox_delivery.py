@@ -352,3 +352,12 @@ def test_backlogs_tell_lag_and_dead_letters(engine, publish):
         (backlog,) = outbox.backlogs(connection)
     assert (backlog.subscriber, backlog.waiting, backlog.dead) == ("recorder", 1, 1)
     assert backlog.oldest is not None
+
+
+@pytest.mark.parametrize("count", [3, 2500])
+def test_few_events_and_many_are_written_alike(engine: Engine, publish: Callable[..., None], count: int) -> None:
+    publish(*((f"s/é\t\\{n}", n) for n in range(count)))
+    with engine.connect() as connection:
+        found = outbox.waiting_for_distribution(connection, count + 1)
+    assert [(e.kind, e.subject, e.payload) for e in found] == [("test", f"s/é\t\\{n}", {"n": n}) for n in range(count)]
+    assert len({e.at for e in found}) == 1
