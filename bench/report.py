@@ -97,13 +97,16 @@ svg { width: 100%; font-size: 11px; } svg text { fill: var(--ink); }
 """
 
 
-def render(title: str, sections: Iterable[Section], introduction: str = "") -> str:
+def render(
+    title: str, sections: Iterable[Section], introduction: str = "", summary: Sequence[Sequence[str]] = ()
+) -> str:
     """The whole page.
 
     Args:
         introduction: plain text below the title.
+        summary: rows of a table over all files, its heading first.
     """
-    body = "".join(_section(section) for section in sections)
+    body = (_table(summary) if summary else "") + "".join(_section(section) for section in sections)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -148,11 +151,17 @@ def table(contenders: Sequence[Contender]) -> list[tuple[str, ...]]:
     return rows
 
 
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    heading, *body = ("".join(f"<{kind}>{escape(cell)}</{kind}>" for cell in row) for kind, row in _kinds(rows))
+    return f"<table><tr>{heading}</tr>" + "".join(f"<tr>{cells}</tr>" for cells in body) + "</table>"
+
+
+def _kinds(rows: Sequence[Sequence[str]]) -> Iterable[tuple[str, Sequence[str]]]:
+    return zip(("th", *("td" for _ in rows[1:])), rows, strict=True)
+
+
 def _section(section: Section) -> str:
-    heading, *rows = table(section.contenders)
-    parts = [f"<h2>{escape(section.title)}</h2><table><tr>", *(f"<th>{escape(cell)}</th>" for cell in heading), "</tr>"]
-    parts += ["<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows]
-    parts.append("</table><div class=plots>")
+    parts = [f"<h2>{escape(section.title)}</h2>", _table(table(section.contenders)), "<div class=plots>"]
     parts.append(_precision_recall(section.contenders))
     if section.matches:
         named = {"one human": section.matches, "two": section.others}
