@@ -127,7 +127,8 @@ def compare_given(first_a: str, given_a: str, used_a: str, first_b: str, given_b
     if first_a == first_b or joined(first_a) == joined(first_b):
         return _compare_lists(words_a, first_a, words_b, first_b), max(first_a, first_b)
     if used := {used_a, first_a} & {used_b, first_b} - {""}:
-        if _is_anothers_list(first_a, words_b, first_b) or _is_anothers_list(first_b, words_a, first_a):
+        others = _is_anothers_list(first_a, words_b, first_b) or _is_anothers_list(first_b, words_a, first_a)
+        if others and used_a != used_b:
             return Given.COMPOUND_CONFLICT, ""
         return Given.USED, min(used)
     if first_a and first_b:

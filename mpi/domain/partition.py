@@ -284,7 +284,7 @@ class _Decider:
     def _bears(self, k: int, i: int) -> bool:
         a, b = self.records[k].cleaned, self.records[i].cleaned
         level, _ = compare_given(a.first, a.given, a.used_given, b.first, b.given, b.used_given)
-        if level in _BORNE:
+        if level in _BORNE or (level == Given.PREFIX and len(a.first) > len(b.first)):
             return True
         return self._score(k, i).levels[_GIVEN] == Given.CROSSED
 

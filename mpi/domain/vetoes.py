@@ -32,6 +32,7 @@ class Veto(StrEnum):
 
     DIFFERENT_INS = "two different qualified INS"
     OTHER_INS = "two different matricules"
+    INS_DIGIT = "two matricules a digit apart"
     INS_CONTRADICTED = "equal qualified INS, but the traits contradict it"
     ATTRIBUTE = "an identity attribute forbids automatic links"
     UNNAMED = "a name is a placeholder or missing"
@@ -138,12 +139,13 @@ def vetoes_of(levels: tuple[int, ...], found_circumstances: int) -> tuple[Veto, 
         bool(found_circumstances & Circumstance.YEARS_EXCHANGED)
         and family in FAMILY_SAME
         and given in _WHOLE_FIRST
-        and place == Place.SAME
-        and contact in _CONTACT
+        and place in (Place.SAME, Place.COUNTRY)
+        and (contact in _CONTACT or given == Given.LIST)
     )
     rules = (
         (Veto.DIFFERENT_INS, ins == Ins.DIFFERENT_QUALIFIED),
-        (Veto.OTHER_INS, ins in (Ins.DIFFERENT, Ins.CLOSE)),
+        (Veto.OTHER_INS, ins == Ins.DIFFERENT or (ins == Ins.CLOSE and given not in _WHOLE_FIRST)),
+        (Veto.INS_DIGIT, ins == Ins.CLOSE and given in _WHOLE_FIRST),
         (Veto.INS_CONTRADICTED, proven and is_contradicted(family, given, birth, sex)),
         (Veto.ATTRIBUTE, bool(found_circumstances & Circumstance.HELD)),
         (

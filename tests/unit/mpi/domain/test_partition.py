@@ -122,6 +122,24 @@ def test_a_record_that_bears_both_names_explains_their_difference() -> None:
     assert len(decide(whole, by_first, by_used, used_alone).persons) == 1
 
 
+def test_a_record_with_compound_and_list_explains_a_cut_compound() -> None:
+    whole = record("CHUSE", "BETOUR", "MARIE-ANGELIQUE ROSELYNE", "1974-06-06")
+    cut = record("FEURS", "BETOUR", "MARIE ROSELYNE", "1974-06-06")
+    bare = record("GIER", "BETOUR", "MARIE-ANGELIQUE", "1974-06-06")
+    short = record("MFL", "BETOUR", "MARIE", "1974-06-06")
+    assert [len(person) for person in decide(whole, cut, bare).persons] == [3]
+    assert all(len(person) < 3 for person in decide(short, cut, bare).persons)
+
+
+def test_a_slip_in_a_matricule_splits_no_person() -> None:
+    number = {"ins_oid": NIR_OID}
+    right = record("CHUSE", "CHABRIER", "ALINE", "1951-03-18", ins="2510342305999", **number)
+    wrong = record("MFL", "CHABRIER", "ALINE", "1951-03-18", ins="2510342305099", **number)
+    plain = record("FEURS", "CHABRIER", "ALINE", "1951-03-18")
+    assert [len(person) for person in decide(right, wrong).persons] == [1, 1]
+    assert [len(person) for person in decide(right, wrong, plain).persons] == [3]
+
+
 def test_duplicates_of_one_site_are_linked_and_reported_to_it() -> None:
     again = RecordView(RecordKey("CHUSE", "zz"), B.cleaned)
     result = decide(A, B, again)

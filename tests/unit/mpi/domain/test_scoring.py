@@ -173,7 +173,11 @@ def test_different_matricules_keep_apart_whatever_their_status() -> None:
     numbers = {"ins_oid": "1.2.250.1.213.1.4.8"}
     a = person("MARCHAND", "SOLENE", "1978-05-17", ins="2780542218999", **numbers)
     b = person("MARCHAND", "SOLENE", "1978-05-17", ins="2780542218998", **numbers)
-    assert Veto.OTHER_INS in find_vetoes(a, b, compare(a, b))
+    c = person("MARCHAND", "SOLENE", "1978-05-17", ins="2780542218312", **numbers)
+    d = person("MARCHAND", "LENE", "1978-05-17", ins="2780542218998", **numbers)
+    assert Veto.INS_DIGIT in find_vetoes(a, b, compare(a, b))
+    assert Veto.OTHER_INS in find_vetoes(a, c, compare(a, c))
+    assert Veto.OTHER_INS in find_vetoes(a, d, compare(a, d))
 
 
 def test_a_used_name_that_agrees_besides_the_birth_name_is_evidence_of_its_own() -> None:
