@@ -1,8 +1,9 @@
 """The registry alone, in process: stored queries and registrations over millions of entries.
 
 ``python -m bench.registry --entries 1000000`` fills a database of its own and measures FindDocuments for patients
-with 10 and with 1,000 entries (whole objects and references, from the question's text to the answer's) and durable
-registrations. All data are synthetic.
+with 10 and with 1,000 entries (whole objects and references, from the question's text to the answer's), durable
+registrations, documents provided, and documents retrieved beside reading a plain file. With several sizes
+(``--entries 1000000 10000000``) the growth from the first to the last is printed. All data are synthetic.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha1
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -27,6 +30,7 @@ from ihe.unit_of_work import Database, UnitOfWork
 from ihe.values import AssigningAuthority, Code, Oid, PatientId
 from region.embedded_postgres import EmbeddedPostgres
 from region.migrations import upgrade
+from xds.domain.document_set import DocumentRequest
 from xds.domain.model import (
     Association,
     AssociationType,
@@ -38,9 +42,13 @@ from xds.domain.model import (
 )
 from xds.domain.stored_query import STORED_QUERIES
 from xds.ports import Person
+from xds.services.provide_bytes import provide_bytes
 from xds.services.register import register
 from xds.services.registry import Registry
+from xds.services.repository import Repository
+from xds.services.retrieve import retrieve
 from xds.services.stored_query import answer
+from xds.store.content import BLOCK_BYTES, DiskContent
 from xds.store.packing import pack
 from xds.store.rows import described_row
 from xds.store.tables import document_entry
@@ -52,6 +60,8 @@ from xds.translate.ebxml_writer import body_of
 _AUTHORITY = AssigningAuthority(None, Oid("2.25.2"))
 _MANY, _FEW = 1000, 10
 _SHARE_OF_MANY = 0.05
+_REPOSITORY = Oid("2.25.50")
+_LARGE_BYTES = 64 * 1024 * 1024
 _TEMPLATE_ID = "urn:uuid:00000000-0000-4000-8000-000000000000"
 
 
@@ -87,6 +97,10 @@ def run(entries: int, seconds: float) -> dict[str, Any]:
                     ask = _asker(database, registry, name, patients, return_type, count)
                     measured[f"FindDocuments, {count} entries, {return_type}"] = _timed(ask, seconds)
             measured["register one entry, durable"] = _timed(_registrar(database, registry), seconds)
+            content = DiskContent(Path(folder) / "content")
+            repository = Repository(registry, content, _REPOSITORY)
+            measured["provide and register one document, durable"] = _timed(_provider(database, repository), seconds)
+            measured["retrieve"] = _retrieval(database, repository, Path(folder), seconds)
             engine.dispose()
             return measured
 
@@ -188,32 +202,81 @@ def _request(patient_id: PatientId, return_type: str) -> str:
 
 def _registrar(database: Database, registry: Registry) -> Callable[[int], None]:
     def one(number: int) -> None:
-        patient_id = _patient("new", number)
-        unique = Oid.from_uuid(uuid4())
-        submission_set = SubmissionSet(
-            id="set",
-            unique_id=f"{unique}",
-            source_id="2.25.60",
-            patient_id=patient_id,
-            submission_time="20250310",
-            content_type_code=Code("04", "1.2.250.1.213.2.2"),
-        )
-        member = Association(
-            id="member",
-            type=AssociationType.HAS_MEMBER,
-            source="set",
-            target="doc",
-            slots={"SubmissionSetStatus": ("Original",)},
-        )
-        entry = _entry("doc", str(Oid.from_uuid(uuid4())), patient_id)
+        submission, _ = _submission(_patient("new", number))
         with database.unit(REGION) as uow:
-            register(
-                uow,
-                Submission(submission_set=submission_set, entries=(entry,), associations=(member,)),
-                registry,
-            )
+            register(uow, submission, registry)
 
     return one
+
+
+def _submission(patient_id: PatientId, size: int = 1234, digest: str | None = None) -> tuple[Submission, str]:
+    """A set with one entry, and the entry's uniqueId."""
+    unique_id = str(Oid.from_uuid(uuid4()))
+    submission_set = SubmissionSet(
+        id="set",
+        unique_id=str(Oid.from_uuid(uuid4())),
+        source_id="2.25.60",
+        patient_id=patient_id,
+        submission_time="20250310",
+        content_type_code=Code("04", "1.2.250.1.213.2.2"),
+    )
+    member = Association(
+        id="member",
+        type=AssociationType.HAS_MEMBER,
+        source="set",
+        target="doc",
+        slots={"SubmissionSetStatus": ("Original",)},
+    )
+    entry = _entry("doc", unique_id, patient_id)
+    if digest is not None:
+        entry = replace(entry, size=size, hash=digest)
+    return Submission(submission_set=submission_set, entries=(entry,), associations=(member,)), unique_id
+
+
+def _provider(database: Database, repository: Repository) -> Callable[[int], None]:
+    """Provide documents of 20 kB, each to disk and registered before the next."""
+
+    def one(number: int) -> None:
+        content = b"%PDF-1.4 synthetic " + uuid4().bytes * 1250
+        submission, _ = _submission(_patient("new", number), len(content), sha1(content).hexdigest())
+        with database.unit(REGION) as uow:
+            provide_bytes(uow, submission, {"doc": content}, repository)
+
+    return one
+
+
+def _retrieval(database: Database, repository: Repository, folder: Path, seconds: float) -> dict[str, float]:
+    """MB/s of one large document, verified, beside reading a plain file of the same bytes."""
+    content = uuid4().bytes * (_LARGE_BYTES // 16)
+    plain = folder / "plain"
+    plain.write_bytes(content)
+    submission, unique_id = _submission(_patient("large", 0), len(content), sha1(content).hexdigest())
+    with database.unit(REGION) as uow:
+        provide_bytes(uow, submission, {"doc": content}, repository)
+    request = DocumentRequest(str(_REPOSITORY), unique_id)
+
+    def retrieved() -> int:
+        with database.unit(REGION, isolation="REPEATABLE READ") as uow:
+            (document,) = retrieve(uow, [request], repository).documents
+            return sum(len(block) for block in document.blocks)
+
+    def read() -> int:
+        with plain.open("rb") as file:
+            return sum(len(block) for block in iter(lambda: file.read(BLOCK_BYTES), b""))
+
+    return {
+        "mb_per_second": _throughput(retrieved, seconds),
+        "plain_file_mb_per_second": _throughput(read, seconds),
+        "document_mb": _LARGE_BYTES / 1e6,
+    }
+
+
+def _throughput(step: Callable[[], int], seconds: float) -> float:
+    step()
+    moved, started = 0, time.perf_counter()
+    while time.perf_counter() < started + seconds:
+        moved += step()
+    return round(moved / (time.perf_counter() - started) / 1e6, 1)
 
 
 def _timed(step: Callable[[int], None], seconds: float) -> dict[str, float]:
@@ -241,7 +304,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="length of each measurement")
     chosen = parser.parse_args()
     figures = [run(entries, chosen.seconds) for entries in chosen.entries]
-    print(json.dumps({"registry": figures, "published_peer": "400 submissions and 600 queries an hour"}, indent=2))
+    report: dict[str, Any] = {"registry": figures, "published_peer": "400 submissions and 600 queries an hour"}
+    if len(figures) > 1:
+        first, last = figures[0], figures[-1]
+        named = [name for name in first if name.startswith("FindDocuments")]
+        report["growth of p50"] = {name: round(last[name]["p50_ms"] / first[name]["p50_ms"], 2) for name in named}
+    print(json.dumps(report, indent=2))
 
 
 if __name__ == "__main__":

@@ -10,15 +10,15 @@ from sqlalchemy.types import NullType
 from xds.store.tables import association, document_entry, folder, submission_set
 
 
-def _urn(column: ColumnElement[Any]) -> ColumnElement[Any]:
+def urn(column: ColumnElement[Any]) -> ColumnElement[Any]:
     """``urn:uuid:…``, written by the database: it is cheaper there."""
     return literal("urn:uuid:").concat(cast(column, Text)).label(column.name)
 
 
 def _described(columns: Any) -> tuple[ColumnElement[Any], ...]:
     return (
-        _urn(columns.id),
-        _urn(columns.logical_id),
+        urn(columns.id),
+        urn(columns.logical_id),
         columns.version,
         columns.status,
         columns.unique_id,
@@ -44,10 +44,10 @@ ENTRY_COLUMNS = (
 SET_COLUMNS = _described(submission_set.c)
 FOLDER_COLUMNS = (*_described(folder.c), folder.c.last_update_time)
 ASSOCIATION_COLUMNS = (
-    _urn(association.c.id),
+    urn(association.c.id),
     association.c.type,
-    _urn(association.c.source),
-    _urn(association.c.target),
+    urn(association.c.source),
+    urn(association.c.target),
     association.c.status,
     association.c.body,
     association.c.registered_at,

@@ -29,7 +29,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from xds.domain.criteria import DocumentCriteria, FolderCriteria, Groups, Period, SetCriteria
 from xds.domain.registered import RegisteredEntry, RegisteredFolder, RegisteredSet
 from xds.store import rows
-from xds.store.columns import ENTRY_COLUMNS, FOLDER_COLUMNS, SET_COLUMNS
+from xds.store.columns import ENTRY_COLUMNS, FOLDER_COLUMNS, SET_COLUMNS, urn
 from xds.store.tables import Status, document_entry, folder, status_change, submission_set
 
 Anchors = Collection[str] | None
@@ -48,9 +48,9 @@ def find_entry_ids(
     connection: Connection, anchors: Anchors, criteria: DocumentCriteria, limit: int
 ) -> list[tuple[str, str | None]]:
     """As :func:`find_entries`, only id and home."""
-    columns = document_entry.c.id, document_entry.c.home
+    columns = urn(document_entry.c.id), document_entry.c.home
     statement = _restrict(select(*columns), document_entry, anchors, _entry_conditions(criteria), limit)
-    return [(rows.to_urn(row.id), row.home) for row in connection.execute(statement)]
+    return [(entry_id, home) for entry_id, home in connection.execute(statement).all()]
 
 
 def find_entry_facts(
@@ -58,13 +58,10 @@ def find_entry_facts(
 ) -> list[tuple[str, str | None, tuple[str, str, str, tuple[str, ...]]]]:
     """As :func:`find_entry_ids`, with uniqueId, anchor, patient identifier and confidentiality codes of each."""
     columns = document_entry.c
-    wanted = columns.id, columns.home, columns.unique_id, columns.anchor, columns.patient_id
+    wanted = urn(columns.id), columns.home, columns.unique_id, columns.anchor, columns.patient_id
     statement = select(*wanted, columns.confidentiality_codes)
     statement = _restrict(statement, document_entry, anchors, _entry_conditions(criteria), limit)
-    return [
-        (rows.to_urn(row.id), row.home, (row.unique_id, row.anchor, row.patient_id, tuple(row.confidentiality_codes)))
-        for row in connection.execute(statement)
-    ]
+    return [(row[0], row[1], (row[2], row[3], row[4], tuple(row[5]))) for row in connection.execute(statement).all()]
 
 
 def find_entries_on(

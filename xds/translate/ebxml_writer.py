@@ -68,8 +68,20 @@ def extrinsic_object(item: RegisteredEntry, patient_id: str) -> bytes:
         f'<ExtrinsicObject id="{item.id}" lid="{item.logical_id}"{_home(item.home)}'
         f' objectType="{item.object_type}" status="{item.status}" mimeType={_quoted(item.mime_type)}>'
     )
-    tail = f"{_patient_identifier(DOCUMENT_ENTRY, item.id, patient_id)}</ExtrinsicObject>"
+    part, owner, value = _entry_patient(patient_id)
+    tail = f"{part}{_part_id(item.id, _PATIENT_PART)}{owner}{item.id}{value}"
     return b"%b%b%b" % (head.encode(), item.body, tail.encode())
+
+
+@lru_cache(maxsize=256)
+def _entry_patient(patient_id: str) -> tuple[str, str, str]:
+    """What stands before, between and behind the two ids of the patient identifier that ends an entry."""
+    part, owner = "\0", "\1"
+    place = DOCUMENT_ENTRY.identifiers[-1]
+    text = _identifier(DOCUMENT_ENTRY, place, owner, part, patient_id) + "</ExtrinsicObject>"
+    before, _, rest = text.partition(part)
+    between, _, behind = rest.partition(owner)
+    return before, between, behind
 
 
 def registry_package(item: RegisteredSet | RegisteredFolder, patient_id: str) -> bytes:

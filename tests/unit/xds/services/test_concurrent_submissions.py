@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
 
@@ -27,7 +28,6 @@ from xds.services.remove import remove
 from xds.services.update import update
 
 ANNE = pid("A-1")
-SECONDS = 6
 EXPECTED = {
     "XDSRegistryDeprecatedDocumentError",
     "XDSMetadataVersionError",
@@ -43,7 +43,7 @@ EXPECTED = {
 class Clients:
     """Eight clients over one person's documents, and two who only look."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, seconds: float) -> None:
         self.engine = create_engine(url, pool_size=10)
         self.database = Database(self.engine)
         self.registry = Registry(SampleDirectory(anne=[ANNE]))
@@ -51,7 +51,7 @@ class Clients:
         self.done: dict[str, int] = {}
         self.versions: dict[tuple[str, int], int] = {}
         self.lock = threading.Lock()
-        self.until = time.monotonic() + SECONDS
+        self.until = time.monotonic() + seconds
 
     def work(self, seed: int) -> None:
         dice = random.Random(seed)
@@ -113,8 +113,9 @@ class Clients:
         return chosen
 
 
-def test_eight_clients_at_once_leave_a_whole_registry(database_url: str) -> None:
-    clients = Clients(database_url)
+@pytest.mark.parametrize("seconds", [6, pytest.param(300, marks=pytest.mark.soak)])
+def test_eight_clients_at_once_leave_a_whole_registry(database_url: str, seconds: float) -> None:
+    clients = Clients(database_url, seconds)
     jobs: list[Callable[[int], None]] = [clients.work] * 8 + [clients.look] * 2
     with ThreadPoolExecutor(len(jobs)) as pool:
         for future in [pool.submit(job, number) for number, job in enumerate(jobs)]:
