@@ -1,7 +1,7 @@
 # Needs only make and Python 3.11 or later; everything else goes into .venv, pinned by hash.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help pacs demo test check lint bench soak fix lock clean install install-dev
+.PHONY: help pacs demo test check lint bench soak browser screenshots fix lock clean install install-dev
 
 # The first Python that is recent enough; a version manager's shim may exist and still not run.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
@@ -44,6 +44,12 @@ bench: $(DEV) ## benchmarks: a table, and bench/results/latest.json
 
 soak: $(DEV) ## the long-running tests
 	@$(BIN)/python -m pytest -m soak --timeout 7200 $(ARGS)
+
+browser: $(DEV) ## Chromium for the tests that work like people; a chromium on the path will do as well
+	@command -v chromium >/dev/null || $(BIN)/python -m playwright install chromium
+
+screenshots: $(DEV) ## pictures of every page of the workbench, from a running make demo (ARGS: its address)
+	@$(BIN)/python -m bench.screenshots $(ARGS)
 
 fix: $(DEV) ## repair style where that is mechanical
 	$(BIN)/ruff check --fix .

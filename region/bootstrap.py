@@ -35,7 +35,8 @@ from mpi.application import MpiApplication
 from mpi.domain.default_models import default_french
 from mpi.domain.grades import LinkPolicy
 from mpi.domain.model import MatchModel
-from mpi.store import models, snapshots
+from mpi.domain.stewardship import BallotPolicy
+from mpi.store import models, quality, snapshots
 from region import document_notifications, fhir_subscriptions, notifications
 from region.fhir_metadata import metadata_endpoint
 from region.fhir_patients import IndexPatients
@@ -115,6 +116,7 @@ def build_service(
     keep_events: timedelta = timedelta(days=30),
     keep_answers: timedelta = timedelta(days=30),
     workbench: Workbench | None = None,
+    ballot: BallotPolicy | None = None,
     archive_limits: ArchiveLimits = DEFAULT_LIMITS,
     coerce_patient_ids: bool = True,
     keep_audit: timedelta | None = None,
@@ -133,6 +135,7 @@ def build_service(
         max_attempts: an event that a subscriber refused so often becomes a dead letter.
         keep_events: how long events can be replayed.
         keep_answers: how long a repeated message is recognised.
+        ballot: how stewards' answers become decisions; default votes of both sites, and four-eyes.
         workbench: who may work in it and how they log in; ``None`` for nobody.
         keep_audit: how long audit events are kept; ``None`` for ever.
         audit_collector: where audit events are sent, beside the database.
@@ -148,6 +151,7 @@ def build_service(
         _model(engine),
         policy or LinkPolicy.calibrated(),
         answer_grades=answer_grades or {},
+        ballot=ballot or BallotPolicy(),
         callbacks=callbacks or CallbackRule(),
         home_community_id=table.home_community_id,
     )
@@ -281,6 +285,7 @@ def _chores(keep_events: timedelta, keep_answers: timedelta, keep_audit: timedel
         "outbox": lambda connection, now: outbox.forget_before(connection, now - keep_events),
         "answers": lambda connection, now: messages.forget_before(connection, now - keep_answers),
         "snapshots": snapshots.forget_before,
+        "quality": quality.measure_daily,
         "sessions": lambda connection, now: sessions.forget_before(connection, now - LONGEST),
     }
     if keep_audit is not None:

@@ -22,6 +22,7 @@ from ihe.callbacks import CallbackRule
 from ihe.caller import REGION
 from ihe.syslog import Collector
 from mpi.domain.grades import STRICT, LinkPolicy
+from mpi.domain.stewardship import BallotPolicy
 from mpi.store import invariants
 from region.bootstrap import Service, build_service
 from region.demo import run_story
@@ -108,6 +109,7 @@ def _build(settings: Settings, url: str, *, demo: bool = False) -> Service:
         audit_collector=_audit_collector(settings),
         callbacks=CallbackRule(settings.callback_urls, public_only=settings.production),
         workbench=_workbench(settings, table, demo=demo),
+        ballot=BallotPolicy(settings.both_sites_vote, settings.four_eyes),
         archive_limits=ArchiveLimits(streams=settings.archive_streams, answer_seconds=settings.archive_timeout_seconds),
         coerce_patient_ids=settings.coerce_patient_ids,
     )

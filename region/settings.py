@@ -91,6 +91,12 @@ class Settings(BaseSettings):
     strict_domains: Annotated[
         Codes, Field(description="Codes of domains whose records link by themselves only when certain.")
     ] = ()
+    both_sites_vote: Annotated[
+        bool, Field(description="Whether both owning sites must vote on a link; else one site's answer decides.")
+    ] = True
+    four_eyes: Annotated[
+        bool, Field(description="Whether two people must give the answer where an INS is qualified.")
+    ] = True
     certain_only_answers: Annotated[
         Codes, Field(description="Codes of domains that are answered with certain links only.")
     ] = ()

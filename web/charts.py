@@ -46,9 +46,9 @@ def waterfall(evidence: Mapping[str, Any], t: Callable[[str], str], number: Call
             _LEFT + _WIDTH + 58, height, summary
         )
     ]
-    for name, bits in ((t("to ask"), possible), (t("to link"), automatic)):
+    for name, bits, side in ((t("to ask"), possible, "end"), (t("to link"), automatic, "")):
         parts.append(Markup('<line class="limit" x1="{0}" x2="{0}" y1="18" y2="{1}"/>').format(x(bits), height - 8))
-        parts.append(label(name, x(bits), 12, "middle quiet"))
+        parts.append(label(name, x(bits) + (-3 if side else 3), 12, f"{side} quiet"))
     running, y = 0.0, 22
     for name, level, bits in steps:
         parts.append(Markup('<text x="0" y="{}">{} <tspan class="quiet">{}</tspan></text>').format(y + 12, name, level))

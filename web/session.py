@@ -69,7 +69,7 @@ class Session:
     def caller(self, node: str, purpose: str = "normal") -> Caller:
         """As services and audit know them."""
         sees = frozenset({SEES_HIDDEN}) if self.is_regional else frozenset()
-        return Caller(node, self.site, self.subject, self.roles | sees, purpose)
+        return Caller(node, self.site, self.subject or None, self.roles | sees, purpose)
 
     def to_json(self) -> dict[str, Any]:
         """For the store."""

@@ -97,6 +97,7 @@ def _enter(visit: Visit, colleague: Colleague, sites: tuple[str, ...], there: st
         sites[0] if len(sites) == 1 else None,
         id_token=id_token,
     )
+    visit.trail.objects.append({"kind": "user", "id": colleague.subject})
     token = new_token()
     sessions.begin(visit.uow.connection, token, session.to_json(), visit.uow.now)
     return Redirect(_local(there) if session.is_open else "/login/site", cookies={COOKIE: token})

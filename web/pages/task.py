@@ -87,7 +87,8 @@ def _rows(found: TaskInFull) -> Iterator[dict[str, Any]]:
         one, other = _text(found.first, name), _text(found.second, name)
         if not one and not other:
             continue
-        left, right = segments(one, other)
+        # A code differs as a whole, a name letter by letter.
+        left, right = ([(one, one == other)], [(other, one == other)]) if not field else segments(one, other)
         row = told.get(field) if field not in shown else None
         shown.add(field)
         yield {"name": name, "left": left, "right": right, "evidence": row}

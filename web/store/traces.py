@@ -51,8 +51,8 @@ def looks_at(connection: Connection, identifiers: Sequence[str], limit: int = 50
 
 
 def latest(connection: Connection, *, user: str | None, break_glass: bool, limit: int = 200) -> list[Look]:
-    """The latest acts of people, of one of them, or under break-glass only."""
-    conditions = ["user_id IS NOT NULL"]
+    """The latest acts in the workbench, of one person, or under break-glass only."""
+    conditions = ["transaction LIKE 'workbench %'"]
     if user:
         conditions.append("user_id = :user")
     if break_glass:
