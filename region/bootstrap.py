@@ -38,6 +38,7 @@ from mpi.domain.model import MatchModel
 from mpi.domain.stewardship import BallotPolicy
 from mpi.store import models, quality, snapshots
 from region import document_notifications, fhir_subscriptions, notifications
+from region.deferred_discovery import DeferredDiscovery
 from region.fhir_metadata import metadata_endpoint
 from region.fhir_patients import IndexPatients
 from region.gateways import NationalIdentifiers, SoapGateways
@@ -184,6 +185,7 @@ def build_service(
     def present_subscribers() -> list[Subscriber]:
         return [
             *notifications.subscribers(table, outbound_database, mpi),
+            DeferredDiscovery(outbound_database, mpi),
             *fhir_subscriptions.subscribers(outbound_database, mpi),
             *document_notifications.subscribers(outbound_database, xds),
             *subscribers(),

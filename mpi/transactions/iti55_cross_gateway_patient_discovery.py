@@ -8,21 +8,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from ihe.errors import IheError, Unavailable, UnsupportedRequest
+from ihe.errors import AccessDenied, IheError, Unavailable, UnsupportedRequest
 from ihe.serving import Context
 from ihe.soap.envelope import SoapReply, SoapRequest
 from ihe.transaction import SoapBinding, Transaction
+from ihe.unit_of_work import UnitOfWork
 from ihe.values import Oid
-from ihe.xml import Element
+from ihe.xml import Element, serialize
 from mpi.application import MpiApplication
 from mpi.services.discover_patient import Discovery, discover_patient
-from mpi.translate.hl7v3_discovery import DiscoveryQuery, add_reason, add_requests, decode_discovery
-from mpi.translate.hl7v3_message import action, element_name, query_answer, refused_message, refused_query
+from mpi.translate.hl7v3_discovery import DiscoveryQuery, add_reason, add_requests, decode_discovery, deferred_place
+from mpi.translate.hl7v3_message import (
+    ACKNOWLEDGEMENT,
+    acknowledge,
+    action,
+    element_name,
+    query_answer,
+    refused_message,
+    refused_query,
+)
 from mpi.translate.hl7v3_patient import add_patient
 from mpi.translate.hl7v3_registration import add_registration
 
 _QUESTION = "PRPA_IN201305UV02"
 _ANSWER = "PRPA_IN201306UV02"
+
+DEFERRED = "discovery.deferred"
+"""Kind of the event under which a question waits for its deferred answer."""
+
+DEFERRED_ACTION = f"{action(_ANSWER)}:Deferred:CrossGatewayPatientDiscovery"
 
 TRANSACTION = Transaction(
     number="ITI-55",
@@ -37,6 +51,13 @@ TRANSACTION = Transaction(
             request_element=element_name(_QUESTION),
             response_element=element_name(_ANSWER),
         ),
+        SoapBinding(
+            path="/ihe/xcpd",
+            action=f"{action(_QUESTION)}:Deferred:CrossGatewayPatientDiscovery",
+            response_action=action(ACKNOWLEDGEMENT),
+            request_element=element_name(_QUESTION),
+            response_element=element_name(ACKNOWLEDGEMENT),
+        ),
     ),
     writes=False,
     event_code="110112",
@@ -44,7 +65,7 @@ TRANSACTION = Transaction(
     options=(
         "Named by an identifier of the region or a national one, or described",
         "Asks for more attributes where several patients come near",
-        "Deferred answers are refused as an unsupported processing mode",
+        "Deferred Response: acknowledged, answered later at the address in respondTo (see TRAITDUNION_CALLBACK_URLS)",
     ),
     source="ITI TF-2: 3.55",
 )
@@ -59,36 +80,76 @@ class DiscoveryAnswer:
     requested: tuple[str, ...]
 
 
-def decode(request: SoapRequest) -> DiscoveryQuery:
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked.
+
+    Attributes:
+        message: as it came, for an answer that is made later.
+    """
+
+    query: DiscoveryQuery
+    message: Element
+
+
+def decode(request: SoapRequest) -> Question:
     """Read the question.
 
     Raises:
-        UnsupportedRequest: a deferred answer is wanted.
+        UnsupportedRequest: a deferred answer is wanted, and nothing says where.
         MissingElement: the patient is neither named nor described.
         InvalidElement: a parameter is malformed.
     """
-    return decode_discovery(request.body_element)
+    return Question(decode_discovery(request.body_element), request.body_element)
 
 
-def serve(query: DiscoveryQuery, context: Context[MpiApplication]) -> DiscoveryAnswer:
+def serve(question: Question, context: Context[MpiApplication]) -> DiscoveryAnswer | None:
+    """Find the patient, or take the question for later (``None``).
+
+    Raises:
+        Unavailable: the region has no home community id.
+        UnsupportedRequest: the address for the deferred answer may not be written to.
+    """
+    app, uow = context.application, context.uow
+    context.trail.query(TRANSACTION.name)
+    respond_to = question.query.respond_to
+    if respond_to is None:
+        found = discover(question.query, uow, app)
+        for patient in found.found.patients:
+            context.trail.patient(patient.identifiers[0].xds_cx)
+        return found
+    try:
+        app.callbacks.check(respond_to)
+    except AccessDenied as error:
+        raise UnsupportedRequest(error.message, deferred_place(question.message)) from error
+    message = serialize(question.message).decode()
+    uow.publish(DEFERRED, respond_to, {"message": message, "node": uow.caller.node, "site": uow.caller.site})
+    return None
+
+
+def discover(query: DiscoveryQuery, uow: UnitOfWork, app: MpiApplication) -> DiscoveryAnswer:
     """Find the patient.
 
     Raises:
         Unavailable: the region has no home community id.
     """
-    app = context.application
     if app.home_community_id is None:
         raise Unavailable("this community has no id by which it could answer")
-    context.trail.query(TRANSACTION.name)
-    found = discover_patient(context.uow, app, query.described, query.identifiers, can_say_more=bool(query.unsaid))
-    for patient in found.patients:
-        context.trail.patient(patient.identifiers[0].xds_cx)
+    found = discover_patient(uow, app, query.described, query.identifiers, can_say_more=bool(query.unsaid))
     return DiscoveryAnswer(found, app.home_community_id, query.unsaid if found.wants_more else ())
 
 
-def encode(answer: DiscoveryAnswer, request: SoapRequest) -> SoapReply:
-    """A registration for each person, kept by this community; or what should be said; or ``NF``."""
-    message = request.body_element
+def encode(answer: DiscoveryAnswer | None, request: SoapRequest) -> SoapReply:
+    """A registration for each person, kept by this community; or what should be said; or ``NF``. The acknowledgement
+    of a question that is answered later.
+    """
+    if answer is None:
+        return SoapReply(acknowledge(request.body_element), action=action(ACKNOWLEDGEMENT))
+    return SoapReply(answer_message(answer, request.body_element))
+
+
+def answer_message(answer: DiscoveryAnswer, message: Element) -> Element:
+    """``PRPA_IN201306UV02``."""
 
     def add_subjects(act: Element) -> None:
         for patient in answer.found.patients:
@@ -96,14 +157,12 @@ def encode(answer: DiscoveryAnswer, request: SoapRequest) -> SoapReply:
             add_patient(subject, patient.identifiers, patient.traits, match_quality=patient.quality)
 
     status = "OK" if answer.found.patients or answer.requested else "NF"
-    return SoapReply(
-        query_answer(
-            message,
-            _ANSWER,
-            status,
-            add_subjects=add_subjects,
-            add_reasons=partial(add_requests, codes=answer.requested),
-        )
+    return query_answer(
+        message,
+        _ANSWER,
+        status,
+        add_subjects=add_subjects,
+        add_reasons=partial(add_requests, codes=answer.requested),
     )
 
 

@@ -48,25 +48,29 @@ class DiscoveryQuery:
         described: what is said of the patient.
         identifiers: by which the other community names the patient.
         unsaid: codes of what could still be said.
+        respond_to: where the answer is wanted later (deferred), or ``None`` for at once.
     """
 
     described: Traits
     identifiers: tuple[PatientId, ...]
     unsaid: tuple[str, ...]
+    respond_to: str | None = None
 
 
 def decode_discovery(message: Element) -> DiscoveryQuery:
     """Read the question.
 
     Raises:
-        UnsupportedRequest: the answer is wanted later, on a connection of its own (deferred).
+        UnsupportedRequest: the answer is wanted later (deferred), and no HTTP address says where.
         MissingElement: neither an identifier nor both name and birth time are given.
         InvalidElement: a parameter is malformed.
     """
     query, parameters = read_query(message)
+    respond_to = None
     if attribute(query, "responsePriorityCode", "code") == "D":
-        place = location(local_name(message), "controlActProcess", "queryByParameter", "responsePriorityCode")
-        raise UnsupportedRequest("deferred answers are not offered", place)
+        respond_to = attribute(message, "respondTo/telecom")
+        if respond_to is None or not respond_to.startswith(("http://", "https://")):
+            raise UnsupportedRequest("a deferred answer needs an HTTP address in respondTo", deferred_place(message))
     identifiers = tuple(
         required_patient_id(value, parameter_location(message, "livingSubjectId", number))
         for number, value in enumerate(every(parameters, "livingSubjectId/value"), 1)
@@ -85,7 +89,12 @@ def decode_discovery(message: Element) -> DiscoveryQuery:
             place = parameter_location(message, "livingSubjectBirthTime")
             raise MissingElement("a patient is described by a birth time", place)
     unsaid = tuple(code for name, code in _REQUESTED.items() if first(parameters, f"{name}/value") is None)
-    return DiscoveryQuery(described, identifiers, unsaid)
+    return DiscoveryQuery(described, identifiers, unsaid, respond_to)
+
+
+def deferred_place(message: Element) -> str:
+    """Where a question says that its answer is wanted later."""
+    return location(local_name(message), "controlActProcess", "queryByParameter", "responsePriorityCode")
 
 
 def _described(message: Element, parameters: Element) -> Traits:

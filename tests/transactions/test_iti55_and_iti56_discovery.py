@@ -6,8 +6,10 @@ import dataclasses
 
 import pytest
 from lxml import etree
+from sqlalchemy import text
 
 from ihe import errors
+from ihe.callbacks import CallbackRule
 from tests.hl7v3_desk import SHARED, TABLE, desk, oid
 from tests.hl7v3_wire import (
     IPF,
@@ -109,10 +111,33 @@ def test_questions_that_cannot_be_read(desk, data, condition):
     assert requested(answer) == ["InternalError"]
 
 
-def test_a_deferred_answer_is_not_offered(desk):
-    answer = desk.ask("ITI-55", discovery(BORN, NAME, priority="D"))
+def deferred(*parameters, to="http://asker.example/xcpd"):
+    """A question whose answer is wanted later, at an address."""
+    respond = f'<respondTo typeCode="RSP"><telecom value="{to}"/></respondTo>' if to else ""
+    data = discovery(*parameters, priority="D")
+    return data.replace(b'<sender typeCode="SND">', respond.encode() + b'<sender typeCode="SND">')
+
+
+def waiting(desk):
+    with desk.engine.connect() as connection:
+        return connection.execute(text("SELECT subject FROM outbox_event WHERE kind = 'discovery.deferred'")).all()
+
+
+def test_a_deferred_question_is_acknowledged_and_waits(desk):
+    answer = desk.ask("ITI-55", deferred(BORN, NAME))
+    assert etree.QName(answer.root).localname == "MCCI_IN000002UV01"
+    assert answer.status == ("AA", "")
+    assert waiting(desk) == [("http://asker.example/xcpd",)]
+
+
+@pytest.mark.parametrize("to", ["", "***REPLACEME***", "http://127.0.0.1:5432/"])
+def test_a_deferred_question_needs_an_address_that_may_be_written_to(desk, to):
+    listed = dataclasses.replace(desk.app, callbacks=CallbackRule(("http://asker.example",)))
+    desk.pipeline = dataclasses.replace(desk.pipeline, applications={"mpi": listed})
+    answer = desk.ask("ITI-55", deferred(BORN, NAME, to=to))
     assert etree.QName(answer.root).localname == "MCCI_IN000002UV01"
     assert (answer.status, answer.conditions) == (("AE", ""), ["NS250"])
+    assert waiting(desk) == []
 
 
 @pytest.mark.parametrize(
