@@ -87,7 +87,7 @@ def given_name_bits(name: str, sex: str, birth_year: int) -> float | None:
     return decades[(min(max(birth_year, FIRST_DECADE), LAST_DECADE + 9) - FIRST_DECADE) // 10]
 
 
-CIVIL_NAME_BITS = 12.0
+CIVIL_NAME_BITS = 15.0
 
 
 @lru_cache(maxsize=1 << 16)
