@@ -18,7 +18,11 @@ from dicomweb_client.api import DICOMwebClient
 from hl7.client import MLLPClient
 
 from ihe.caller import Caller
+from ihe.soap.envelope import read_envelope, soap_request
+from ihe.soap.mtom import MessageReader, mtom_message
+from ihe.soap.sinks import SpoolSink
 from ihe.values import Code
+from ihe.xml import parse_xml
 from region.region_table import RegionTable, load_region
 from tests import xds_samples
 from tests.dicomweb_source import Source, dicomweb_source
@@ -190,6 +194,59 @@ def test_a_dead_archive_is_named_and_its_recovery_noticed(region: Region) -> Non
     _wait(lambda: not archives.unreachable(["CHUSE"]))
     assert httpx.get(region.instance).status_code == 200
     assert "warning" not in httpx.get(f"{region.root}/studies", params={"PatientID": "ROANNE1"}).headers
+
+
+RAD69 = "urn:ihe:rad:2009:RetrieveImagingDocumentSet"
+EXPLICIT = "1.2.840.10008.1.2.1"
+
+
+def _retrieve(region: Region, *instances: tuple[str, str], syntax: str = EXPLICIT) -> tuple[Any, list[bytes]]:
+    series = region.study.series[0].uid
+    named = "".join(
+        f"<b:DocumentRequest><b:RepositoryUniqueId>{source}</b:RepositoryUniqueId>"
+        f"<b:DocumentUniqueId>{uid}</b:DocumentUniqueId></b:DocumentRequest>"
+        for source, uid in instances
+    )
+    body = (
+        '<i:RetrieveImagingDocumentSetRequest xmlns:i="urn:ihe:rad:xdsi-b:2009" xmlns:b="urn:ihe:iti:xds-b:2007">'
+        f'<i:StudyRequest studyInstanceUID="{region.study.uid}"><i:SeriesRequest seriesInstanceUID="{series}">{named}'
+        "</i:SeriesRequest></i:StudyRequest><i:TransferSyntaxUIDList>"
+        f"<i:TransferSyntaxUID>{syntax}</i:TransferSyntaxUID></i:TransferSyntaxUIDList>"
+        "</i:RetrieveImagingDocumentSetRequest>"
+    )
+    address = f"{region.running.base_url}/ihe/imaging"
+    message = mtom_message(soap_request(RAD69, address, parse_xml(body.encode())), [], RAD69)
+    headers = {"Content-Type": message.content_type}
+    answer = httpx.post(address, content=b"".join(message.body), headers=headers, timeout=60)
+    assert answer.status_code == 200, answer.text
+    reader = MessageReader(answer.headers["content-type"], SpoolSink)
+    reader.feed(answer.content)
+    received = reader.close()
+    found = [each.sink.path.read_bytes() for each in received.attachments.values()]  # type: ignore[attr-defined]
+    reader.discard()
+    return read_envelope(received.root).body_element, found
+
+
+def _status_and_codes(body: Any) -> tuple[str, list[str]]:
+    rs = "{urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0}"
+    status = body.find(f"{rs}RegistryResponse").get("status").rpartition(":")[2]
+    return status, [each.get("errorCode") for each in body.iter(f"{rs}RegistryError")]
+
+
+def test_pictures_come_over_soap_each_or_an_error_that_names_it(region: Region) -> None:
+    source = str(region.running.table.by_code("CHUSE").imaging_source_id)
+    uids = [instance.sop_instance_uid for instance in region.study.series[0].instances]
+    body, found = _retrieve(region, *((source, uid) for uid in uids))
+    assert _status_and_codes(body) == ("Success", [])
+    assert [pydicom.dcmread(io.BytesIO(data)).SOPInstanceUID for data in found] == uids
+    assert all(pydicom.dcmread(io.BytesIO(data)).PixelData == PIXELS for data in found)
+    body, found = _retrieve(region, (source, uids[0]), (source, "1.2.3"), ("2.25.99", uids[1]))
+    assert _status_and_codes(body) == ("PartialSuccess", ["XDSDocumentUniqueIdError", "XDSUnknownRepositoryId"])
+    assert len(found) == 1
+    body, found = _retrieve(region, (source, uids[0]), syntax="1.2.840.10008.1.2.4.90")
+    assert _status_and_codes(body) == ("Failure", ["urn:dicom:wado:0007"])
+    body, found = _retrieve(region, (source, uids[0]), syntax="")
+    assert _status_and_codes(body) == ("Failure", ["XDSIRequestError"])
 
 
 def _wait(until: Callable[[], bool]) -> None:

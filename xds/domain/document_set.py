@@ -23,6 +23,15 @@ class DocumentRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ImagingRequest:
+    """One instance as a request for pictures names it."""
+
+    study: str
+    series: str
+    document: DocumentRequest
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentAnswer:
     """One document as an answer names it.
 

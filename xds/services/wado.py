@@ -101,15 +101,20 @@ def locate(uow: UnitOfWork, wanted: Wanted, studies: Studies, shown_in: str | No
     found = search_studies(uow, query, studies, shown_in).studies
     if not found or not _lists(uow, found[0], wanted):
         raise NotFound("no such object can be seen here")
-    places = [
-        Place(archive, AssigningAuthority(copy.source.site, copy.source.patient_authority))
-        for copy in found[0].study.copies
-        if copy.source and (archive := studies.archives.of(copy.source.site))
-    ]
+    places = places_of(found[0], studies)
     if not places:
         raise Unavailable("no archive of the region is known to have it")
-    places.sort(key=lambda place: place.archive.breaker.is_open)
-    return Located(wanted, found[0], tuple(places), studies.coerces)
+    return Located(wanted, found[0], places, studies.coerces)
+
+
+def places_of(found: FoundStudy, studies: Studies) -> tuple[Place, ...]:
+    """The archives of the region that have a study, those that answer first."""
+    places = [
+        Place(archive, AssigningAuthority(copy.source.site, copy.source.patient_authority))
+        for copy in found.study.copies
+        if copy.source and (archive := studies.archives.of(copy.source.site))
+    ]
+    return tuple(sorted(places, key=lambda place: place.archive.breaker.is_open))
 
 
 def open_first(located: Located, rest: str, accept: str, headers: Mapping[str, str]) -> Opened:
