@@ -11,7 +11,7 @@ import numpy as np
 from ihe.values import PartialDate
 from mpi.domain.blocking import keys
 from mpi.domain.cleaning import clean
-from mpi.domain.columns import NO_GRADE, Columns, ScoredPairs
+from mpi.domain.columns import Columns
 from mpi.domain.default_models import default_french
 from mpi.domain.edges import Edges, Ints, candidate_pairs, joined_edges, scored_chunks
 from mpi.domain.grades import LinkPolicy
@@ -19,6 +19,7 @@ from mpi.domain.identity import IdentityStatus, RecordKey, Sex, Traits
 from mpi.domain.linkage import divide
 from mpi.domain.model import UNITS_PER_BIT, MatchModel
 from mpi.domain.partition import Pair, RecordView, TaskRequest
+from mpi.domain.scored_pairs import NO_GRADE, ScoredPairs
 
 Row = Mapping[str, str]
 
@@ -92,7 +93,7 @@ def link(
     clock = [time.perf_counter()]
     views = [RecordView(key, clean(traits)) for key, traits in records]
     clock.append(time.perf_counter())
-    codes = candidate_pairs([keys(view.cleaned) for view in views])
+    codes = candidate_pairs([keys(view.cleaned, french=model.french) for view in views])
     clock.append(time.perf_counter())
     edges, scored = _weigh(views, codes, model, keep_bits)
     clock.append(time.perf_counter())

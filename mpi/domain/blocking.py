@@ -12,6 +12,7 @@ from hashlib import blake2b
 
 from mpi.domain.cleaning import Cleaned
 from mpi.domain.facts import given_name_bits, surname_surprisal
+from mpi.domain.generic import house_and_street
 from mpi.domain.names_fr import parts
 from mpi.domain.phonetics_fr import sound
 from mpi.domain.places import is_country
@@ -20,13 +21,21 @@ _COMMON_PAIR_BITS = 17.0
 """Family and given name together commoner than this are joined by a part of the birth date."""
 
 
-def keys(cleaned: Cleaned) -> tuple[int, ...]:
-    """Blocking keys as signed 64-bit numbers, sorted, each once; stable across processes and versions of Python."""
-    return tuple(sorted({_hash(text) for text in key_texts(cleaned)}))
+def keys(cleaned: Cleaned, *, french: bool = True) -> tuple[int, ...]:
+    """Blocking keys as signed 64-bit numbers, sorted, each once; stable across processes and versions of Python.
+
+    Args:
+        french: the keys of a French model, or those of a generic one.
+    """
+    return tuple(sorted({_hash(text) for text in key_texts(cleaned, french=french)}))
 
 
-def key_texts(cleaned: Cleaned) -> set[str]:
+def key_texts(cleaned: Cleaned, *, french: bool = True) -> set[str]:
     """The keys in readable form, for explanation: what is compared, then the values."""
+    return _french_texts(cleaned) if french else generic_texts(cleaned)
+
+
+def _french_texts(cleaned: Cleaned) -> set[str]:
     found: set[str] = set()
     families = _family_words(cleaned.family, cleaned.used_family)
     givens = _given_words(cleaned.first, cleaned.used_given)
@@ -81,6 +90,45 @@ def key_texts(cleaned: Cleaned) -> set[str]:
         found.update(f"p:{cleaned.phone}:{given[:1]}" for given in givens)
     elif cleaned.phone:
         found.add(f"p:{cleaned.phone}:{year}")
+    if cleaned.email:
+        found.add(f"e:{cleaned.email}")
+    return found
+
+
+def generic_texts(cleaned: Cleaned) -> set[str]:
+    """Keys that know no country: pairs of number, date, names, home and area, in forms that bear a slip."""
+    found: set[str] = set()
+    year, month, day = cleaned.year, cleaned.month, cleaned.day
+    heads = {name.replace(" ", "")[:3] for name in (cleaned.family, cleaned.first) if name}
+    house, street = house_and_street(cleaned.street)
+    street = street.replace(" ", "")
+    # Sorted, so that digits which changed places do not matter.
+    postal = "".join(sorted(cleaned.postal))
+    if cleaned.ins:
+        half = len(cleaned.ins) // 2
+        found |= {f"i:{cleaned.ins}", f"ih:{cleaned.ins[:half]}:{year}", f"it:{cleaned.ins[half:]}:{year}"}
+    if day:
+        found.add(f"d:{year}-{month}-{day}")
+    for head in heads:
+        # A name may stand in the place of the other, so both make the same keys.
+        if day:
+            found |= {f"ny:{head}:{year}:{month}", f"nd:{head}:{month}:{day}", f"nx:{head}:{year}:{day}"}
+        if postal:
+            found.add(f"np:{head}:{postal}")
+        if cleaned.city:
+            found.add(f"nc:{head}:{cleaned.city[:5]}")
+        if house:
+            found.add(f"nh:{head}:{house}:{street[:1]}")
+        if street:
+            found.add(f"ns:{head}:{street[:5]}")
+    if len(heads) == 2:
+        found.add("n:" + ":".join(sorted(heads)))
+    if house:
+        found |= {f"hp:{house}:{postal}", f"hs:{house}:{street[:4]}"}
+    if street and postal:
+        found.add(f"sp:{street[:4]}:{postal}")
+    if cleaned.phone:
+        found.add(f"p:{cleaned.phone}")
     if cleaned.email:
         found.add(f"e:{cleaned.email}")
     return found

@@ -145,11 +145,12 @@ def clean(traits: Traits) -> Cleaned:
         date = _NO_DATE
     sex = traits.sex.value if traits.sex in (Sex.MALE, Sex.FEMALE) else ""
     nir = None
-    if traits.ins and traits.ins_oid and traits.ins_oid not in matricules.NOBODYS:
+    is_national = bool(traits.ins_oid) and str(traits.ins_oid).startswith(matricules.NATIONAL)
+    if traits.ins and is_national and traits.ins_oid not in matricules.NOBODYS:
         nir = matricules.parse(traits.ins)
     number = nir.number if nir else ""
     ins_own = nir is not None and _agrees(nir, sex, date)
-    if traits.ins and traits.ins_oid and not traits.ins_oid.startswith(matricules.NATIONAL):
+    if traits.ins and traits.ins_oid and not is_national:
         # Another country's or register's number: compared as it is.
         number, ins_own = _NOT_ALPHANUMERIC.sub("", traits.ins.upper()), True
     place = canonical(traits.birth_place_code) if traits.birth_place_code else ""

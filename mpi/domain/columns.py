@@ -6,8 +6,7 @@ cheap tests only leave out pairs of spellings that those functions would call di
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable
 from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any
@@ -22,7 +21,7 @@ from mpi.domain.cleaning import Cleaned
 from mpi.domain.comparison import compare_family, compare_given, compare_mother, compare_place, is_crossed, same_street
 from mpi.domain.facts import is_civil_name, is_epicene, name_sex
 from mpi.domain.gates import Bools, Gate, Ints
-from mpi.domain.grades import Grade, grade_from
+from mpi.domain.grades import grade_from, grade_of
 from mpi.domain.levels import (
     FAMILY_SAME,
     FIELDS,
@@ -38,12 +37,10 @@ from mpi.domain.levels import (
 from mpi.domain.model import MatchModel, NameOrigin, units
 from mpi.domain.names_fr import core, formal_names, joined, parts
 from mpi.domain.phonetics_fr import sound, spelling
-from mpi.domain.scoring import PairScore
-from mpi.domain.vetoes import Circumstance, Veto, hints_of, vetoes_of
+from mpi.domain.scored_pairs import NO_GRADE, VETO_BIT, ScoredPairs
+from mpi.domain.scoring import score
+from mpi.domain.vetoes import Circumstance, vetoes_of
 
-VETO_BIT = {veto: 1 << index for index, veto in enumerate(Veto)}
-GRADES = (Grade.CERTAIN, Grade.PROBABLE, Grade.POSSIBLE)
-NO_GRADE = 9
 _FAMILY, _GIVEN, _PLACE = (tuple(FIELDS).index(name) for name in ("family", "given", "place"))
 
 
@@ -112,6 +109,9 @@ class Columns:
         self.streets: list[str] = values["street"]
         self.mothers: list[str] = values["mother"]
         self.numbers: list[str] = [number for number, _ in values["ins"]]
+        self.authorities: list[str] = [oid for _, oid in values["ins"]]
+        self.postals: list[str] = values["postal"]
+        self.cities: list[str] = values["city"]
         self.family, self.given = column["family"], column["given"]
         whole = _Vocabulary()
         self.family_whole = whole.column(joined(family) for family, _ in self.families)[self.family]
@@ -128,13 +128,46 @@ class Columns:
         self.native = (self.place > 0) & ~self.country
         self.interpreted = column["interpreted"]
         self.ins = column["ins"]
-        self.ins_oid = _Vocabulary().column(oid for _, oid in values["ins"])[self.ins]
+        self.ins_oid = _Vocabulary().column(self.authorities)[self.ins]
         self.qualified, self.validated = column["qualified"], column["validated"]
         self.ins_own, self.unnamed, self.held = column["ins_own"], column["unnamed"], column["held"]
         self.phone, self.email, self.postal, self.city = (column[n] for n in ("phone", "email", "postal", "city"))
         self.street, self.mother = column["street"], column["mother"]
         self.house = _Vocabulary().column(text.split(" ")[0] for text in self.streets)[self.street]
         self.rank, self.death = column["birth_rank"], column["death"]
+
+    def record(self, index: int) -> Cleaned:
+        """A record as comparing sees it: phone and e-mail are stand-ins that are equal where they are."""
+        family, used_family = self.families[self.family[index]]
+        first, given, used_given = self.givens[self.given[index]]
+        return Cleaned(
+            family=family,
+            used_family=used_family,
+            first=first,
+            given=given,
+            used_given=used_given,
+            sex=" MF"[self.sex[index]].strip(),
+            year=int(self.year[index]),
+            month=int(self.month[index]),
+            day=int(self.day[index]),
+            interpreted=bool(self.interpreted[index]),
+            place=self.places[self.place[index]],
+            ins=self.numbers[self.ins[index]],
+            ins_oid=self.authorities[self.ins[index]],
+            qualified=bool(self.qualified[index]),
+            validated=bool(self.validated[index]),
+            ins_own=bool(self.ins_own[index]),
+            phone=str(self.phone[index] or ""),
+            email=str(self.email[index] or ""),
+            street=self.streets[self.street[index]],
+            postal=self.postals[self.postal[index]],
+            city=self.cities[self.city[index]],
+            mother=self.mothers[self.mother[index]],
+            birth_rank=int(self.rank[index]),
+            death=int(self.death[index]),
+            held=("held",) if self.held[index] else (),
+            unnamed=bool(self.unnamed[index]),
+        )
 
     @cached_property
     def family_gate(self) -> Gate:
@@ -171,59 +204,10 @@ class Columns:
         return gate
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredPairs:
-    """Weights of many pairs, in their order.
-
-    Attributes:
-        weight_units: total weights in 1/256 bit.
-        levels: one row for each pair, one column for each field.
-        rarity_units: what rarity added to family name, given name and birthplace, in 1/256 bit; one row for each pair.
-        vetoes: bits of :data:`VETO_BIT`.
-        default_dates: whether a birth date of either record is a default.
-        grades: index in :data:`GRADES`, or :data:`NO_GRADE` when the pair is not worth keeping.
-    """
-
-    weight_units: Ints
-    levels: NDArray[np.int8]
-    rarity_units: NDArray[np.int32]
-    vetoes: Ints
-    default_dates: Bools
-    grades: Ints
-
-    def chosen(self, which: Bools | Ints) -> ScoredPairs:
-        """Some of the pairs."""
-        return ScoredPairs(*(getattr(self, name)[which] for name in self.__slots__))
-
-    @classmethod
-    def joined(cls, parts: Sequence[ScoredPairs]) -> ScoredPairs:
-        """All pairs of several."""
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__slots__))
-
-    def one(self, index: int, model: MatchModel) -> PairScore:
-        """A pair as :func:`mpi.domain.scoring.score` would have weighed it under the same model."""
-        levels = tuple(self.levels[index].tolist())
-        rarity = [0] * len(FIELDS)
-        rarity[_FAMILY], rarity[_GIVEN], rarity[_PLACE] = self.rarity_units[index].tolist()
-        return PairScore(
-            int(self.weight_units[index]),
-            levels,
-            tuple([table[level] for table, level in zip(model.unit_table, levels, strict=True)]),
-            tuple(rarity),
-            vetoes_in(int(self.vetoes[index])),
-            hints_of(levels, bool(self.default_dates[index])) if model.french else (),
-            model.version,
-        )
-
-
-@lru_cache(maxsize=1 << 12)
-def vetoes_in(bits: int) -> tuple[Veto, ...]:
-    """The vetoes of bits of :data:`VETO_BIT`, in the order of :class:`Veto`."""
-    return tuple(veto for veto, bit in VETO_BIT.items() if bits & bit)
-
-
 def score_pairs(columns: Columns, left: Ints, right: Ints, model: MatchModel) -> ScoredPairs:
     """Weigh the pairs ``(left[i], right[i])`` of positions in ``columns``."""
+    if not model.french:
+        return _score_one_by_one(columns, left, right, model)
     levels = np.zeros((len(left), len(FIELDS)), dtype=np.int8)
     place = _places(columns, left, right)
     origin = np.array([NameOrigin.of(level) for level in Place], dtype=np.int64)[place]
@@ -256,6 +240,23 @@ def score_pairs(columns: Columns, left: Ints, right: Ints, model: MatchModel) ->
     vetoes, grades = _judge(levels, _circumstances(columns, left, right), weight, model)
     default_dates = columns.default[left] | columns.default[right]
     return ScoredPairs(weight, levels, rarity.astype(np.int32), vetoes, default_dates, grades)
+
+
+def _score_one_by_one(columns: Columns, left: Ints, right: Ints, model: MatchModel) -> ScoredPairs:
+    """The same for the generic comparison, which asks no tables of a country and takes little time."""
+    levels = np.zeros((len(left), len(model.fields)), dtype=np.int8)
+    weight, vetoes, grades = (np.zeros(len(left), dtype=np.int64) for _ in range(3))
+    rarity = np.zeros((len(left), 3), dtype=np.int32)
+    record = lru_cache(maxsize=1 << 16)(columns.record)
+    for index, (one, other) in enumerate(zip(left.tolist(), right.tolist(), strict=True)):
+        a, b = record(one), record(other)
+        pair = score(a, b, model)
+        grade = grade_of(pair, a, b, model)
+        levels[index], weight[index] = pair.levels, pair.weight_units
+        rarity[index] = [pair.rarity_units[field] for field in (_FAMILY, _GIVEN, _PLACE)]
+        vetoes[index] = sum(VETO_BIT[veto] for veto in pair.vetoes)
+        grades[index] = NO_GRADE if grade is None else grade.rank
+    return ScoredPairs(weight, levels, rarity, vetoes, columns.default[left] | columns.default[right], grades)
 
 
 def _distinct(one: Ints, other: Ints, size: int) -> tuple[Ints, Ints, Ints]:
@@ -472,7 +473,7 @@ def _judge(levels: NDArray[np.int8], circumstances: Ints, weight: Ints, model: M
     vetoes, grades = [], []
     for index in first.tolist():
         reached = tuple(levels[index].tolist())
-        found = vetoes_of(reached, int(circumstances[index])) if model.french else ()
+        found = vetoes_of(reached, int(circumstances[index]))
         grade = grade_from(reached, int(circumstances[index]), found, int(weight[index]), model)
         vetoes.append(sum(VETO_BIT[veto] for veto in found))
         grades.append(NO_GRADE if grade is None else grade.rank)

@@ -102,10 +102,70 @@ def default_french() -> MatchModel:
 @cache
 def generic() -> MatchModel:
     """Parameters for data of no particular country: rarity is not known until learned, no French rule applies."""
-    french = default_french()
     return MatchModel(
         name="generic, set by hand",
-        levels=french.levels,
+        levels={
+            **default_french().levels,
+            "family": _levels(
+                (0.90, 1.5e-3, 1.0),  # SAME
+                (0.010, 1.0e-4),  # USED
+                (0.005, 5.0e-4),  # PART
+                (0.060, 1.0e-3),  # MISSPELT
+                (1.0e-4, 1.0e-4),  # CLOSE
+                (0.010, 3.0e-3),  # NEAR
+                (0.005, 1.0e-6),  # CROSSED
+                (0.010, 0.99),  # DIFFERENT_USED_POSSIBLE
+                (0.010, 0.99),  # DIFFERENT
+                (1.0e-4, 1.0e-4),  # SAME_AND_USED
+            ),
+            "given": _levels(
+                (0.05, 1.0e-3, 1.0),  # LIST
+                (0.82, 6.0e-3, 1.0),  # FIRST
+                (0.005, 1.0e-3),  # USED
+                (1.0e-4, 1.0e-4),  # PREFIX
+                (0.010, 1.0e-3),  # LISTED
+                (1.0e-4, 1.0e-4),  # DIMINUTIVE
+                (0.060, 2.0e-3),  # MISSPELT
+                (1.0e-4, 1.0e-4),  # SPELLING
+                (0.005, 5.0e-3),  # INITIAL
+                (0.010, 3.0e-3),  # CROSSED
+                (1.0e-4, 1.0e-4),  # LISTS_CONFLICT
+                (1.0e-4, 1.0e-4),  # COMPOUND_CONFLICT
+                (0.010, 0.01),  # SIMILAR
+                (0.020, 0.97),  # DIFFERENT
+            ),
+            "place": _levels(
+                (0.95, 0.2),  # SAME
+                (1.0e-4, 1.0e-4),  # COUNTRY
+                (1.0e-4, 1.0e-4),  # RENAMED
+                (1.0e-4, 1.0e-4),  # DEPARTMENT
+                (0.05, 0.8),  # DIFFERENT
+            ),
+            "contact": _levels(
+                (1.0e-4, 1.0e-4),  # PERSONAL_AND_ADDRESS
+                (0.40, 1.0e-6),  # PERSONAL
+                (1.0e-4, 1.0e-4),  # PHONE_AND_ADDRESS
+                (0.40, 1.0e-6),  # PHONE
+                *[(1.0e-4, 1.0e-4)] * 2,  # ADDRESS, AREA
+                (0.20, 0.999),  # DIFFERENT
+                *[(1.0e-4, 1.0e-4)] * 3,  # HOUSEHOLD_PERSONAL, HOUSEHOLD, NOT_HOUSEHOLD
+            ),
+            "home": _levels(
+                (0.60, 2.0e-6),  # SAME
+                (0.15, 3.0e-6),  # ALIKE
+                (0.06, 2.0e-5),  # PARTLY
+                (0.12, 1.0e-3),  # STREET
+                (0.02, 0.01),  # HOUSE
+                (0.05, 0.99),  # DIFFERENT
+            ),
+            "area": _levels(
+                (0.75, 1.0e-4),  # SAME
+                (0.12, 1.0e-4),  # ALIKE
+                (0.01, 1.0e-3),  # ONE_ALONE
+                (0.10, 2.0e-3),  # ONE_OF_TWO
+                (0.03, 0.99),  # DIFFERENT
+            ),
+        },
         thresholds=Thresholds(automatic=24.0, possible=18.0, cohesion=10.0, margin=0.0, prior=17.0),
         surnames={},
         given_names={},

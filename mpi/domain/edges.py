@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from mpi.domain import blocking
 from mpi.domain.cleaning import Cleaned
-from mpi.domain.columns import NO_GRADE, Columns, ScoredPairs, score_pairs
+from mpi.domain.columns import Columns, score_pairs
 from mpi.domain.model import MatchModel
+from mpi.domain.scored_pairs import NO_GRADE, ScoredPairs
 
 Ints = NDArray[np.int64]
 CHUNK_PAIRS = 400_000
@@ -81,7 +82,8 @@ def candidate_pairs(keys: Iterable[Iterable[int]]) -> Ints:
 
 def find_edges(records: Sequence[Cleaned], model: MatchModel) -> Edges:
     """Weigh every candidate pair and keep those that link or ask."""
-    return weigh_edges(Columns(records), candidate_pairs(map(blocking.keys, records)), model)
+    keys = (blocking.keys(record, french=model.french) for record in records)
+    return weigh_edges(Columns(records), candidate_pairs(keys), model)
 
 
 def weigh_edges(columns: Columns, codes: Ints, model: MatchModel) -> Edges:

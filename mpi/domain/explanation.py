@@ -7,7 +7,6 @@ from typing import Any
 from mpi.domain.blocking import key_texts
 from mpi.domain.cleaning import Cleaned
 from mpi.domain.grades import Grade, grade_of
-from mpi.domain.levels import FIELDS
 from mpi.domain.model import UNITS_PER_BIT, MatchModel, units
 from mpi.domain.scoring import PairScore
 from mpi.domain.vetoes import Veto
@@ -23,6 +22,8 @@ _SHOWN: dict[str, tuple[str, ...]] = {
     "mother": ("mother",),
     "rank": ("multiple", "birth_rank"),
     "death": ("death",),
+    "home": ("street",),
+    "area": ("postal", "city"),
 }
 
 
@@ -48,13 +49,13 @@ def explain(pair: PairScore, a: Cleaned, b: Cleaned, model: MatchModel) -> dict[
             "bits": pair.field_units[index] / UNITS_PER_BIT,
             "rarity_bits": pair.rarity_units[index] / UNITS_PER_BIT,
         }
-        for index, (name, kind) in enumerate(FIELDS.items())
+        for index, (name, kind) in enumerate(model.fields.items())
     ]
     return {
         "fields": rows,
         "vetoes": [{"code": veto.name, "text": veto.value} for veto in pair.vetoes],
         "hints": [{"code": hint.name, "text": hint.value} for hint in pair.hints],
-        "blocking_keys": sorted(key_texts(a) & key_texts(b)),
+        "blocking_keys": sorted(key_texts(a, french=model.french) & key_texts(b, french=model.french)),
         "weight_bits": pair.weight_bits,
         "probability": model.probability(pair.weight_bits),
         "thresholds": {
@@ -107,7 +108,7 @@ def what_would_change(pair: PairScore, grade: Grade | None, model: MatchModel) -
 def _gains(pair: PairScore, model: MatchModel) -> list[tuple[str, float]]:
     """The three fields whose full agreement would add most, and how many bits."""
     gains = []
-    for index, name in enumerate(FIELDS):
+    for index, name in enumerate(model.fields):
         reachable = max(model.unit_table[index]) - pair.field_units[index]
         if reachable > 0 and name != "ins":
             gains.append((reachable, name))

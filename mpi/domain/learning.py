@@ -10,6 +10,7 @@ Source: W. Winkler, "Using the EM algorithm for weight computation in the Felleg
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,19 +18,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpi.domain import blocking
+from mpi.domain.calibration import Weighed, calibrate
 from mpi.domain.cleaning import Cleaned
 from mpi.domain.columns import Columns, score_pairs
-from mpi.domain.edges import candidate_pairs, scored_chunks
-from mpi.domain.levels import FIELDS, Contact, Given
-from mpi.domain.model import Level, MatchModel
+from mpi.domain.edges import candidate_pairs, joined_edges, scored_chunks
+from mpi.domain.levels import Contact, Given
+from mpi.domain.model import UNITS_PER_BIT, Level, MatchModel
+from mpi.domain.scored_pairs import ScoredPairs
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+WANTED_GENERIC = 0.0005
+"""Share of automatic links that may be false where nothing else is wanted and no thresholds were tried before."""
+RANDOM_PAIRS, RANDOM_PAIRS_GENERIC = 1_000_000, 200_000
 PRIOR_PAIRS_OF_ONE = 400.0
 """How many pairs of one person the model at hand counts for; it decides where the data show too few."""
 PRIOR_PAIRS_OF_TWO = 200_000.0
 PRIOR_PAIRS_OF_RELATIVES = 20.0
+GENERIC_PRIOR = 0.1
+"""How much less a start counts for that was not made for the country of the data."""
 ROUNDS = 60
 
 
@@ -72,11 +80,13 @@ class Maximised:
 
     Attributes:
         m: shares of the levels within one person, by field.
+        other: the same among candidates that are two persons.
         matches: expected number of candidates that are one person.
         rounds: until nothing moved.
     """
 
     m: list[Floats]
+    other: list[Floats]
     matches: float
     rounds: int
 
@@ -89,16 +99,19 @@ def learn(
     records: Sequence[Cleaned],
     start: MatchModel,
     *,
-    random_pairs: int = 1_000_000,
+    wanted_false_links: float | None = None,
+    random_pairs: int | None = None,
     seed: int = 1,
     maximiser: Maximiser | None = None,
 ) -> Learned:
-    """Learn ``m`` and ``u`` of every level; thresholds, tables and the share of rarity stay those of ``start``.
+    """Learn ``m`` and ``u`` of every level, and thresholds; tables and the share of rarity stay those of ``start``.
 
     Args:
         records: the population, at least two records.
         start: where to begin, and what to keep where the population shows too little.
-        random_pairs: how many pairs to draw for ``u``.
+        wanted_false_links: share of automatic links that may be false; ``None`` keeps the thresholds of a French start,
+            which were tried on populations with a truth, and means :data:`WANTED_GENERIC` for a generic one.
+        random_pairs: how many pairs to draw for ``u``; ``None`` for as many as its levels need.
         seed: of the draw.
         maximiser: who learns ``m``; ``None`` for :func:`maximise`.
 
@@ -108,10 +121,13 @@ def learn(
     if len(records) < 2:
         raise ValueError("learning needs at least two records")
     columns = Columns(records)
-    codes = candidate_pairs([blocking.keys(record) for record in records])
-    patterns, counts = _patterns([scored.levels for _, _, scored in scored_chunks(columns, codes, start)])
-    u = _chance(columns, start, random_pairs, seed)
-    found = (maximiser or maximise)(Candidates(patterns, counts, u), start)
+    codes = candidate_pairs([blocking.keys(record, french=start.french) for record in records])
+    scored = joined_edges(list(scored_chunks(columns, codes, start)), len(codes), columns, start).scored
+    patterns, of_pattern, counts = np.unique(scored.levels, axis=0, return_inverse=True, return_counts=True)
+    drawn = (RANDOM_PAIRS if start.french else RANDOM_PAIRS_GENERIC) if random_pairs is None else random_pairs
+    u = _chance(columns, start, drawn, seed)
+    candidates = Candidates(patterns.astype(np.int64), counts.astype(np.float64), u)
+    found = (maximiser or maximise)(candidates, start)
     levels = {
         name: (
             Level(1.0, 1.0),
@@ -120,23 +136,44 @@ def learn(
                 for level in range(1, len(kinds))
             ),
         )
-        for field, (name, kinds) in enumerate(FIELDS.items())
+        for field, (name, kinds) in enumerate(start.fields.items())
     }
-    model = replace(start, name=f"{start.name}, learned from {len(records)} records", levels=levels)
-    return Learned(model, found.matches, len(codes), random_pairs, found.rounds)
+    name = f"{start.name.partition(',')[0]}, learned from {len(records)} records"
+    model = replace(start, name=name, levels=levels)
+    weighed = _weighed(candidates, of_pattern.reshape(-1), scored, found, start, model)
+    wanted = WANTED_GENERIC if wanted_false_links is None and not start.french else wanted_false_links
+    thresholds, false_links = calibrate(weighed, wanted, start.thresholds)
+    model = replace(model, thresholds=thresholds, false_links=false_links)
+    return Learned(model, found.matches, len(codes), drawn, found.rounds)
 
 
-def _patterns(chunks: Sequence[NDArray[np.int8]]) -> tuple[Ints, Floats]:
-    """Distinct rows of levels and how often each occurs."""
-    rows = np.concatenate(chunks) if chunks else np.zeros((0, len(FIELDS)), dtype=np.int8)
-    distinct, counts = np.unique(rows, axis=0, return_counts=True)
-    return distinct.astype(np.int64), counts.astype(np.float64)
+def _weighed(
+    candidates: Candidates,
+    of_pattern: Ints,
+    scored: ScoredPairs,
+    found: Maximised,
+    start: MatchModel,
+    learned: MatchModel,
+) -> Weighed:
+    """The candidates with their weight under the new model; the rarity of a value is what it was under the start."""
+    before, after = (_units_of(candidates, model)[of_pattern] for model in (start, learned))
+    rarity = scored.weight_units - before
+    odds = log_odds(candidates, found.matches / max(float(candidates.counts.sum()), 1.0), found.m, found.other)
+    exponent = np.clip(odds[of_pattern] + rarity * (math.log(2) / UNITS_PER_BIT), -500, 500)
+    return Weighed(after + rarity, 1.0 / (1.0 + np.exp(-exponent)), scored.vetoes == 0)
+
+
+def _units_of(candidates: Candidates, model: MatchModel) -> Ints:
+    total = np.zeros(len(candidates.patterns), dtype=np.int64)
+    for field, table in enumerate(model.unit_table):
+        total += np.array(table, dtype=np.int64)[candidates.patterns[:, field]]
+    return total
 
 
 def _chance(columns: Columns, start: MatchModel, wanted: int, seed: int) -> list[Floats]:
     """Shares of the levels among pairs drawn by chance, the start counting for some."""
     random = np.random.default_rng(seed)
-    counts = [np.zeros(len(kinds)) for kinds in FIELDS.values()]
+    counts = [np.zeros(len(kinds)) for kinds in start.fields.values()]
     for begin in range(0, wanted, 200_000):
         size = min(200_000, wanted - begin)
         left, right = (random.integers(0, columns.count, size, dtype=np.int64) for _ in range(2))
@@ -146,8 +183,14 @@ def _chance(columns: Columns, start: MatchModel, wanted: int, seed: int) -> list
             of_field + np.bincount(levels[:, field], minlength=len(of_field)) for field, of_field in enumerate(counts)
         ]
     return [
-        _shares(name, of_field, np.array([level.u for level in start.levels[name]]), PRIOR_PAIRS_OF_TWO)
-        for name, of_field in zip(FIELDS, counts, strict=True)
+        _shares(
+            start,
+            name,
+            of_field,
+            np.array([level.u for level in start.levels[name]]),
+            PRIOR_PAIRS_OF_TWO * _trust(start),
+        )
+        for name, of_field in zip(start.fields, counts, strict=True)
     ]
 
 
@@ -158,16 +201,16 @@ _CONTEXTS: dict[str, tuple[Sequence[int], ...]] = {
 """Levels that only compete with each other: contact details are read in the light of the given names."""
 
 
-def contexts(name: str) -> tuple[tuple[int, ...], ...]:
+def contexts(model: MatchModel, name: str) -> tuple[tuple[int, ...], ...]:
     """The levels of a field in groups that compete with each other, each group's shares adding up to one."""
-    whole = tuple(range(1, len(FIELDS[name])))
-    return tuple(tuple(levels) for levels in _CONTEXTS.get(name, (whole,)))
+    whole = tuple(range(1, len(model.fields[name])))
+    return tuple(tuple(levels) for levels in (_CONTEXTS if model.french else {}).get(name, (whole,)))
 
 
-def _shares(name: str, counts: Floats, prior: Floats, weight: float) -> Floats:
+def _shares(start: MatchModel, name: str, counts: Floats, prior: Floats, weight: float) -> Floats:
     """Shares of the levels of a field other than "missing", the prior counting for ``weight`` pairs."""
     found = np.ones(len(prior))
-    for levels in contexts(name):
+    for levels in contexts(start, name):
         chosen = list(levels)
         expected = prior[chosen] / prior[chosen].sum()
         known = counts[chosen] + weight * expected
@@ -181,8 +224,7 @@ def first_guess(start: MatchModel, u: list[Floats]) -> tuple[list[Floats], list[
     The latter are half way between chance and likeness.
     """
     m = [
-        _shares(name, np.zeros(len(levels)), _m_of(levels), 1.0)
-        for name, levels in ((name, start.levels[name]) for name in FIELDS)
+        _shares(start, name, np.zeros(len(start.levels[name])), _m_of(start.levels[name]), 1.0) for name in start.fields
     ]
     return m, [np.sqrt(chance * same) for chance, same in zip(u, m, strict=True)]
 
@@ -195,23 +237,31 @@ def expect(candidates: Candidates, share: float, m: Sequence[Floats], other: Seq
         m: shares of the levels within one person, by field.
         other: the same among candidates that are two persons.
     """
+    odds = log_odds(candidates, share, m, other)
+    expected: Floats = candidates.counts / (1.0 + np.exp(-np.clip(odds, -500, 500)))
+    return expected
+
+
+def log_odds(candidates: Candidates, share: float, m: Sequence[Floats], other: Sequence[Floats]) -> Floats:
+    """Natural logarithm of the odds that a pair of each pattern is one person; arguments as in :func:`expect`."""
+    share = min(max(share, 1e-6), 1 - 1e-6)
     odds = np.full(len(candidates.patterns), np.log(share) - np.log1p(-share))
     for field, (same, two) in enumerate(zip(m, other, strict=True)):
         odds += (np.log(same) - np.log(two))[candidates.patterns[:, field]]
-    expected: Floats = candidates.counts / (1.0 + np.exp(-np.clip(odds, -500, 500)))
-    return expected
+    return odds
 
 
 def settle(candidates: Candidates, same: Floats, start: MatchModel) -> list[Floats]:
     """``m`` when so many pairs of each pattern are one person, the start counting for some."""
     return [
         _shares(
+            start,
             name,
             np.bincount(candidates.patterns[:, field], same, len(kinds)).astype(np.float64),
             _m_of(start.levels[name]),
-            PRIOR_PAIRS_OF_ONE,
+            PRIOR_PAIRS_OF_ONE * _trust(start),
         )
-        for field, (name, kinds) in enumerate(FIELDS.items())
+        for field, (name, kinds) in enumerate(start.fields.items())
     ]
 
 
@@ -221,19 +271,23 @@ def maximise(candidates: Candidates, start: MatchModel) -> Maximised:
     m, other = first_guess(start, candidates.u)
     share, matches, done = 0.5, 0.0, 0
     if not len(counts):
-        return Maximised(m, matches, 0)
+        return Maximised(m, other, matches, 0)
     while done < ROUNDS:
         done += 1
         same = expect(candidates, share, m, other)
         before, matches = matches, float(same.sum())
         share = min(max(matches / float(counts.sum()), 1e-6), 1 - 1e-6)
         m = settle(candidates, same, start)
-        for field, (name, kinds) in enumerate(FIELDS.items()):
+        for field, (name, kinds) in enumerate(start.fields.items()):
             of_two = np.bincount(patterns[:, field], counts - same, len(kinds)).astype(np.float64)
-            other[field] = _shares(name, of_two, candidates.u[field], PRIOR_PAIRS_OF_RELATIVES)
+            other[field] = _shares(start, name, of_two, candidates.u[field], PRIOR_PAIRS_OF_RELATIVES)
         if abs(matches - before) < 0.01:
             break
-    return Maximised(m, matches, done)
+    return Maximised(m, other, matches, done)
+
+
+def _trust(start: MatchModel) -> float:
+    return 1.0 if start.french else GENERIC_PRIOR
 
 
 def _m_of(levels: Sequence[Level]) -> Floats:

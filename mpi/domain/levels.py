@@ -118,6 +118,29 @@ class Contact(IntEnum):
     NOT_HOUSEHOLD = 10
 
 
+class Home(IntEnum):
+    """Agreement of house number and street, judged together."""
+
+    MISSING = 0
+    SAME = 1
+    ALIKE = 2
+    PARTLY = 3
+    STREET = 4
+    HOUSE = 5
+    DIFFERENT = 6
+
+
+class Area(IntEnum):
+    """Agreement of town and postal code, judged together."""
+
+    MISSING = 0
+    SAME = 1
+    ALIKE = 2
+    ONE_ALONE = 3
+    ONE_OF_TWO = 4
+    DIFFERENT = 5
+
+
 class Origin(IntEnum):
     """Agreement of mother's name, rank of birth and date of death."""
 
@@ -138,4 +161,7 @@ FIELDS: dict[str, type[IntEnum]] = {
     "rank": Origin,
     "death": Origin,
 }
-"""The fields in the order of :class:`Agreement`, with their levels."""
+"""The fields in the order of :class:`mpi.domain.comparison.Agreement`, with their levels."""
+
+GENERIC_FIELDS: dict[str, type[IntEnum]] = {**FIELDS, "home": Home, "area": Area}
+"""The fields where no French rule applies: an address speaks by its parts, not only as a household."""

@@ -12,13 +12,13 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from functools import cached_property
 from typing import Any
 
 from mpi.domain import facts
-from mpi.domain.levels import FIELDS, Place
+from mpi.domain.levels import FIELDS, GENERIC_FIELDS, Place
 
 UNITS_PER_BIT = 256
 
@@ -94,19 +94,33 @@ class Thresholds:
     prior: float = 20.0
 
 
+@dataclass(frozen=True, slots=True)
+class FalseLinks:
+    """What the thresholds were derived for.
+
+    Attributes:
+        wanted: share of automatic links that may be false; ``None`` when the thresholds stayed as they were.
+        estimated: share expected by the learner at the automatic threshold.
+    """
+
+    wanted: float | None
+    estimated: float
+
+
 @dataclass(frozen=True, eq=False)
 class MatchModel:
     """Everything that decides how a pair is weighed. Immutable; equal content has an equal :attr:`version`.
 
     Attributes:
         name: for people.
-        levels: for each field of :data:`mpi.domain.comparison.FIELDS` its levels in order; level 0 is "missing".
+        levels: for each of :attr:`fields` its levels in order; level 0 is "missing".
         surnames: surprisal in bits by family name, or ``None`` for the French table.
         given_names: surprisal in bits by given name, or ``None`` for the French table by sex and decade.
         places: surprisal in bits by birthplace, or ``None`` for the table of the region.
         unlisted_bits: surprisal of a value that its table does not hold, by field.
         average_bits: surprisal of the average agreeing value, by field.
-        french: whether the French vetoes and support rules apply.
+        french: whether the French comparison, keys, vetoes and support rules apply, or the generic ones.
+        false_links: what was wanted and expected of the thresholds, or ``None`` for a model set by hand.
     """
 
     name: str
@@ -118,11 +132,17 @@ class MatchModel:
     unlisted_bits: Mapping[str, float] = field(default_factory=lambda: {"family": 18.0, "given": 14.0, "place": 14.0})
     average_bits: Mapping[str, float] = field(default_factory=lambda: {"family": 12.7, "given": 7.0, "place": 5.0})
     french: bool = True
+    false_links: FalseLinks | None = None
 
     def __post_init__(self) -> None:
-        for name, kinds in FIELDS.items():
+        for name, kinds in self.fields.items():
             if len(self.levels.get(name, ())) != len(kinds):
                 raise ValueError(f"the model must give {len(kinds)} levels of {name}")
+
+    @property
+    def fields(self) -> Mapping[str, type[IntEnum]]:
+        """The fields that are compared, in order, with their levels."""
+        return FIELDS if self.french else GENERIC_FIELDS
 
     @cached_property
     def version(self) -> str:
@@ -142,13 +162,13 @@ class MatchModel:
 
     @cached_property
     def unit_table(self) -> tuple[tuple[int, ...], ...]:
-        """Weight of each level in 1/256 bit, by field in order of :data:`FIELDS`; "missing" weighs nothing."""
-        return tuple((0, *(units(level.bits) for level in self.levels[name][1:])) for name in FIELDS)
+        """Weight of each level in 1/256 bit, by field in order; "missing" weighs nothing."""
+        return tuple((0, *(units(level.bits) for level in self.levels[name][1:])) for name in self.fields)
 
     @cached_property
     def frequency_table(self) -> tuple[tuple[float, ...], ...]:
         """Share of the value's rarity that counts, by field and level."""
-        return tuple(tuple(level.frequency for level in self.levels[name]) for name in FIELDS)
+        return tuple(tuple(level.frequency for level in self.levels[name]) for name in self.fields)
 
     def family_bits(self, name: str, origin: NameOrigin = NameOrigin.FRANCE) -> float:
         """Surprisal of a family name in bits, among the births of an origin."""
@@ -186,15 +206,16 @@ class MatchModel:
 
     def to_json(self) -> dict[str, Any]:
         """The whole model as JSON values."""
+        derived = {} if self.false_links is None else {"false_links": asdict(self.false_links)}
         thresholds = {name: getattr(self.thresholds, name) for name in Thresholds.__dataclass_fields__}
         return {
             "name": self.name,
             "levels": {
                 name: [
                     {"level": kind.name, "m": level.m, "u": level.u, "frequency": level.frequency}
-                    for kind, level in zip(FIELDS[name], self.levels[name], strict=True)
+                    for kind, level in zip(self.fields[name], self.levels[name], strict=True)
                 ]
-                for name in FIELDS
+                for name in self.fields
             },
             "thresholds": thresholds,
             "surnames": None if self.surnames is None else dict(self.surnames),
@@ -203,6 +224,7 @@ class MatchModel:
             "unlisted_bits": dict(self.unlisted_bits),
             "average_bits": dict(self.average_bits),
             "french": self.french,
+            **derived,
         }
 
     @classmethod
@@ -215,7 +237,7 @@ class MatchModel:
         try:
             levels = {
                 name: tuple(Level(entry["m"], entry["u"], entry["frequency"]) for entry in content["levels"][name])
-                for name in FIELDS
+                for name in (FIELDS if content["french"] else GENERIC_FIELDS)
             }
             return cls(
                 name=content["name"],
@@ -227,6 +249,7 @@ class MatchModel:
                 unlisted_bits=content["unlisted_bits"],
                 average_bits=content["average_bits"],
                 french=content["french"],
+                false_links=FalseLinks(**content["false_links"]) if "false_links" in content else None,
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a match model: {error}") from error

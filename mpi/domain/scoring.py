@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from mpi.domain.cleaning import Cleaned
 from mpi.domain.comparison import Agreement, compare
+from mpi.domain.generic import GenericAgreement, compare_generic, find_generic_vetoes
 from mpi.domain.levels import FIELDS, Place
 from mpi.domain.model import UNITS_PER_BIT, MatchModel, NameOrigin, units
 from mpi.domain.vetoes import Hint, Veto, find_hints, find_vetoes
@@ -25,7 +26,7 @@ class PairScore:
 
     Attributes:
         weight_units: total in 1/256 bit.
-        levels: level reached by each field, in the order of :data:`mpi.domain.comparison.FIELDS`.
+        levels: level reached by each field, in the order of :attr:`mpi.domain.model.MatchModel.fields`.
         field_units: weight of each field without the rarity of its value.
         rarity_units: what the rarity of the agreeing value added or took, by field.
         vetoes: what forbids an automatic link.
@@ -48,34 +49,33 @@ class PairScore:
 
 def score(a: Cleaned, b: Cleaned, model: MatchModel) -> PairScore:
     """Weigh one pair; symmetric."""
-    return weigh(a, b, compare(a, b), model)
+    return weigh(a, b, compare(a, b) if model.french else compare_generic(a, b), model)
 
 
 def score_many(a: Cleaned, others: Sequence[Cleaned], model: MatchModel) -> list[PairScore]:
     """Weigh one record against its candidates, in their order."""
-    return [weigh(a, other, compare(a, other), model) for other in others]
+    agree = compare if model.french else compare_generic
+    return [weigh(a, other, agree(a, other), model) for other in others]
 
 
-def weigh(a: Cleaned, b: Cleaned, pair: Agreement, model: MatchModel) -> PairScore:
+def weigh(a: Cleaned, b: Cleaned, pair: Agreement | GenericAgreement, model: MatchModel) -> PairScore:
     """Turn levels into a weight."""
     table = model.unit_table
-    field_units = tuple([table[index][level] for index, level in enumerate(pair[:10])])
+    levels = pair.levels
+    field_units = tuple([table[index][level] for index, level in enumerate(levels)])
     rarity = rarity_units(a, b, pair, model)
     return PairScore(
         sum(field_units) + sum(rarity),
-        pair.levels,
+        levels,
         field_units,
         rarity,
-        find_vetoes(a, b, pair) if model.french else (),
-        find_hints(a, b, pair) if model.french else (),
+        find_vetoes(a, b, pair) if isinstance(pair, Agreement) else find_generic_vetoes(a, b, pair),
+        find_hints(a, b, pair) if isinstance(pair, Agreement) else (),
         model.version,
     )
 
 
-_NO_RARITY = (0,) * len(FIELDS)
-
-
-def rarity_units(a: Cleaned, b: Cleaned, pair: Agreement, model: MatchModel) -> tuple[int, ...]:
+def rarity_units(a: Cleaned, b: Cleaned, pair: Agreement | GenericAgreement, model: MatchModel) -> tuple[int, ...]:
     """What the rarity of the agreeing names and birthplace adds to each field, in 1/256 bit."""
     frequency = model.frequency_table
     family = given = place = 0
@@ -89,8 +89,8 @@ def rarity_units(a: Cleaned, b: Cleaned, pair: Agreement, model: MatchModel) -> 
     if (pair.place in (Place.SAME, Place.COUNTRY)) and frequency[_PLACE][pair.place]:
         place = _place_units(model, a.place, frequency[_PLACE][pair.place])
     if not (family or given or place):
-        return _NO_RARITY
-    found = [0] * len(FIELDS)
+        return (0,) * len(frequency)
+    found = [0] * len(frequency)
     found[_FAMILY], found[_GIVEN], found[_PLACE] = family, given, place
     return tuple(found)
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mpi.domain.columns import GRADES, NO_GRADE, VETO_BIT
 from mpi.domain.edges import Edges, Ints, components
 from mpi.domain.grades import Grade, LinkPolicy
 from mpi.domain.identity import RecordKey
 from mpi.domain.model import UNITS_PER_BIT, MatchModel, units
 from mpi.domain.partition import CAP_BITS, Membership, RecordView, TaskKind, TaskRequest, pair_of
+from mpi.domain.scored_pairs import GRADES, NO_GRADE, VETO_BIT
 from mpi.domain.vetoes import CONTRADICTING, Veto
 
 Bools = NDArray[np.bool_]

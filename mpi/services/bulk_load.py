@@ -21,12 +21,13 @@ from ihe.unit_of_work import UnitOfWork
 from mpi.application import MpiApplication
 from mpi.domain import blocking as blocking_rules
 from mpi.domain.cleaning import Cleaned, clean
-from mpi.domain.columns import GRADES, NO_GRADE, Columns
+from mpi.domain.columns import Columns
 from mpi.domain.edges import Edges, Ints, KeyTable, components, weigh_edges
 from mpi.domain.identity import RecordKey, Traits
 from mpi.domain.linkage import members_of
-from mpi.domain.model import UNITS_PER_BIT
+from mpi.domain.model import UNITS_PER_BIT, MatchModel
 from mpi.domain.partition import RecordView, TaskRequest, pair_of, partition
+from mpi.domain.scored_pairs import GRADES, NO_GRADE
 from mpi.domain.settling import settle
 from mpi.services.feed_record import FeedOutcome, feed_record
 from mpi.services.relink import publish_person, relink
@@ -80,12 +81,14 @@ class _Population:
 
     Attributes:
         id_of: of every record by name, in whatever state.
+        model: in force.
         ids, keys, blocked: of those that are linked, by position.
         first_new: position of the first new record.
     """
 
-    def __init__(self, id_of: dict[RecordKey, int]) -> None:
+    def __init__(self, id_of: dict[RecordKey, int], model: MatchModel) -> None:
         self.id_of = id_of
+        self.model = model
         self.ids = array("q")
         self.keys: list[RecordKey] = []
         self.blocked = KeyTable()
@@ -97,7 +100,7 @@ class _Population:
         packed = json_text(form.to_json())
         self.ids.append(record_id)
         self.keys.append(key)
-        self.blocked.add(blocking_rules.keys(form))
+        self.blocked.add(blocking_rules.keys(form, french=self.model.french))
         self._forms.append(packed)
         return packed
 
@@ -135,7 +138,7 @@ def bulk_load(
     clock = _Clock(result.seconds, progress)
     clock.begin(READING)
     bulk.lock_writers(uow.connection)
-    population = _Population(bulk.known_keys(uow.connection))
+    population = _Population(bulk.known_keys(uow.connection), app.model)
     event_id = events.append(uow.connection, uow.now, uow.caller, "bulk.loaded", {})
     updates: list[BulkRow] = []
     columns = Columns(_everybody(uow, rows, population, updates, progress))

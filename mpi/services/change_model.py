@@ -6,16 +6,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from ihe.errors import IheError
 from ihe.unit_of_work import UnitOfWork
 from mpi.application import MpiApplication
-from mpi.domain.edges import Edges, find_edges
+from mpi.domain import blocking as blocking_rules
+from mpi.domain.columns import Columns
+from mpi.domain.edges import Edges, KeyTable, find_edges, weigh_edges
 from mpi.domain.identity import RecordKey
 from mpi.domain.linkage import divide
 from mpi.domain.model import UNITS_PER_BIT, MatchModel
 from mpi.domain.partition import Pair, Partition, pair_of
 from mpi.services.relink import LEFT_TO_OTHERS, relink
-from mpi.store import bulk, events, evidence_json, models, pairs
+from mpi.store import blocking, bulk, events, evidence_json, models, pairs
 from mpi.store.population import Present, present
 from mpi.store.tasks import TaskKey
 
@@ -49,7 +53,7 @@ class Difference:
 def shadow_run(uow: UnitOfWork, app: MpiApplication, model: MatchModel) -> Difference:
     """What the model would decide differently about the loaded population; nothing is written."""
     now = present(uow.connection)
-    outcomes = list(_outcomes(now, app, model, _edges(now, model)))
+    outcomes = list(_outcomes(now, app, model, find_edges([record.cleaned for record in now.records], model)))
     before = {record_id: now.persons[record_id] for record_id in now.ids}
     after = {record_id: founder for each in outcomes for record_id, founder in each.persons.items()}
     together = Counter((before[record_id], after[record_id]) for record_id in now.ids)
@@ -109,7 +113,15 @@ def relink_everybody(uow: UnitOfWork, app: MpiApplication, progress: Progress = 
     connection = uow.connection
     bulk.lock_writers(connection)
     now = present(connection)
-    edges = _edges(now, app.model)
+    keys = KeyTable(blocking_rules.keys(record.cleaned, french=app.model.french) for record in now.records)
+    edges = weigh_edges(Columns(record.cleaned for record in now.records), keys.pairs(), app.model)
+    if now.ids and set(blocking_rules.keys(now.records[0].cleaned, french=app.model.french)) != set(
+        blocking.keys_of(connection, now.ids[0])
+    ):
+        # A generic model and a French one look for records by other keys.
+        values, owners = keys.by_key()
+        blocking.remove_all(connection)
+        bulk.write_keys(connection, values, np.array(now.ids, dtype=np.int64)[owners])
     event_id = events.append(connection, uow.now, uow.caller, "population.relinked", {"model": app.model.version})
     pairs.remove_all(connection)
     bulk.copy_pairs(connection, _pair_rows(now, app.model, edges), model=app.model.version, now=uow.now)
@@ -134,10 +146,6 @@ class _Outcome:
     persons: dict[int, int]
     grades: dict[int, str | None]
     tasks: frozenset[TaskKey]
-
-
-def _edges(now: Present, model: MatchModel) -> Edges:
-    return find_edges([record.cleaned for record in now.records], model)
 
 
 def _outcomes(now: Present, app: MpiApplication, model: MatchModel, edges: Edges) -> Iterator[_Outcome]:

@@ -70,7 +70,7 @@ def feed_record(
             uow.connection, uow.now, uow.caller, "record.created", {"domain": key.domain, "local_id": key.local_id}
         )
         cleaned = clean(traits)
-        keys = blocking.keys(cleaned)
+        keys = blocking.keys(cleaned, french=app.model.french)
         record_id = records.insert(
             uow.connection,
             key,

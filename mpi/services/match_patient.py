@@ -40,7 +40,7 @@ def match_patient(
         limit: at most so many.
     """
     described = clean(traits)
-    found = blocking.candidates(uow.connection, 0, blocking_rules.keys(described))
+    found = blocking.candidates(uow.connection, 0, blocking_rules.keys(described, french=app.model.french))
     scores = score_many(described, [form for _, _, form in found], app.model)
     graded: list[tuple[Grade, float, int]] = []
     for (record_id, _, form), weighed in zip(found, scores, strict=True):

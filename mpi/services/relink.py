@@ -99,7 +99,7 @@ def _score_candidates(
 
 def _rescore(uow: UnitOfWork, app: MpiApplication, record: Record, cleaned: Cleaned) -> set[int]:
     """Weigh a known record's pairs again; returns everyone it was or is connected to by a pair."""
-    keys = blocking_rules.keys(cleaned) if record.is_active else ()
+    keys = blocking_rules.keys(cleaned, french=app.model.french) if record.is_active else ()
     former_keys = blocking.keys_of(uow.connection, record.id)
     blocking.lock(uow.connection, {*keys, *former_keys})
     if set(keys) != set(former_keys):

@@ -7,17 +7,26 @@ from dataclasses import dataclass
 
 from ihe.errors import IheError
 from ihe.unit_of_work import UnitOfWork
-from mpi.application import MpiApplication
 from mpi.domain.learning import Learned, Maximiser, learn
-from mpi.domain.levels import FIELDS
 from mpi.domain.model import MatchModel
 from mpi.store import bulk
 
 
 def train_model(
-    uow: UnitOfWork, app: MpiApplication, maximiser: Maximiser | None, *, random_pairs: int = 1_000_000
+    uow: UnitOfWork,
+    maximiser: Maximiser | None,
+    start: MatchModel,
+    *,
+    wanted_false_links: float | None = None,
+    random_pairs: int | None = None,
 ) -> Learned:
-    """Learn from the active records, starting with the model in force.
+    """Learn from the active records.
+
+    Args:
+        maximiser: who learns; ``None`` for our own.
+        start: where to begin.
+        wanted_false_links: see :func:`mpi.domain.learning.learn`.
+        random_pairs: see :func:`mpi.domain.learning.learn`.
 
     Raises:
         IheError: fewer than two records.
@@ -25,7 +34,7 @@ def train_model(
     forms = [form for _, _, form in bulk.active_forms(uow.connection)]
     if len(forms) < 2:
         raise IheError("learning needs a loaded population; there are fewer than two records")
-    return learn(forms, app.model, random_pairs=random_pairs, maximiser=maximiser)
+    return learn(forms, start, wanted_false_links=wanted_false_links, random_pairs=random_pairs, maximiser=maximiser)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,7 @@ class LevelChange:
 
 def changes(before: MatchModel, after: MatchModel) -> Iterator[LevelChange]:
     """Each level of each field but "missing", in order."""
-    for name, kinds in FIELDS.items():
+    for name, kinds in before.fields.items():
         for kind, old, new in zip(kinds, before.levels[name], after.levels[name], strict=True):
             if kind:
                 yield LevelChange(name, kind.name, new.m, new.u, old.bits, new.bits)

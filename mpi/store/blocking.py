@@ -44,6 +44,11 @@ def replace(connection: Connection, record_id: int, keys: Sequence[int]) -> None
     add(connection, record_id, keys)
 
 
+def remove_all(connection: Connection) -> None:
+    """Find nobody any more, until keys are written anew."""
+    connection.execute(text("DELETE FROM blocking_key"))
+
+
 def add(connection: Connection, record_id: int, keys: Sequence[int]) -> None:
     """Find a new record under these keys."""
     if keys:

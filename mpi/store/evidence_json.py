@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mpi.domain.columns import ScoredPairs
 from mpi.domain.model import MatchModel
+from mpi.domain.scored_pairs import ScoredPairs
 from mpi.domain.scoring import PairScore
 from mpi.domain.vetoes import Hint, Veto
 from mpi.store.traits_json import json_text

@@ -12,7 +12,7 @@ from bench.population import generate
 from ihe.values import PartialDate
 from mpi.domain import blocking
 from mpi.domain.cleaning import Cleaned, clean
-from mpi.domain.columns import GRADES, NO_GRADE, Columns, score_pairs
+from mpi.domain.columns import Columns, score_pairs
 from mpi.domain.default_models import default_french, generic
 from mpi.domain.edges import candidate_pairs, components, find_edges
 from mpi.domain.grades import STRICT, LinkPolicy, grade_of
@@ -20,6 +20,7 @@ from mpi.domain.identity import IdentityStatus, RecordKey, Sex, Traits
 from mpi.domain.linkage import divide, link, members_of
 from mpi.domain.model import MatchModel
 from mpi.domain.partition import RecordView, pair_of, partition
+from mpi.domain.scored_pairs import GRADES, NO_GRADE
 from mpi.domain.scoring import score
 from mpi.translate.bulk_row import COLUMNS, read_row
 

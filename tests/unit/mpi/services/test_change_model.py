@@ -152,10 +152,10 @@ def _pairs(found: tuple[object, ...]) -> set[frozenset[tuple[str, str]]]:
 
 def test_a_model_is_learned_from_what_is_loaded(engine: Engine, index: MpiApplication, rows: list[BulkRow]) -> None:
     with opened(engine) as uow, pytest.raises(IheError, match="loaded population"):
-        train_model(uow, index, None)
+        train_model(uow, None, index.model)
     loaded(engine, index, rows)
     with opened(engine) as uow:
-        learned = train_model(uow, index, None, random_pairs=20_000)
+        learned = train_model(uow, None, index.model, random_pairs=20_000)
     assert learned.model.version != index.model.version
     report = list(changes(index.model, learned.model))
     assert {row.field for row in report} == set(index.model.levels)
