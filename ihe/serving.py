@@ -1,7 +1,8 @@
 """The way of every request: authenticate → decode → serve → encode → audit → commit → answer.
 
 The answer is encoded before the commit, so that what is acknowledged and what is saved cannot differ; the audit
-event of a success stands in the same commit, that of a failure in one of its own. Errors become a wire's codes here and
+event of a success stands in the same commit, that of a failure, or of a question that one statement answered, in one
+that it may share with others. Every event is durable before its answer leaves. Errors become a wire's codes here and
 nowhere else. Anything unforeseen gets a generic refusal with a correlation id, a failure audit, and a traceback in
 the log that names types and places but no values.
 """
@@ -17,13 +18,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
+import psycopg
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ihe.audit import AuditEvent, AuditTrail, Outcome
 from ihe.caller import Caller
 from ihe.errors import AccessDenied, IheError, NotAuthenticated, Unavailable
-from ihe.store import audit, messages
+from ihe.store import messages
 from ihe.store.messages import MessageKey
 from ihe.transaction import Endpoint, Transaction
 from ihe.unit_of_work import Database, UnitOfWork
@@ -36,6 +38,7 @@ Request_contra = TypeVar("Request_contra", contravariant=True)
 Reply = TypeVar("Reply")
 
 _ATTEMPTS = 4
+_NO_ANSWER = (OperationalError, InterfaceError, PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError)
 _RETRIED_SQLSTATES = frozenset({"40001", "40P01", "23505"})
 """Serialisation failure, deadlock, and a row that somebody else wrote first: the unit was rolled back whole and is
 run again on what is there now."""
@@ -135,7 +138,7 @@ class Pipeline:
             reply = served.open() if isinstance(served, AfterCommit) else served
         except IheError as error:
             outcome, reply = "refused", self._refuse(exchange, error)
-        except (OperationalError, InterfaceError, PoolTimeout) as error:
+        except _NO_ANSWER as error:
             exchange.log(error)
             refusal = Unavailable(f"the database does not answer; reference {exchange.correlation_id}")
             outcome, reply = "failed", self._refuse(exchange, refusal)
@@ -155,9 +158,8 @@ class Pipeline:
             exchange.trail.objects.clear()
             try:
                 return self._serve_once(exchange, question, key)
-            except DBAPIError as error:
-                sqlstate = getattr(error.orig, "sqlstate", None)
-                if sqlstate not in _RETRIED_SQLSTATES or attempt == _ATTEMPTS:
+            except (DBAPIError, psycopg.Error) as error:
+                if _sqlstate(error) not in _RETRIED_SQLSTATES or attempt == _ATTEMPTS:
                     raise
                 time.sleep(0.01 * 2**attempt)
                 attempt += 1
@@ -167,9 +169,8 @@ class Pipeline:
     ) -> tuple[str, Reply | AfterCommit[Reply]]:
         endpoint, wire = exchange.endpoint, exchange.wire
         application = self.applications[endpoint.module.partition(".")[0]]
-        # A question that takes several statements must see one state, never half of what commits meanwhile.
-        isolation = None if endpoint.transaction.writes else "REPEATABLE READ"
-        with self.database.unit(exchange.caller, isolation=isolation, trail=exchange.trail) as uow:
+        open_unit = self.database.unit if endpoint.transaction.writes else self.database.question
+        with open_unit(exchange.caller, trail=exchange.trail) as uow:
             if key is not None:
                 stored = messages.stored_answer(uow.connection, key)
                 if stored is not None:
@@ -178,7 +179,7 @@ class Pipeline:
             reply = endpoint.encode(result, exchange.request)
             if key is not None:
                 messages.remember(uow.connection, key, wire.reply_to_bytes(reply), uow.now)
-            audit.append(uow.connection, exchange.event(uow.now, Outcome.SUCCESS, None))
+            uow.keep(exchange.event(uow.now, Outcome.SUCCESS, None))
         return "success", reply
 
     def _refuse(self, exchange: _Exchange[Request, Reply], error: IheError) -> Reply:
@@ -189,8 +190,8 @@ class Pipeline:
         else:
             outcome = Outcome.MINOR_FAILURE
         try:
-            with self.database.unit(exchange.caller) as uow:
-                audit.append(uow.connection, exchange.event(uow.now, outcome, type(error).__name__))
+            with self.database.question(exchange.caller) as uow:
+                uow.keep(exchange.event(uow.now, outcome, type(error).__name__))
         except Exception as failure:
             exchange.log(failure)
         if exchange.endpoint.refuse is not None:
@@ -246,7 +247,13 @@ def log_unforeseen(error: BaseException, where: str, correlation_id: str) -> Non
             "transaction": where,
             "correlation_id": correlation_id,
             "error_type": type(error).__name__,
-            "sqlstate": getattr(getattr(error, "orig", None), "sqlstate", None),
+            "sqlstate": _sqlstate(error),
             "places": places,
         },
     )
+
+
+def _sqlstate(error: BaseException) -> str | None:
+    """The code that PostgreSQL gave, of its own error or of one that SQLAlchemy wraps."""
+    sqlstate: str | None = getattr(getattr(error, "orig", None) or error, "sqlstate", None)
+    return sqlstate

@@ -2,38 +2,59 @@
 
 A service gets a :class:`UnitOfWork`, never a connection of its own making. Domain events appended here stand in the
 outbox of the same commit; nothing is announced that was not saved, and nothing saved stays unannounced.
+
+A question that one statement answers needs no transaction: :meth:`UnitOfWork.ask` runs it alone, and its audit event
+shares a commit with those of other questions. A :class:`Question` begins a transaction when it is asked for more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, LiteralString, cast
 
+import psycopg
 from sqlalchemy import Connection, Engine, text
 
-from ihe.audit import AuditTrail
+from ihe.audit import AuditEvent, AuditTrail
 from ihe.caller import Caller
-from ihe.store import outbox
+from ihe.store import audit, outbox
+
+Rows = list[tuple[Any, ...]]
 
 
 class UnitOfWork:
     """An open transaction with its caller and its moment.
 
     Attributes:
-        connection: SQLAlchemy connection, for the store layers only.
         caller: on whose behalf.
         now: the moment of the request (UTC), one for the whole unit.
         trail: what the audit event of the request will name.
     """
 
-    def __init__(self, connection: Connection, caller: Caller, now: datetime, trail: AuditTrail | None = None) -> None:
-        self.connection = connection
+    def __init__(
+        self, connection: Connection | None, caller: Caller, now: datetime, trail: AuditTrail | None = None
+    ) -> None:
+        self._connection = connection
         self.caller = caller
         self.now = now
         self.trail = AuditTrail() if trail is None else trail
         self._events: list[dict[str, Any]] = []
+
+    @property
+    def connection(self) -> Connection:
+        """SQLAlchemy connection, for the store layers only."""
+        assert self._connection is not None
+        return self._connection
+
+    def ask(self, statement: LiteralString, parameters: Sequence[Any]) -> Rows:
+        """The rows of one statement of psycopg, prepared; for what is asked very often."""
+        return _rows(cast(psycopg.Connection, self.connection.connection.driver_connection), statement, parameters)
+
+    def keep(self, event: AuditEvent) -> None:
+        """Write the audit event of the unit, in the same commit."""
+        audit.append(self.connection, event)
 
     def publish(self, kind: str, subject: str, payload: Mapping[str, Any]) -> None:
         """Append a domain event to the outbox, delivered after the commit, in order per subject.
@@ -52,11 +73,53 @@ class UnitOfWork:
             self._events = []
 
 
+class Question(UnitOfWork):
+    """A unit that only reads: no transaction until :attr:`connection` is asked for, then one that sees one state."""
+
+    def __init__(
+        self,
+        database: Database,
+        transaction: ExitStack,
+        caller: Caller,
+        now: datetime,
+        trail: AuditTrail | None = None,
+    ) -> None:
+        super().__init__(None, caller, now, trail)
+        self._database = database
+        self._transaction = transaction
+
+    @property
+    def connection(self) -> Connection:
+        """SQLAlchemy connection in a transaction of its own (``REPEATABLE READ``), begun when first asked for."""
+        if self._connection is None:
+            self._connection = self._transaction.enter_context(self._database.transaction("REPEATABLE READ"))
+        return self._connection
+
+    def ask(self, statement: LiteralString, parameters: Sequence[Any]) -> Rows:
+        """The rows of one statement, alone or in the transaction where one has begun."""
+        if self._connection is not None:
+            return super().ask(statement, parameters)
+        with self._database.alone() as connection:
+            return _rows(connection, statement, parameters)
+
+    def keep(self, event: AuditEvent) -> None:
+        """Write the audit event: in the transaction where one has begun, else durably at once."""
+        if self._connection is not None:
+            super().keep(event)
+        else:
+            self._database.audit.write(event)
+
+
 class Database:
-    """Opens units of work on one engine."""
+    """Opens units of work on one engine.
+
+    Attributes:
+        audit: writes the audit events of units that have no transaction.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.audit = audit.SharedCommit(self.alone)
 
     @contextmanager
     def unit(
@@ -69,13 +132,47 @@ class Database:
             isolation: for example ``REPEATABLE READ`` for an export from one snapshot; default read committed.
             trail: where is noted what the audit event will name; ``None`` makes one that nobody reads.
         """
-        engine = self.engine.execution_options(isolation_level=isolation) if isolation else self.engine
-        with engine.connect() as connection, connection.begin():
+        with self.transaction(isolation) as connection:
             uow = UnitOfWork(connection, caller, datetime.now(UTC), trail)
             yield uow
             uow.flush_events()
+
+    @contextmanager
+    def question(self, caller: Caller, *, trail: AuditTrail | None = None) -> Iterator[Question]:
+        """A unit that only reads, and sees one state however many statements it takes."""
+        with ExitStack() as transaction:
+            question = Question(self, transaction, caller, datetime.now(UTC), trail)
+            yield question
+            question.flush_events()
+
+    @contextmanager
+    def transaction(self, isolation: str | None = None) -> Iterator[Connection]:
+        """A connection in a transaction that ends with the block."""
+        engine = self.engine.execution_options(isolation_level=isolation) if isolation else self.engine
+        with engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def alone(self) -> Iterator[psycopg.Connection]:
+        """A connection on which each statement is committed by itself."""
+        pooled = self.engine.raw_connection()
+        connection = cast(psycopg.Connection, pooled.driver_connection)
+        try:
+            connection.autocommit = True
+            yield connection
+        finally:
+            if connection.closed:
+                pooled.invalidate()
+                self.engine.dispose()  # what broke one connection has most often broken all
+            else:
+                connection.autocommit = False
+                pooled.close()
 
     def is_ready(self) -> bool:
         """Whether the database answers."""
         with self.engine.connect() as connection:
             return bool(connection.execute(text("SELECT 1")).scalar())
+
+
+def _rows(connection: psycopg.Connection, statement: LiteralString, parameters: Sequence[Any]) -> Rows:
+    return connection.execute(statement, parameters, prepare=True).fetchall()

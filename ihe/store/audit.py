@@ -1,31 +1,125 @@
-"""Writes audit events in the transaction they describe."""
+"""Writes audit events: in the transaction they describe, or, of what only read, in one commit with others."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import orjson
+import psycopg
 from sqlalchemy import Connection, insert
 
 from ihe.audit import AuditEvent
 from ihe.store.tables import audit_event
 
 _INSERT = insert(audit_event).inline()
+_INSERT_ALL = """
+    INSERT INTO audit_event (at, transaction, event_code, event_action, outcome, node, site, user_id, purpose,
+        correlation_id, objects, reason)
+    SELECT * FROM json_to_recordset(%s) AS event (at timestamptz, transaction text, event_code text, event_action text,
+        outcome smallint, node text, site text, user_id text, purpose text, correlation_id text, objects jsonb,
+        reason text)
+"""
 
 
 def append(connection: Connection, event: AuditEvent) -> None:
     """Write one event; it becomes durable with the caller's commit."""
-    connection.execute(
-        _INSERT,
-        {
-            "at": event.at,
-            "transaction": event.transaction,
-            "event_code": event.event_code,
-            "event_action": event.event_action,
-            "outcome": int(event.outcome),
-            "node": event.node,
-            "site": event.site,
-            "user_id": event.user,
-            "purpose": event.purpose,
-            "correlation_id": event.correlation_id,
-            "objects": [dict(item) for item in event.objects],
-            "reason": event.reason,
-        },
-    )
+    connection.execute(_INSERT, _columns(event))
+
+
+def _columns(event: AuditEvent) -> dict[str, Any]:
+    return {
+        "at": event.at,
+        "transaction": event.transaction,
+        "event_code": event.event_code,
+        "event_action": event.event_action,
+        "outcome": int(event.outcome),
+        "node": event.node,
+        "site": event.site,
+        "user_id": event.user,
+        "purpose": event.purpose,
+        "correlation_id": event.correlation_id,
+        "objects": [dict(item) for item in event.objects],
+        "reason": event.reason,
+    }
+
+
+class _Entry:
+    """An event on its way, and the thread that waits for it.
+
+    Attributes:
+        turn: released when the event is written, or when its thread is to write what waits.
+        is_settled: whether it was written, or failed.
+        error: why it could not be written.
+    """
+
+    __slots__ = ("columns", "error", "is_settled", "turn")
+
+    def __init__(self, event: AuditEvent) -> None:
+        self.columns = _columns(event)
+        self.turn = threading.Lock()
+        self.turn.acquire()
+        self.is_settled = False
+        self.error: Exception | None = None
+
+
+class SharedCommit:
+    """Writes events durably; those that come while others are being written share the next commit.
+
+    One thread writes at a time: the first that finds nobody writing, afterwards always one of those that wait. So a
+    lonely event costs no hand-over, and many at once cost one statement and one flush to disk together.
+
+    Args:
+        connect: gives a connection on which each statement is committed by itself.
+    """
+
+    def __init__(self, connect: Callable[[], AbstractContextManager[psycopg.Connection]]) -> None:
+        self._connect = connect
+        self._guard = threading.Lock()
+        self._waiting: list[_Entry] = []
+        self._is_writing = False
+
+    def write(self, event: AuditEvent) -> None:
+        """Write an event; it is durable when this returns.
+
+        Raises:
+            Exception: what the database says against it.
+        """
+        mine = _Entry(event)
+        with self._guard:
+            self._waiting.append(mine)
+            must_wait, self._is_writing = self._is_writing, True
+        if must_wait:
+            mine.turn.acquire()
+        if not mine.is_settled:
+            self._write_waiting(mine)
+        if mine.error is not None:
+            raise mine.error
+
+    def _write_waiting(self, mine: _Entry) -> None:
+        with self._guard:
+            entries, self._waiting = self._waiting, []
+        self._settle(entries)
+        with self._guard:
+            successor = self._waiting[0] if self._waiting else None
+            self._is_writing = successor is not None
+        if successor is not None:
+            successor.turn.release()
+        for entry in entries:
+            entry.is_settled = True
+            if entry is not mine:
+                entry.turn.release()
+
+    def _settle(self, entries: Sequence[_Entry]) -> None:
+        try:
+            with self._connect() as connection:
+                text = orjson.dumps([entry.columns for entry in entries]).decode()
+                connection.execute(_INSERT_ALL, (text,), prepare=True)
+        except Exception as error:
+            if len(entries) == 1:
+                entries[0].error = error
+                return
+            for entry in entries:  # what is wrong with one event must not refuse the others
+                self._settle([entry])

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from ihe.unit_of_work import UnitOfWork
 from ihe.values import PatientId
 from mpi.application import MpiApplication
-from mpi.domain.record import Record, regional_id
-from mpi.services.identifiers import find_one_person, ins_ids, patient_id_of, regional_patient_id
-from mpi.store import records
+from mpi.domain.identity import RecordKey
+from mpi.domain.record import regional_id
+from mpi.services.identifiers import domain_of, find_one_person, patient_id_of, qualified_ins_ids, regional_patient_id
+from mpi.store import members
+from mpi.store.members import Member
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +23,12 @@ class CrossReference:
         person_id: founder of the person.
         identifiers: the corresponding identifiers, without the one asked with, ordered by domain and value;
             only active records, only links of the grades the asking domain is answered with.
-        records: active records behind those identifiers.
+        record_ids: active records behind those identifiers.
     """
 
     person_id: int
     identifiers: tuple[PatientId, ...]
-    records: tuple[Record, ...]
+    record_ids: tuple[int, ...]
 
     @property
     def regional_id(self) -> str:
@@ -50,38 +52,40 @@ def cross_reference(
         UnknownAuthority: the source's authority is no domain of the region.
         UnknownPatient: nothing active carries the source identifier.
     """
-    asked = find_one_person(uow, app, source, location)
-    source_domain = app.domains.by_authority(source.authority)
-    source_code = source_domain.code if source_domain else None
+    source_code = domain_of(app, source.authority, location).code
+    asked, found = _members(uow, app, source, RecordKey(source_code, source.value), location)
     grades = app.grades_for(source_code)
-    members = [
-        r
-        for r in records.by_persons(uow.connection, [asked.person_id])
-        if r.is_active and (r.id == asked.id or _answered(asked, r, grades))
-    ]
+    shown = [m for m in found if m.record_id == asked.record_id or _is_answered(asked, m, grades)]
     wanted = set(target_domains)
 
     def is_wanted(code: str) -> bool:
         return not wanted or code in wanted
 
-    answered = [r for r in members if is_wanted(r.key.domain) and not _is_source(r, source_code, source)]
-    identifiers = [patient_id_of(app, r.key) for r in sorted(answered, key=lambda r: r.key)]
+    answered = [m for m in shown if is_wanted(m.domain) and (m.domain, m.local_id) != (source_code, source.value)]
+    identifiers = [patient_id_of(app, m.key) for m in sorted(answered, key=lambda m: (m.domain, m.local_id))]
     if is_wanted(app.regional_domain) and source_code != app.regional_domain:
         identifiers.append(regional_patient_id(app, asked.person_id))
-    for ins in ins_ids(app, members):
-        domain = app.domains.by_authority(ins.authority)
-        if domain is not None and is_wanted(domain.code) and ins.value[:13] != source.value[:13]:
+    for code, ins in qualified_ins_ids(app, ((m.ins, m.ins_oid) for m in shown)):
+        if is_wanted(code) and ins.value[:13] != source.value[:13]:
             identifiers.append(ins)
-    return CrossReference(asked.person_id, tuple(identifiers), tuple(answered))
+    return CrossReference(asked.person_id, tuple(identifiers), tuple(m.record_id for m in answered))
 
 
-def _answered(asked: Record, other: Record, grades: frozenset[str]) -> bool:
+def _members(
+    uow: UnitOfWork, app: MpiApplication, source: PatientId, key: RecordKey, location: str | None
+) -> tuple[Member, list[Member]]:
+    """The record asked with and all of its person: of a local id in one statement, of any other identifier in more."""
+    found = members.of_key(uow, key)
+    if found:
+        return next(m for m in found if m.key == key), found
+    record = find_one_person(uow, app, source, location)
+    found = members.of_persons(uow, [record.person_id])
+    return next(m for m in found if m.record_id == record.id), found
+
+
+def _is_answered(asked: Member, other: Member, grades: frozenset[str]) -> bool:
     """Whether the link between two records of one person is of a grade that may be answered.
 
     The link between them is as good as the weaker of their links to the person; a founder's link has no grade.
     """
-    return all(r.grade is None or r.grade in grades for r in (asked, other))
-
-
-def _is_source(record: Record, source_code: str | None, source: PatientId) -> bool:
-    return record.key.domain == source_code and record.key.local_id == source.value
+    return all(m.grade is None or m.grade in grades for m in (asked, other))

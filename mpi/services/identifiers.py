@@ -103,17 +103,24 @@ def regional_patient_id(app: MpiApplication, person_id: int) -> PatientId:
 
 def ins_ids(app: MpiApplication, members: Sequence[Record]) -> list[PatientId]:
     """The qualified INS of a person's records, each once, only where its authority is a domain of the region."""
-    found: dict[tuple[str, str], PatientId] = {}
-    for record in members:
-        ins, ins_oid = record.traits.ins, record.traits.ins_oid
-        if not record.traits.has_qualified_ins or ins is None or ins_oid is None:
+    stated = ((r.traits.ins, r.traits.ins_oid) for r in members if r.traits.has_qualified_ins)
+    return [ins for _, ins in qualified_ins_ids(app, stated)]
+
+
+def qualified_ins_ids(
+    app: MpiApplication, stated: Iterable[tuple[str | None, str | None]]
+) -> list[tuple[str, PatientId]]:
+    """INS of qualified identities (value and OID) as wires write them, each once and with the code of its domain."""
+    found: dict[tuple[str, str], tuple[str, PatientId]] = {}
+    for ins, ins_oid in stated:
+        if ins is None or ins_oid is None:
             continue
         try:
             domain = app.domains.by_authority(AssigningAuthority(oid=Oid(ins_oid)))
         except ValueError:
             continue
         if domain is not None and domain.code in app.ins_domains:
-            found.setdefault((ins[:13], ins_oid), PatientId(ins, domain.authority, "INS"))
+            found.setdefault((ins[:13], ins_oid), (domain.code, PatientId(ins, domain.authority, "INS")))
     return list(found.values())
 
 

@@ -18,7 +18,7 @@ from ihe.values import AssigningAuthority, PatientId
 from mpi.application import MpiApplication
 from mpi.services.cross_reference import CrossReference, cross_reference
 from mpi.services.identifiers import regional_patient_id, target_domains
-from mpi.translate.fhir_patient import identifier, parse_system, parse_token, patient_resource_id
+from mpi.translate.fhir_patient import identifier, parse_system, parse_token, record_resource_id
 
 TRANSACTION = Transaction(
     number="ITI-83",
@@ -131,7 +131,7 @@ def serve(query: PixmQuery, context: Context[MpiApplication]) -> PixmAnswer:
         raise UnknownPatient("sourceIdentifier Patient Identifier not found", _SOURCE) from None
     context.trail.query(TRANSACTION.name)
     context.trail.patient(regional_patient_id(app, answer.person_id).xds_cx)
-    return PixmAnswer(answer, tuple(patient_resource_id(r) for r in answer.records))
+    return PixmAnswer(answer, tuple(map(record_resource_id, answer.record_ids)))
 
 
 def encode(answer: PixmAnswer, request: HttpRequest) -> HttpReply:

@@ -193,7 +193,12 @@ def _reliability(resource: Mapping[str, Any], *, has_ins: bool) -> tuple[Identit
 
 def patient_resource_id(record: Record) -> str:
     """The logical id of the Patient resource of a record: stable, and free of the local identifier."""
-    return f"r{record.id}"
+    return record_resource_id(record.id)
+
+
+def record_resource_id(record_id: int) -> str:
+    """The same, by the internal id of the record."""
+    return f"r{record_id}"
 
 
 def record_of_resource_id(text: str) -> int | None:

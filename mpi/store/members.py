@@ -1,0 +1,49 @@
+"""The records of a person by their identifiers alone: what cross-references are made of, asked in one statement."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ihe.unit_of_work import UnitOfWork
+from mpi.domain.identity import RecordKey
+
+
+class Member(NamedTuple):
+    """An active record, without its traits.
+
+    Attributes:
+        grade: of its link to the person; ``None`` for a founder or a record alone.
+        ins, ins_oid: of a qualified identity, else ``None``.
+    """
+
+    record_id: int
+    person_id: int
+    domain: str
+    local_id: str
+    grade: str | None
+    ins: str | None
+    ins_oid: str | None
+
+    @property
+    def key(self) -> RecordKey:
+        """The name of the record."""
+        return RecordKey(self.domain, self.local_id)
+
+
+_COLUMNS = """m.id, m.person_id, m.domain, m.local_id, m.grade,
+    CASE WHEN m.identity_status = 'QUAL' AND m.ins_oid <> '' THEN nullif(m.ins, '') END,
+    CASE WHEN m.identity_status = 'QUAL' AND m.ins <> '' THEN nullif(m.ins_oid, '') END"""
+_OF_KEY = f"""SELECT {_COLUMNS} FROM record asked JOIN record m ON m.person_id = asked.person_id
+    WHERE asked.domain = %s AND asked.local_id = %s AND asked.state = 'active' AND m.state = 'active' ORDER BY m.id"""
+_OF_PERSONS = f"""SELECT {_COLUMNS} FROM record m
+    WHERE m.person_id = ANY(%s) AND m.state = 'active' ORDER BY m.id"""
+
+
+def of_key(uow: UnitOfWork, key: RecordKey) -> list[Member]:
+    """All records of the person to whom an active record belongs, itself among them; none when it is not active."""
+    return [Member._make(row) for row in uow.ask(_OF_KEY, (key.domain, key.local_id))]
+
+
+def of_persons(uow: UnitOfWork, persons: list[int]) -> list[Member]:
+    """All active records of some persons."""
+    return [Member._make(row) for row in uow.ask(_OF_PERSONS, (persons,))]
