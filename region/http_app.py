@@ -9,12 +9,13 @@ import asyncio
 import re
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
@@ -27,6 +28,15 @@ from ihe.http import HttpReply, HttpRequest, HttpWire, Refuser
 from ihe.serving import Pipeline
 from ihe.transaction import Endpoint, HttpBinding
 from web import problem
+
+
+class _PlainRoute(APIRoute):
+    """Described on the OpenAPI page like any other, and called as it is: it has nothing to inject or convert."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The function itself."""
+        return self.endpoint
+
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -52,6 +62,7 @@ def build_http_app(
         is_ready: whether the service can serve now.
     """
     app = FastAPI(title="Trait d'Union", docs_url=None, redoc_url=None, openapi_url="/openapi.json", lifespan=lifespan)
+    app.router.route_class = _PlainRoute
     known = list(endpoints)
     for endpoint, binding in _most_literal_first(each for each in known if each.claims is None):
         sharing = [each for each in known if each.claims is not None and _shares(each, binding)]

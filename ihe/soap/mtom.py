@@ -27,6 +27,7 @@ from ihe.soap.multipart import (
     PartData,
     PartEnd,
     PartStart,
+    read_content_type,
 )
 from ihe.soap.sinks import Attachment, DocumentSink, SinkFactory
 from ihe.soap.transfer_encoding import Base64, Decoder, decoder_for
@@ -104,7 +105,7 @@ class MessageReader:
         self._limits = limits
         self._document_elements = document_elements
         self._received = 0
-        kind = ContentType(content_type)
+        kind = read_content_type(content_type)
         self._action = _action_of(kind)
         self._parts: _Parts | None = None
         self._xml: XmlReader | None = None
@@ -172,7 +173,7 @@ class MessageReader:
 
 def _action_of(kind: ContentType) -> str:
     """The action that a content type names itself or in the type it wraps (Source: RFC 3902; MTOM 1.0: 4.3.1.4)."""
-    wrapped = (ContentType(kind.parameter(name)) for name in ("start-info", "type"))
+    wrapped = (read_content_type(kind.parameter(name)) for name in ("start-info", "type"))
     return kind.parameter("action") or next((a for w in wrapped if (a := w.parameter("action"))), "")
 
 
@@ -253,7 +254,7 @@ class _Parts:
         if not self._has_root and self._start in ("", part.content_id):
             self._has_root = True
             self._sink = None
-            self._write = self._open_root(ContentType(part.content_type)).feed
+            self._write = self._open_root(read_content_type(part.content_type)).feed
             return
         if not part.content_id:
             raise MalformedRequest("a MIME part has no Content-ID", "Content-ID")
@@ -263,7 +264,9 @@ class _Parts:
     def _end(self) -> None:
         self._write(self._decoder.close())
         if self._sink is not None:
-            self._documents.keep(self._part.content_id, ContentType(self._part.content_type).media_type, self._sink)
+            self._documents.keep(
+                self._part.content_id, read_content_type(self._part.content_type).media_type, self._sink
+            )
 
 
 def _nowhere(data: bytes) -> None:

@@ -18,6 +18,7 @@ from email.message import Message
 from email.parser import HeaderParser
 from email.utils import collapse_rfc2231_value
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Final
 
 from ihe.errors import MalformedRequest, TooLarge
@@ -25,6 +26,7 @@ from ihe.errors import MalformedRequest, TooLarge
 _LONGEST_BOUNDARY = 200
 """RFC 2046 says 70; some toolkits write more."""
 _LONGEST_PADDING = 200
+_LONGEST_REMEMBERED = 300
 
 
 class ContentType:
@@ -37,6 +39,7 @@ class ContentType:
     def __init__(self, value: str) -> None:
         self._message = Message()
         self._message["Content-Type"] = value.replace("\r", " ").replace("\n", " ")
+        self._known: dict[str, str] = {}
         self.media_type = value.partition(";")[0].strip().lower()
 
     def parameter(self, name: str) -> str:
@@ -45,11 +48,22 @@ class ContentType:
         Raises:
             MalformedRequest: the parameters are not readable.
         """
+        if name in self._known:
+            return self._known[name]
         try:
             value = self._message.get_param(name, "")
-            return collapse_rfc2231_value(value or "").strip()
+            found = self._known[name] = collapse_rfc2231_value(value or "").strip()
+            return found
         except (LookupError, TypeError, ValueError):  # email stumbles over some contradictory RFC 2231 parameters
             raise MalformedRequest("the parameters of the content type are not readable", "Content-Type") from None
+
+
+_remembered = lru_cache(maxsize=256)(ContentType)
+
+
+def read_content_type(value: str) -> ContentType:
+    """A ``Content-Type`` value; most clients send the same few, which are read once."""
+    return _remembered(value) if len(value) <= _LONGEST_REMEMBERED else ContentType(value)
 
 
 @dataclass(frozen=True, slots=True)

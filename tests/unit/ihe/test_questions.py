@@ -1,0 +1,134 @@
+"""Units that only read: no transaction for one statement, one state for several, each audit event before its answer."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+from sqlalchemy import create_engine, event, text
+
+from ihe.audit import AuditEvent, Outcome
+from ihe.caller import Caller
+from ihe.unit_of_work import Database
+
+CALLER = Caller("node")
+EVENT = AuditEvent(
+    at=datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
+    transaction="ITI-9",
+    event_code="110112",
+    event_action="E",
+    outcome=Outcome.SUCCESS,
+    node="node",
+    site=None,
+    user="user",
+    purpose="normal",
+    correlation_id="1",
+    objects=({"kind": "patient", "id": 'É"1^^^&1.2&ISO', "more": 1},),
+)
+
+
+@pytest.fixture
+def database(database_url):
+    engine = create_engine(database_url, pool_size=20)
+    yield Database(engine)
+    engine.dispose()
+
+
+def numbered(number):
+    return replace(EVENT, correlation_id=str(number))
+
+
+def stored(database):
+    with database.transaction() as connection:
+        return connection.execute(text("SELECT * FROM audit_event ORDER BY id")).mappings().all()
+
+
+def transaction_number(unit):
+    return unit.ask("SELECT pg_current_xact_id()::text", ())[0][0]
+
+
+def test_one_statement_is_asked_without_a_transaction(database):
+    begun = []
+    event.listen(database.engine, "begin", begun.append)
+    with database.question(CALLER) as question:
+        assert transaction_number(question) != transaction_number(question)
+        question.keep(EVENT)
+    assert not begun
+
+
+def test_several_statements_see_one_state(database):
+    with database.question(CALLER) as question:
+        question.connection.execute(text("SELECT 1 FROM audit_event"))
+        database.trail.write(EVENT)
+        assert question.connection.execute(text("SELECT count(*) FROM audit_event")).scalar() == 0
+        assert question.ask("SELECT count(*) FROM audit_event WHERE node = %s", ("node",)) == [(0,)]
+        question.keep(numbered(2))
+    assert [row["correlation_id"] for row in stored(database)] == ["1", "2"]
+
+
+def test_an_event_is_there_when_it_was_written_and_as_the_other_way_writes_it(database):
+    database.trail.write(EVENT)
+    with database.unit(CALLER) as uow:
+        uow.keep(EVENT)
+    alone, within = (dict(row) for row in stored(database))
+    assert alone.pop("id") < within.pop("id")
+    assert alone == within
+    assert alone["at"] == EVENT.at
+
+
+def test_events_that_come_together_share_commits_and_each_is_there_before_its_writer_goes_on(database):
+    together = threading.Barrier(12)
+
+    def write(number):
+        together.wait()
+        for each in range(20):
+            database.trail.write(numbered(f"{number}.{each}"))
+            with database.alone() as connection:
+                query = "SELECT count(*) FROM audit_event WHERE correlation_id = %s"
+                assert connection.execute(query, (f"{number}.{each}",)).fetchone() == (1,)
+
+    with ThreadPoolExecutor(12) as threads:
+        list(threads.map(write, range(12)))
+    with database.transaction() as connection:
+        counted = connection.execute(text("SELECT count(*), count(DISTINCT xmin::text) FROM audit_event")).one()
+    assert counted[0] == 240
+    assert counted[1] < 240
+
+
+def test_an_event_that_cannot_be_written_refuses_no_other(database):
+    entered, leave = threading.Event(), threading.Event()
+    writing = database.trail._settle
+
+    def slowly(entries):
+        entered.set()
+        leave.wait(10)
+        writing(entries)
+
+    database.trail._settle = slowly
+    wrong = replace(EVENT, node="NUL\0")
+    with ThreadPoolExecutor(4) as threads:
+        first = threads.submit(database.trail.write, numbered(1))
+        entered.wait(10)
+        database.trail._settle = writing
+        others = [threads.submit(database.trail.write, each) for each in (numbered(2), wrong, numbered(3))]
+        leave.set()
+        first.result(10)
+        assert others[0].result(10) is None
+        assert others[2].result(10) is None
+        with pytest.raises(psycopg.DataError):
+            others[1].result(10)
+    assert sorted(row["correlation_id"] for row in stored(database)) == ["1", "2", "3"]
+    database.trail.write(numbered(4))
+
+
+def test_a_lost_connection_is_given_up_and_the_next_question_is_answered(database):
+    with pytest.raises(psycopg.OperationalError), database.question(CALLER) as question:
+        question.ask("SELECT pg_terminate_backend(pg_backend_pid())", ())
+    with database.question(CALLER) as question:
+        assert question.ask("SELECT 1", ()) == [(1,)]
+        question.keep(EVENT)
+    assert len(stored(database)) == 1
