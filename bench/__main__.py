@@ -1,6 +1,6 @@
 """``make bench``: measures the running service and writes ``bench/results/latest.json`` and a table.
 
-Options (``make bench ARGS="…"``): ``--records 10000 100000``, ``--seconds 5``, ``--workers 1``.
+Options (``make bench ARGS="…"``): ``--records 100000 1000000``, ``--seconds 5``, ``--workers 2``.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ RESULTS = Path(__file__).resolve().parent / "results"
 def main() -> None:
     """Run and write."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--records", type=int, nargs="+", default=[10_000, 100_000], help="sizes of the index")
+    parser.add_argument("--records", type=int, nargs="+", default=[100_000, 1_000_000], help="sizes of the index")
     parser.add_argument("--seconds", type=float, default=5.0, help="length of each load")
-    parser.add_argument("--workers", type=int, default=1, help="worker processes of the service")
+    parser.add_argument("--workers", type=int, default=cpu_count(), help="processes of the service")
     chosen = parser.parse_args()
     measured = service.run(tuple(chosen.records), chosen.seconds, chosen.workers)
     RESULTS.mkdir(exist_ok=True)

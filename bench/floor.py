@@ -1,41 +1,128 @@
-"""What this machine can do at all, measured in the same run: a bare endpoint, and PostgreSQL alone."""
+"""What this machine can do at all, measured in the same run: a bare endpoint, and the floor of every query.
+
+The floor is the service without its work: the same HTTP and MLLP listeners in as many processes, the same threads and
+connections, and for each request one prepared SELECT by primary key and one committed INSERT of an audit event; the
+answer is always the same. ``python -m bench.floor URL`` serves it.
+"""
 
 from __future__ import annotations
 
+import argparse
+import asyncio
+import itertools
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
+from sqlalchemy import create_engine
+from starlette.requests import Request
 from starlette.responses import Response
 
 from bench.load import HttpConnection
+from ihe.hl7v2.listener import Limits, MllpListener, Peer
+from ihe.unit_of_work import Database
+from region.http_app import PlainRoute
+from region.server import Listening, bind, end_with_parent, server_of, supervise
 
-app = FastAPI()
+_SELECT = "SELECT domain, local_id, person_id FROM record WHERE id = %s"
+_INSERT = """INSERT INTO audit_event (at, transaction, event_code, event_action, outcome, node, site, user_id, purpose,
+    correlation_id, objects, reason) VALUES (%s, 'FLOOR', '110112', 'E', 0, %s, NULL, NULL, 'normal', %s, '[]', NULL)"""
+_ANSWER = b"MSH|^~\\&|||||20260101||RSP^K23^RSP_K23|1|P|2.5\rMSA|AA|1\r"
+
+bare = FastAPI()
 
 
-@app.get("/")
-async def bare() -> Response:
+@bare.get("/")
+async def _nothing() -> Response:
     """Nothing but the server and the framework."""
     return Response(b"{}", media_type="application/json")
 
 
+def floor_app(url: str, listening: Listening) -> FastAPI:
+    """The floor over both wires."""
+    database = Database(create_engine(url, pool_size=2 * listening.threads + 5))
+    numbers = itertools.count()
+
+    def work() -> None:
+        number = next(numbers)
+        with database.alone() as connection:
+            connection.execute(_SELECT, (number * 7919 % 10_000 + 1,), prepare=True).fetchall()
+            connection.execute(_INSERT, (datetime.now(UTC), "bench", str(number)), prepare=True)
+
+    def answer(_message: bytes, _peer: Peer) -> Sequence[bytes]:
+        work()
+        return (_ANSWER,)
+
+    executor = ThreadPoolExecutor(listening.threads)
+    mllp = MllpListener(
+        answer,
+        listening.host,
+        listening.mllp_port,
+        limits=Limits(threads=listening.threads),
+        reuse_port=listening.shared,
+    )
+
+    @asynccontextmanager
+    async def life(_app: FastAPI) -> AsyncIterator[None]:
+        await mllp.start()
+        yield
+        await mllp.stop()
+        executor.shutdown()
+
+    async def serve(_request: Request) -> Response:
+        await asyncio.get_running_loop().run_in_executor(executor, work)
+        return Response(b"{}", media_type="application/json")
+
+    app = FastAPI(lifespan=life)
+    app.router.route_class = PlainRoute
+    app.add_api_route("/", serve, response_model=None)
+    return app
+
+
+def _work(url: str, listening: Listening, _number: int) -> None:
+    end_with_parent()
+    server_of(floor_app(url, listening)).run(sockets=[bind(listening)])
+
+
 @contextmanager
-def bare_endpoint(port: int) -> Iterator[None]:
-    """The bare endpoint, served by a process of its own."""
-    command = [sys.executable, "-m", "uvicorn", "bench.floor:app", "--port", str(port), "--log-level", "error"]
-    with subprocess.Popen([*command, "--no-access-log"]) as process:
-        for _ in range(200):
-            try:
-                HttpConnection("127.0.0.1", port).close()
-                break
-            except OSError:
-                process.poll()
-                __import__("time").sleep(0.05)
+def serving_floor(url: str, http_port: int, mllp_port: int, workers: int) -> Iterator[None]:
+    """The floor over a database, served by processes of its own.
+
+    Args:
+        url: SQLAlchemy URL.
+    """
+    ports = ["--port", str(http_port), "--mllp-port", str(mllp_port), "--workers", str(workers)]
+    with _started([sys.executable, "-m", "bench.floor", url, *ports], http_port):
+        yield
+
+
+@contextmanager
+def bare_endpoint(port: int, workers: int) -> Iterator[None]:
+    """The bare endpoint, served by processes of its own."""
+    options = ["--port", str(port), "--workers", str(workers), "--log-level", "error", "--no-access-log"]
+    with _started([sys.executable, "-m", "uvicorn", "bench.floor:bare", *options], port):
+        yield
+
+
+@contextmanager
+def _started(command: list[str], port: int) -> Iterator[None]:
+    with subprocess.Popen(command) as process:
         try:
+            for _ in range(600):
+                try:
+                    HttpConnection("127.0.0.1", port).close()
+                    break
+                except OSError:
+                    time.sleep(0.1)
+            time.sleep(1)  # of several workers, the others follow
             yield
         finally:
             process.terminate()
@@ -61,3 +148,19 @@ def pgbench(programs: Path, url: str, script: str, seconds: int, clients: int) -
     if not found:
         raise RuntimeError(f"pgbench failed: {done.stderr[-500:]}")
     return round(float(found.group(1)), 1)
+
+
+def main() -> None:
+    """Serve the floor until stopped."""
+    parser = argparse.ArgumentParser(prog="python -m bench.floor", description=__doc__)
+    parser.add_argument("url", help="SQLAlchemy URL of a loaded database")
+    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--mllp-port", type=int, default=2575)
+    parser.add_argument("--workers", type=int, default=1)
+    chosen = parser.parse_args()
+    listening = Listening(http_port=chosen.port, mllp_port=chosen.mllp_port, shared=True)
+    supervise(partial(_work, chosen.url, listening), chosen.workers)
+
+
+if __name__ == "__main__":
+    main()

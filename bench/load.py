@@ -108,10 +108,11 @@ def measure(
     stop = threading.Event()
     latencies: list[list[float]] = [[] for _ in range(connections)]
     failures = [0] * connections
+    opened = [connect() for _ in range(connections)]
     ready = threading.Barrier(connections + 1)
 
     def run(number: int) -> None:
-        connection = connect()
+        connection = opened[number]
         position = number * len(requests) // connections
         ready.wait()
         while not stop.is_set():

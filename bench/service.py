@@ -1,20 +1,21 @@
-"""The running service under load, beside pgbench and a bare endpoint in the same run.
+"""The running service under load, beside the floor of the same run.
 
-Feed, PIX query over HL7 v2 and FHIR, and FindDocuments, at two sizes of the index. Ratios say more than figures: they
-hold from one machine to the next.
+PIX and PDQ queries, feed and FindDocuments, at some sizes of the index. Ratios say more than figures: they hold from
+one machine to the next.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,8 +24,9 @@ from typing import Any
 import httpx
 
 from bench import floor
-from bench.load import HttpConnection, Measured, MllpConnection, measure, once
+from bench.load import Connection, HttpConnection, Measured, MllpConnection, measure, once
 from bench.population import generate
+from bench.queries import post, queries
 from mpi.translate.bulk_row import COLUMNS
 from region.embedded_postgres import EmbeddedPostgres
 from region.embedded_postgres.binaries import ServerUser, server_programs
@@ -35,6 +37,8 @@ from region.synthetic.provide_and_register import to_provide_and_register
 
 _FEED_PERSONS = 200
 _DOCUMENTS = 60
+_SAMPLE = 2000
+_ASKED_BY = ("domain", "local_id", "birth_family_name", "birth_date")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +93,27 @@ def serving(folder: Path, workers: int) -> Iterator[Running]:
 
 
 def load_population(folder: Path, records: int) -> tuple[list[dict[str, str]], float]:
-    """Load a population in bulk; returns its rows' names and the seconds it took."""
+    """Load a population in bulk; returns a sample of its rows, in random order, and the seconds it took."""
     file = folder / "population.csv"
-    rows = []
+    sample = []
     with file.open("w", encoding="utf-8") as stream:
         stream.write(",".join(COLUMNS) + "\n")
-        for row in generate(records, seed=1):
+        for number, row in enumerate(generate(records, seed=1)):
             stream.write(",".join(_quoted(row.get(name, "")) for name in COLUMNS) + "\n")
-            rows.append({"domain": row["domain"], "local_id": row["local_id"]})
+            if number % max(1, records // _SAMPLE) == 0:
+                sample.append({name: row.get(name, "") for name in _ASKED_BY})
+            if number % 100_000 == 0:
+                _say(f"generating: {number:,} of {records:,}")
+    _say(f"loading {records:,} records")
     started = time.perf_counter()
     command, environment = _command(folder, "load", str(file))
-    subprocess.run(command, env=environment, check=True, capture_output=True)
-    return rows, time.perf_counter() - started
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    random.Random(1).shuffle(sample)
+    return sample, time.perf_counter() - started
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _quoted(text: str) -> str:
@@ -117,84 +130,84 @@ def _run_size(size: int, seconds: float, workers: int) -> dict[str, Any]:
     try:
         rows, load_seconds = load_population(folder, size)
         measured: dict[str, Any] = {"bulk load records/s": round(size / load_seconds, 1)}
-        measured["floors"] = _floors(folder, seconds)
+        measured["floors"] = _floors(folder, seconds, workers)
         with serving(folder, workers) as running:
-            measured["loads"] = {name: asdict(found) for name, found in _loads(running, rows, seconds)}
-        bare = measured["floors"]["bare endpoint"]["per_second"]
-        select = measured["floors"]["pgbench select, transactions/s"]
-        insert = measured["floors"]["pgbench insert, transactions/s"]
+            measured["loads"] = {}
+            for name, found in _loads(running, rows, seconds):
+                measured["loads"][name] = asdict(found)
+                _say(f"{name}: {found.per_second}/s, p99 {found.p99_ms} ms")
         measured["ratios"] = {
-            name: {
-                "to bare endpoint": round(found["per_second"] / bare, 3),
-                "to pgbench select": round(found["per_second"] / select, 3),
-                "to pgbench insert": round(found["per_second"] / insert, 3),
-            }
-            for name, found in measured["loads"].items()
+            name: _ratios(name, found, measured["floors"]) for name, found in measured["loads"].items()
         }
         return measured
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _floors(folder: Path, seconds: float) -> dict[str, Any]:
+def _ratios(name: str, load: dict[str, Any], floors: dict[str, Any]) -> dict[str, float]:
+    """A load beside the bare endpoint, and a query beside the floor of its wire with as many connections."""
+    rates = {"to bare endpoint": floors["bare endpoint"]["per_second"]}
+    wire = "MLLP" if "v2" in name else "HTTP"
+    same = floors.get(f"floor {wire}, {name.rpartition(', ')[2]}")
+    if same is not None:
+        rates["to floor"] = same["per_second"]
+    return {to: round(load["per_second"] / rate, 3) for to, rate in rates.items() if rate}
+
+
+def _floors(folder: Path, seconds: float, workers: int) -> dict[str, Any]:
+    """What the machine can do: bare endpoint, pgbench, and the floor of queries on both wires."""
+    port, mllp_port = free_port(), free_port()
+    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    found: dict[str, Any] = {}
+
+    def http() -> HttpConnection:
+        return HttpConnection("127.0.0.1", port)
+
+    def mllp() -> MllpConnection:
+        return MllpConnection("127.0.0.1", mllp_port)
+
+    with floor.bare_endpoint(port, workers):
+        found["bare endpoint"] = asdict(measure(http, [request], b"200 OK", connections=16, seconds=seconds))
     port = free_port()
-    with floor.bare_endpoint(port):
-        request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-        bare = measure(lambda: HttpConnection("127.0.0.1", port), [request], b"200 OK", connections=16, seconds=seconds)
     with EmbeddedPostgres(folder / "data" / "postgres") as server:
-        url = server.url("traitdunion").replace("+psycopg", "")
+        url = server.url("traitdunion")
+        with floor.serving_floor(url, port, mllp_port, workers):
+            for connections in _CONNECTIONS:
+                for wire, connect, asked, expected in (
+                    ("HTTP", http, request, b"200 OK"),
+                    ("MLLP", mllp, _ANY_MESSAGE, b"MSA|AA"),
+                ):
+                    measured = measure(connect, [asked], expected, connections=connections, seconds=seconds)
+                    found[f"floor {wire}, {connections} connections"] = asdict(measured)
         programs = server_programs(ServerUser.for_owner(folder.stat().st_uid))
-        select = floor.pgbench(
-            programs, url, "\\set i random(1, 1000)\nSELECT domain FROM record WHERE id = :i;\n", int(seconds), 16
-        )
-        insert = floor.pgbench(
-            programs,
-            url,
-            "INSERT INTO received_message VALUES ('bench', gen_random_uuid()::text, '\\x00', now(), '\\x00');\n",
-            int(seconds),
-            16,
-        )
-    return {
-        "bare endpoint": asdict(bare),
-        "pgbench select, transactions/s": select,
-        "pgbench insert, transactions/s": insert,
-    }
+        plain = url.replace("+psycopg", "")
+        for name, script in _PGBENCH.items():
+            found[f"pgbench {name}, transactions/s"] = floor.pgbench(programs, plain, script, int(seconds), 16)
+    return found
+
+
+_CONNECTIONS = (1, 16)
+_ANY_MESSAGE = b"MSH|^~\\&|BENCH|BENCH|IPR|R|20260101||QBP^Q23^QBP_Q21|1|P|2.5\rQPD|IHE PIX Query|1|1\rRCP|I\r"
+_PGBENCH = {
+    "select": "\\set i random(1, 1000)\nSELECT domain FROM record WHERE id = :i;\n",
+    "insert": "INSERT INTO received_message VALUES ('bench', gen_random_uuid()::text, '\\x00', now(), '\\x00');\n",
+}
 
 
 def _loads(running: Running, rows: list[dict[str, str]], seconds: float) -> Iterator[tuple[str, Measured]]:
     table = load_region(Settings().region_table)
-    sample = rows[:: max(1, len(rows) // 2000)]
+    for name, wire, requests, expected in queries(table, rows):
+        connect: Callable[[], Connection] = running.mllp if wire == "MLLP" else running.http
+        for connections in _CONNECTIONS:
+            yield (
+                f"{name}, {connections} connections",
+                measure(connect, requests, expected, connections=connections, seconds=seconds),
+            )
     scenario = build(persons=_FEED_PERSONS)
     messages = [sent.data for sent in scenario.messages]
     yield "feed, 1 connection", once(running.mllp, messages[: len(messages) // 2], b"MSA|AA", 1)
     by_site = [sent.data for site in table.establishments for sent in scenario.messages if sent.site == site.code]
     yield "feed, 8 connections", once(running.mllp, by_site, b"MSA|AA", 8)
-    queries = []
-    for number, row in enumerate(sample):
-        authority = table.by_code(row["domain"]).authority
-        queries.append(
-            (
-                f"MSH|^~\\&|BENCH|BENCH|IPR|R|20260101||QBP^Q23^QBP_Q21|{number}|P|2.5\r"
-                f"QPD|IHE PIX Query|{number}|{row['local_id']}^^^&{authority.oid}&ISO\rRCP|I\r"
-            ).encode()
-        )
-    for connections in (1, 16):
-        yield (
-            f"PIX query v2, {connections} connections",
-            measure(running.mllp, queries, b"MSA|AA", connections=connections, seconds=seconds),
-        )
-    asked = [
-        (
-            f"GET /fhir/Patient/$ihe-pix?sourceIdentifier={table.by_code(row['domain']).oid.urn}%7C{row['local_id']}"
-            " HTTP/1.1\r\nHost: x\r\n\r\n"
-        ).encode()
-        for row in sample
-    ]
-    for connections in (1, 16):
-        yield (
-            f"PIX query FHIR, {connections} connections",
-            measure(running.http, asked, b"200 OK", connections=connections, seconds=seconds),
-        )
     yield from _documents(running, scenario, seconds)
 
 
@@ -203,19 +216,14 @@ def _documents(running: Running, scenario: Any, seconds: float) -> Iterator[tupl
     for submission in scenario.submissions[:_DOCUMENTS]:
         patient = submission.source_patient_id.xds_cx
         content_type, body = to_provide_and_register(submission, patient).body()
-        requests.append(_post("/ihe/repository", content_type, body))
-        finds.append(_post("/ihe/registry", "application/soap+xml; charset=UTF-8", _find(patient)))
+        requests.append(post("/ihe/repository", content_type, body))
+        finds.append(post("/ihe/registry", "application/soap+xml; charset=UTF-8", _find(patient)))
     yield "provide and register, 4 connections", once(running.http, requests, b"Success", 4)
     for connections in (1, 16):
         yield (
             f"FindDocuments, {connections} connections",
             measure(running.http, finds, b"Success", connections=connections, seconds=seconds),
         )
-
-
-def _post(path: str, content_type: str, body: bytes) -> bytes:
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
 
 
 def _find(patient: str) -> bytes:
@@ -241,16 +249,14 @@ def table(results: dict[str, Any]) -> str:
     for size, found in results.items():
         lines.append(f"\n{int(size):,} records: bulk load {found['bulk load records/s']:,} records/s")
         floors = found["floors"]
-        lines.append(
-            f"floors: bare endpoint {floors['bare endpoint']['per_second']:,}/s, pgbench select "
-            f"{floors['pgbench select, transactions/s']:,}/s, insert {floors['pgbench insert, transactions/s']:,}/s"
-        )
-        lines.append(f"{'':38}{'per s':>9}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}{'/bare':>8}{'/insert':>9}{'bad':>5}")
-        for name, load in found["loads"].items():
-            ratio = found["ratios"][name]
+        lines.append(", ".join(f"{name} {value:,}" for name, value in floors.items() if isinstance(value, float)))
+        lines.append(f"{'':38}{'per s':>9}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}{'/bare':>8}{'/floor':>8}{'bad':>5}")
+        measured = {name: value for name, value in floors.items() if isinstance(value, dict)}
+        for name, load in (measured | found["loads"]).items():
+            ratio = found["ratios"].get(name, {})
             lines.append(
                 f"{name:38}{load['per_second']:>9,}{load['p50_ms']:>9}{load['p95_ms']:>9}{load['p99_ms']:>9}"
-                f"{ratio['to bare endpoint']:>8}{ratio['to pgbench insert']:>9}{load['failures']:>5}"
+                f"{ratio.get('to bare endpoint', ''):>8}{ratio.get('to floor', ''):>8}{load['failures']:>5}"
             )
     return "\n".join(lines)
 

@@ -30,7 +30,7 @@ from ihe.transaction import Endpoint, HttpBinding
 from web import problem
 
 
-class _PlainRoute(APIRoute):
+class PlainRoute(APIRoute):
     """Described on the OpenAPI page like any other, and called as it is: it has nothing to inject or convert."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -62,7 +62,7 @@ def build_http_app(
         is_ready: whether the service can serve now.
     """
     app = FastAPI(title="Trait d'Union", docs_url=None, redoc_url=None, openapi_url="/openapi.json", lifespan=lifespan)
-    app.router.route_class = _PlainRoute
+    app.router.route_class = PlainRoute
     known = list(endpoints)
     for endpoint, binding in _most_literal_first(each for each in known if each.claims is None):
         sharing = [each for each in known if each.claims is not None and _shares(each, binding)]

@@ -30,7 +30,7 @@ from region.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from region.log_output import set_up_logging
 from region.migrations import upgrade
 from region.region_table import RegionTable, RegionTableError, load_region
-from region.server import Listening, bind, end_with_parent, listener_of, supervise
+from region.server import Listening, bind, end_with_parent, listener_of, require_free_ports, supervise
 from region.server import serve as listen
 from region.settings import Settings, describe
 from web.application import Workbench
@@ -193,7 +193,7 @@ def _policy(settings: Settings) -> LinkPolicy:
     return replace(policy, by_domain=dict.fromkeys(settings.strict_domains, STRICT))
 
 
-def _listening(settings: Settings) -> Listening:
+def _listening(settings: Settings, *, shared: bool = False) -> Listening:
     return Listening(
         host=settings.http_host,
         http_port=settings.http_port,
@@ -202,20 +202,28 @@ def _listening(settings: Settings) -> Listening:
         max_message_bytes=settings.max_message_bytes,
         max_document_bytes=settings.max_document_bytes,
         idle_seconds=settings.idle_timeout_seconds,
-        shared=settings.workers > 1,
+        shared=shared,
     )
+
+
+def workers(settings: Settings) -> int:
+    """Processes that listen; one alone where the system chooses a port, which the others would not know."""
+    if 0 in (settings.http_port, settings.mllp_port):
+        return 1
+    return settings.workers or os.cpu_count() or 1
 
 
 def serve(settings: Settings, on_listening: Callable[[], None]) -> None:
     """Listen until stopped, in as many processes as the settings say."""
     with database(settings) as url:
         try:
-            if settings.workers == 1:
+            if workers(settings) == 1:
                 listen(_build(settings, url), _listening(settings), on_listening)
             else:
+                require_free_ports(_listening(settings))
                 on_listening()
                 with _shared_metrics(settings):
-                    supervise(partial(_work, settings, url), settings.workers)
+                    supervise(partial(_work, settings, url), workers(settings))
         except OSError as error:
             raise StartFault(f"cannot listen: {error.strerror or error}") from error
 
@@ -235,7 +243,7 @@ def _shared_metrics(settings: Settings) -> Iterator[None]:
 def _work(settings: Settings, url: str, _number: int) -> None:
     set_up_logging(settings.log_level, settings.log_format)
     end_with_parent()
-    listen(_build(settings, url), _listening(settings))
+    listen(_build(settings, url), _listening(settings, shared=True))
 
 
 def demo(settings: Settings, console: Console, *, exit_after: bool) -> None:

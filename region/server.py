@@ -118,8 +118,13 @@ def listener_of(
     service: Service, listening: Listening, on_listening: Callable[[], None] | None = None
 ) -> uvicorn.Server:
     """The server, not yet running; setting ``should_exit`` lets it finish what has come and stop."""
+    return server_of(http_app(service, listening), on_listening)
+
+
+def server_of(app: FastAPI, on_listening: Callable[[], None] | None = None) -> uvicorn.Server:
+    """The server of an application."""
     config = uvicorn.Config(
-        http_app(service, listening),
+        app,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -160,6 +165,16 @@ def bind(listening: Listening) -> socket.socket:
         raise
     listener.set_inheritable(True)
     return listener
+
+
+def require_free_ports(listening: Listening) -> None:
+    """Refuse ports that somebody else has, before several processes of ours share them.
+
+    Raises:
+        OSError: an address cannot be had.
+    """
+    for port in (listening.http_port, listening.mllp_port):
+        bind(replace(listening, http_port=port, shared=False)).close()
 
 
 def end_with_parent() -> None:

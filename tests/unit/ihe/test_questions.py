@@ -63,7 +63,7 @@ def test_one_statement_is_asked_without_a_transaction(database):
 def test_several_statements_see_one_state(database):
     with database.question(CALLER) as question:
         question.connection.execute(text("SELECT 1 FROM audit_event"))
-        database.trail.write(EVENT)
+        database.audit.write(EVENT)
         assert question.connection.execute(text("SELECT count(*) FROM audit_event")).scalar() == 0
         assert question.ask("SELECT count(*) FROM audit_event WHERE node = %s", ("node",)) == [(0,)]
         question.keep(numbered(2))
@@ -71,7 +71,7 @@ def test_several_statements_see_one_state(database):
 
 
 def test_an_event_is_there_when_it_was_written_and_as_the_other_way_writes_it(database):
-    database.trail.write(EVENT)
+    database.audit.write(EVENT)
     with database.unit(CALLER) as uow:
         uow.keep(EVENT)
     alone, within = (dict(row) for row in stored(database))
@@ -86,7 +86,7 @@ def test_events_that_come_together_share_commits_and_each_is_there_before_its_wr
     def write(number):
         together.wait()
         for each in range(20):
-            database.trail.write(numbered(f"{number}.{each}"))
+            database.audit.write(numbered(f"{number}.{each}"))
             with database.alone() as connection:
                 query = "SELECT count(*) FROM audit_event WHERE correlation_id = %s"
                 assert connection.execute(query, (f"{number}.{each}",)).fetchone() == (1,)
@@ -101,20 +101,20 @@ def test_events_that_come_together_share_commits_and_each_is_there_before_its_wr
 
 def test_an_event_that_cannot_be_written_refuses_no_other(database):
     entered, leave = threading.Event(), threading.Event()
-    writing = database.trail._settle
+    writing = database.audit._settle
 
     def slowly(entries):
         entered.set()
         leave.wait(10)
         writing(entries)
 
-    database.trail._settle = slowly
+    database.audit._settle = slowly
     wrong = replace(EVENT, node="NUL\0")
     with ThreadPoolExecutor(4) as threads:
-        first = threads.submit(database.trail.write, numbered(1))
+        first = threads.submit(database.audit.write, numbered(1))
         entered.wait(10)
-        database.trail._settle = writing
-        others = [threads.submit(database.trail.write, each) for each in (numbered(2), wrong, numbered(3))]
+        database.audit._settle = writing
+        others = [threads.submit(database.audit.write, each) for each in (numbered(2), wrong, numbered(3))]
         leave.set()
         first.result(10)
         assert others[0].result(10) is None
@@ -122,7 +122,7 @@ def test_an_event_that_cannot_be_written_refuses_no_other(database):
         with pytest.raises(psycopg.DataError):
             others[1].result(10)
     assert sorted(row["correlation_id"] for row in stored(database)) == ["1", "2", "3"]
-    database.trail.write(numbered(4))
+    database.audit.write(numbered(4))
 
 
 def test_a_lost_connection_is_given_up_and_the_next_question_is_answered(database):
