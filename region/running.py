@@ -210,7 +210,7 @@ def workers(settings: Settings) -> int:
     """Processes that listen; one alone where the system chooses a port, which the others would not know."""
     if 0 in (settings.http_port, settings.mllp_port):
         return 1
-    return settings.workers or os.cpu_count() or 1
+    return settings.workers
 
 
 def serve(settings: Settings, on_listening: Callable[[], None]) -> None:

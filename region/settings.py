@@ -75,7 +75,9 @@ class Settings(BaseSettings):
     http_host: Annotated[str, Field(description="Address that both listeners bind.")] = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65535, description="HTTP port.")] = 8080
     mllp_port: Annotated[int, Field(ge=0, le=65535, description="MLLP port.")] = 2575
-    workers: Annotated[int, Field(ge=0, le=64, description="Processes that listen; 0: one for each core.")] = 0
+    workers: Annotated[int, Field(ge=1, le=64, description="Processes that listen; by default one for each core.")] = (
+        min(os.cpu_count() or 1, 64)
+    )
     threads: Annotated[int, Field(ge=1, le=256, description="Requests served at once by each listener.")] = 16
     max_message_bytes: Annotated[
         int, Field(ge=1024, description="Longest HL7 v2 message, and longest HTTP body without documents.")
