@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -197,17 +198,20 @@ def supervise(worker: Callable[[int], None], workers: int) -> None:
         worker: picklable; gets the worker's number.
     """
     context = multiprocessing.get_context("spawn")
-    stopping = context.Event()
+    # A plain flag: the handler runs in the thread that waits, and would wait for itself at an event's lock.
+    is_stopping = False
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
+        nonlocal is_stopping
+        is_stopping = True
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     running = [context.Process(target=worker, args=(number,)) for number in range(workers)]
     for process in running:
         process.start()
-    while not stopping.wait(0.5):
+    while not is_stopping:
+        time.sleep(0.5)
         for number, process in enumerate(running):
             if not process.is_alive():
                 running[number] = context.Process(target=worker, args=(number,))
