@@ -105,4 +105,4 @@ def test_a_disabled_registry_is_not_told(start, registry):
     to = Notification(False, "127.0.0.1", registry.port, "XDS", "ELSEWHERE")
     silent = RegionTable(table.name, table.home_community_id, tuple(table), (LinkRegistry("NORTH", to),))
     with start(silent) as running:
-        assert running.service.subscribers() == []
+        assert not [each for each in running.service.subscribers() if each.name.startswith("ITI-64")]

@@ -171,7 +171,7 @@ def test_post_search_asks_the_same(fhir):
     got = fhir.get("Patient", family="mod").json()
     posted = fhir.client.post("/fhir/Patient/_search", data={"family": "mod"}).json()
     assert [e["resource"]["id"] for e in posted["entry"]] == [e["resource"]["id"] for e in got["entry"]]
-    assert outcome(fhir.client.post("/fhir/Patient/_search", json={"family": "mod"}), 400).code == "not-supported"
+    assert outcome(fhir.client.post("/fhir/Patient/_search", json={"family": "mod"}), 415).code == "not-supported"
 
 
 def test_parts_of_resources(fhir):
