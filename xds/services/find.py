@@ -9,7 +9,7 @@ Source: ITI TF-2: 3.18.4.1.2.3.7.1 to 3.18.4.1.2.3.7.3 and 3.18.4.1.2.3.7.14.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -38,8 +38,12 @@ def find_documents(
     person = designated(uow, registry, patient_id)
     if person is None:
         return []
-    found = searches.find_entries(uow.connection, anchors_of(person), criteria, registry.max_results + 1)
-    entries = readable(uow, registry, within_limit(found, registry))
+    anchors = anchors_of(person)
+    entries = readable_within_limit(
+        lambda most: searches.find_entries(uow.connection, anchors, criteria, most),
+        lambda found: readable(uow, registry, found),
+        registry.max_results,
+    )
     return [Returned(entry, patient_id) for entry in entries]
 
 
@@ -54,16 +58,16 @@ def find_document_references(
     person = designated(uow, registry, patient_id)
     if person is None:
         return []
-    limit = 10 * registry.max_results
-    if registry.may_read is not all_may_read:
-        seen = searches.find_entry_facts(uow.connection, anchors_of(person), criteria, limit + 1)
-        return [
-            Reference(entry_id, home)
-            for entry_id, home, facts in within_limit(seen, registry, limit)
-            if registry.may_read(uow, DocumentFacts(*facts))
-        ]
-    found = searches.find_entry_ids(uow.connection, anchors_of(person), criteria, limit + 1)
-    return [Reference(*each) for each in within_limit(found, registry, limit)]
+    anchors, limit = anchors_of(person), 10 * registry.max_results
+    if registry.may_read is all_may_read:
+        found = searches.find_entry_ids(uow.connection, anchors, criteria, limit + 1)
+        return [Reference(*each) for each in within_limit(found, limit)]
+    seen = readable_within_limit(
+        lambda most: searches.find_entry_facts(uow.connection, anchors, criteria, most),
+        lambda found: [each for each in found if registry.may_read(uow, DocumentFacts(*each[2]))],
+        limit,
+    )
+    return [Reference(entry_id, home) for entry_id, home, _ in seen]
 
 
 def find_documents_on(
@@ -81,9 +85,12 @@ def find_documents_on(
     Raises:
         TooMany: more than ``registry.max_results``.
     """
-    limit = registry.max_results + 1
-    found = searches.find_entries_on(uow.connection, anchors_of(person), criteria, moment, limit)
-    entries = readable(uow, registry, within_limit(found, registry))
+    anchors = anchors_of(person)
+    entries = readable_within_limit(
+        lambda most: searches.find_entries_on(uow.connection, anchors, criteria, moment, most),
+        lambda found: readable(uow, registry, found),
+        registry.max_results,
+    )
     return [Returned(entry, person.regional_id) for entry in entries]
 
 
@@ -98,8 +105,13 @@ def find_submission_sets(
     person = designated(uow, registry, patient_id)
     if person is None:
         return []
-    found = searches.find_sets(uow.connection, anchors_of(person), criteria, registry.max_results + 1)
-    return [Returned(each, patient_id) for each in readable(uow, registry, within_limit(found, registry))]
+    anchors = anchors_of(person)
+    found = readable_within_limit(
+        lambda most: searches.find_sets(uow.connection, anchors, criteria, most),
+        lambda found: readable(uow, registry, found),
+        registry.max_results,
+    )
+    return [Returned(each, patient_id) for each in found]
 
 
 def find_folders(
@@ -113,8 +125,13 @@ def find_folders(
     person = designated(uow, registry, patient_id)
     if person is None:
         return []
-    found = searches.find_folders(uow.connection, anchors_of(person), criteria, registry.max_results + 1)
-    return [Returned(each, patient_id) for each in readable(uow, registry, within_limit(found, registry))]
+    anchors = anchors_of(person)
+    found = readable_within_limit(
+        lambda most: searches.find_folders(uow.connection, anchors, criteria, most),
+        lambda found: readable(uow, registry, found),
+        registry.max_results,
+    )
+    return [Returned(each, patient_id) for each in found]
 
 
 def designated(uow: UnitOfWork, registry: Registry, patient_id: PatientId) -> Person | None:
@@ -129,13 +146,41 @@ def anchors_of(person: Person) -> list[str]:
     return [each.xds_cx for each in person.identifiers if each.authority.oid is not None]
 
 
-def within_limit(found: Sequence[Found], registry: Registry, limit: int | None = None) -> Sequence[Found]:
+def readable_within_limit(
+    search: Callable[[int], Sequence[Found]], keep: Callable[[Sequence[Found]], Sequence[Found]], limit: int
+) -> Sequence[Found]:
+    """What a search finds and the caller may read.
+
+    What may not be read does not count: a refusal for too many results must not tell that it is there.
+
+    Args:
+        search: finds at most so many.
+        keep: leaves out what may not be read.
+
+    Raises:
+        TooMany: more than ``limit`` may be read, or so many are withheld that finding out costs too much.
+    """
+    most = limit + 1
+    while True:
+        found = search(most)
+        kept = within_limit(keep(found), limit)
+        if len(found) < most:
+            return kept
+        if most > _COSTLIEST * limit:
+            raise TooMany("too many objects match; narrow the query")
+        most *= 2
+
+
+_COSTLIEST = 32
+"""A search is repeated for up to so many times the limit."""
+
+
+def within_limit(found: Sequence[Found], limit: int) -> Sequence[Found]:
     """``found``, unless it holds more than the limit.
 
     Raises:
         TooMany: it does.
     """
-    limit = limit or registry.max_results
     if len(found) > limit:
         raise TooMany(f"more than {limit} objects match; narrow the query or ask for references")
     return found

@@ -178,8 +178,7 @@ def returned(uow: UnitOfWork, registry: Registry, found: Sequence[Registered], *
         Refused: XDSResultNotSinglePatient.
         TooMany: more than ``registry.max_results``.
     """
-    within_limit(found, registry)
-    found = visible(uow, registry, found)
+    found = within_limit(visible(uow, registry, found), registry.max_results)
     ownership = Ownership(uow, registry.directory)
     described = [each for each in found if not isinstance(each, RegisteredAssociation)]
     if leaf_class and len({ownership.owner(each.anchor) for each in described}) > 1:

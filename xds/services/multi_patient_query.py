@@ -16,7 +16,7 @@ from xds.domain.answers import QueryAnswer, Reference, Returned
 from xds.domain.registered import RegisteredEntry, RegisteredFolder
 from xds.domain.stored_query import StoredQuery
 from xds.services import get
-from xds.services.find import anchors_of, designated, within_limit
+from xds.services.find import anchors_of, designated, readable_within_limit
 from xds.services.registry import Registry
 from xds.services.stored_query import document_criteria, folder_criteria
 from xds.services.visibility import visible
@@ -31,14 +31,13 @@ def answer(uow: UnitOfWork, registry: Registry, query: StoredQuery) -> QueryAnsw
     """
     asked = _asked(uow, registry, query)
     anchors = None if asked is None else list(asked)
-    limit = registry.max_results
-    found: Sequence[RegisteredEntry | RegisteredFolder]
-    if query.definition.name == "FindFoldersForMultiplePatients":
-        found = searches.find_folders(uow.connection, anchors, folder_criteria(query), limit + 1)
-    else:
-        found = searches.find_entries(uow.connection, anchors, document_criteria(query), limit + 1)
-    within_limit(found, registry)
-    found = visible(uow, registry, found)
+
+    def search(most: int) -> Sequence[RegisteredEntry | RegisteredFolder]:
+        if query.definition.name == "FindFoldersForMultiplePatients":
+            return searches.find_folders(uow.connection, anchors, folder_criteria(query), most)
+        return searches.find_entries(uow.connection, anchors, document_criteria(query), most)
+
+    found = readable_within_limit(search, lambda each: visible(uow, registry, each), registry.max_results)
     if not query.leaf_class:
         return QueryAnswer(False, references=tuple(Reference(each.id, each.home) for each in found))
     if asked is None:

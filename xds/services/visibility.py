@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TypeVar
 
 from ihe.unit_of_work import UnitOfWork
-from xds.domain.registered import Described, Registered, RegisteredAssociation, RegisteredEntry
+from xds.domain.model import AssociationType
+from xds.domain.registered import Described, Registered, RegisteredAssociation, RegisteredEntry, RegisteredSet
 from xds.services.access import DocumentFacts, all_may_read
 from xds.services.registry import Registry
 from xds.store import objects
@@ -22,7 +23,8 @@ def readable(uow: UnitOfWork, registry: Registry, found: Sequence[Item]) -> list
     """The entries, sets or folders that the caller may read."""
     if registry.may_read is all_may_read:
         return list(found)
-    return [each for each in found if registry.may_read(uow, facts_of(each))]
+    hidden = _hidden(uow, registry, found)
+    return [each for each in found if each.id not in hidden]
 
 
 def visible(uow: UnitOfWork, registry: Registry, found: Sequence[Found]) -> list[Found]:
@@ -58,4 +60,17 @@ def _hidden(uow: UnitOfWork, registry: Registry, found: Iterable[Registered]) ->
     ends = {end for each in found if isinstance(each, RegisteredAssociation) for end in (each.source, each.target)}
     for entry in objects.entries_by_id(uow.connection, ends.difference(present)):
         present[entry.id] = entry
-    return {each.id for each in present.values() if not registry.may_read(uow, facts_of(each))}
+    sets = [each.id for each in present.values() if isinstance(each, RegisteredSet)]
+    hidden = {each.id for each in present.values() if not registry.may_read(uow, facts_of(each))}
+    return hidden | _emptied(uow, registry, sets)
+
+
+def _emptied(uow: UnitOfWork, registry: Registry, sets: Collection[str]) -> set[str]:
+    """Ids of submission sets with documents of which none may be read: their titles would tell of them."""
+    if not sets:
+        return set()
+    members = objects.associations_from(uow.connection, sets, [AssociationType.HAS_MEMBER])
+    entries = objects.entries_by_id(uow.connection, {each.target for each in members})
+    may_read = {each.id: registry.may_read(uow, facts_of(each)) for each in entries}
+    with_documents = {each.source for each in members if each.target in may_read}
+    return with_documents - {each.source for each in members if may_read.get(each.target)}

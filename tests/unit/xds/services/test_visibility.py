@@ -6,10 +6,11 @@ import pytest
 from sqlalchemy import create_engine
 
 from ihe.caller import REGION
+from ihe.errors import TooMany
 from ihe.unit_of_work import Database, UnitOfWork
 from ihe.values import Code
 from tests.xds_samples import SampleDirectory, entry, pid, relation, submission
-from xds.domain.criteria import DocumentCriteria
+from xds.domain.criteria import DocumentCriteria, SetCriteria
 from xds.domain.model import AssociationType
 from xds.domain.registered import RegisteredAssociation
 from xds.services import find, get
@@ -48,4 +49,41 @@ def test_a_masked_document_leaves_no_trace(database_url: str, leaf_class: bool) 
         assert [each.id for each in answered if not isinstance(each, RegisteredAssociation)] == [reference.id]
         (membership,) = [each for each in answered if isinstance(each, RegisteredAssociation)]
         assert membership.target == reference.id
+    engine.dispose()
+
+
+def test_what_is_withheld_does_not_count_towards_the_bound_on_results(database_url: str) -> None:
+    engine = create_engine(database_url)
+    registry = Registry(SampleDirectory(anne=[ANNE]), may_read=not_masked, max_results=2)
+    plain = [entry(f"plain{number}", ANNE) for number in range(2)]
+    codes = (*plain[0].confidentiality_codes, SECRET)
+    masked = [entry(f"masked{number}", ANNE, confidentiality_codes=codes) for number in range(9)]
+    criteria = DocumentCriteria()
+    with Database(engine).unit(REGION) as uow:
+        register(uow, submission(ANNE, *masked, *plain), registry)
+        found = find.find_documents(uow, registry, ANNE, criteria)
+        assert {each.object.unique_id for each in found} == {each.unique_id for each in plain}
+        assert len(find.find_document_references(uow, registry, ANNE, criteria)) == 2
+        named = get.entries(uow, Named(unique_ids=[each.unique_id or "" for each in (*masked, *plain)]))
+        assert len(get.returned(uow, registry, named, leaf_class=True)) == 2
+        register(uow, submission(ANNE, entry("third", ANNE)), registry)
+        with pytest.raises(TooMany):
+            find.find_documents(uow, registry, ANNE, criteria)
+    engine.dispose()
+
+
+def test_a_submission_set_of_masked_documents_only_is_not_there(database_url: str) -> None:
+    engine = create_engine(database_url)
+    registry = Registry(SampleDirectory(anne=[ANNE]), may_read=not_masked)
+    plain = entry("plain", ANNE)
+    masked = [entry(f"masked{n}", ANNE, confidentiality_codes=(*plain.confidentiality_codes, SECRET)) for n in range(2)]
+    hidden, mixed = submission(ANNE, masked[0]), submission(ANNE, masked[1], plain)
+    with Database(engine).unit(REGION) as uow:
+        register(uow, hidden, registry)
+        register(uow, mixed, registry)
+        (found,) = find.find_submission_sets(uow, registry, ANNE, SetCriteria())
+        assert found.object.unique_id == mixed.submission_set.unique_id
+        named = Named(unique_ids=[hidden.submission_set.unique_id or "", mixed.submission_set.unique_id or ""])
+        (listed,) = get.returned(uow, registry, get.lists(uow, named), leaf_class=True)
+        assert listed.object.id == found.object.id
     engine.dispose()
