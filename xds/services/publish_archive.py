@@ -2,7 +2,7 @@
 
 The archive is asked what it has (QIDO-RS); a study whose count of instances has rested for a while is registered with a
 manifest (as by RAD-68), replaced when it changes, deprecated when the archive says that it is gone. What was seen and
-registered is kept in the database: a restart goes on where it was, and two publishers do not work on one site at once.
+registered is kept in the database: a restart goes on where it was, and two publishers do not work on one study at once.
 A shorter answer of the archive proves nothing: gone is only what it does not have when asked for it by name.
 
 Source: RAD TF-3: 4.68.
@@ -127,6 +127,8 @@ def _publish(
     patient = read_patient(header)
     try:
         with database.unit(site.caller) as uow:
+            if not published.hold(uow.connection, archive.site, watched):
+                return  # another publisher has it in hand
             whose = _patient_id(patient, source.patient_authority)
             if whose is None or repository.registry.directory.resolve(uow, whose) is None:
                 published.waits(uow.connection, archive.site, uid, "the index does not know the patient")
@@ -226,6 +228,8 @@ def _withdraw(
     database: Database, site: PublishedSite, repository: Repository, watched: WatchedStudy, done: Round
 ) -> None:
     with database.unit(site.caller) as uow:
+        if not published.hold(uow.connection, site.archive.site, watched):
+            return
         current = _current(uow, watched)
         if current is not None:
             _deprecate(uow, site, current, repository)

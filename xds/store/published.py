@@ -48,6 +48,18 @@ def of_site(connection: Connection, site: str) -> dict[str, WatchedStudy]:
     return {row.study_uid: WatchedStudy(*row) for row in rows}
 
 
+def hold(connection: Connection, site: str, seen: WatchedStudy) -> bool:
+    """Be the only publisher of a study until the commit, if it still is as it was seen; whether that could be had."""
+    row = connection.execute(
+        text(
+            "SELECT instances, published_instances, document_unique_id FROM published_study"
+            " WHERE site = :site AND study_uid = :uid FOR UPDATE SKIP LOCKED"
+        ),
+        {"site": site, "uid": seen.study_uid},
+    ).one_or_none()
+    return row is not None and tuple(row) == (seen.instances, seen.published_instances, seen.document_unique_id)
+
+
 def saw(connection: Connection, site: str, study_uid: str, instances: int, now: datetime) -> None:
     """The archive now has so many instances of a study."""
     connection.execute(
