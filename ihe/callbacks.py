@@ -14,7 +14,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from ihe.errors import AccessDenied, Unavailable
 
@@ -102,7 +102,7 @@ def _is_below(address: SplitResult, prefix: SplitResult) -> bool:
 
     base = prefix.path.rstrip("/")
     is_inside = address.path == base or address.path.startswith(f"{base}/")
-    return origin(address) == origin(prefix) and is_inside and "/.." not in address.path
+    return origin(address) == origin(prefix) and is_inside and "/.." not in unquote(address.path)
 
 
 def _is_number(host: str) -> bool:

@@ -32,6 +32,7 @@ def test_what_a_list_allows(url):
         "http://his.example/fhir",
         "https://his.example/fhirx",
         "https://his.example/fhir/../admin",
+        "https://his.example/fhir/%2e%2e/admin",
         "https://his.example:444/fhir",
         "https://his.example.evil.example/fhir",
         "https://his.example@evil.example/fhir",
