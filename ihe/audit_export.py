@@ -8,21 +8,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Engine, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Engine
 
 from ihe.audit_message import AuditSource, audit_message
-from ihe.store import audit_chain
-from ihe.store.tables import audit_collector
+from ihe.store import audit_chain, audit_collectors
 from ihe.syslog import Collector, Origin, send_batch, syslog_message
 
 log = logging.getLogger(__name__)
 
-Send = Callable[[Iterable[bytes]], None]
-_LOCK = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 7504))")
 _BATCH = 500
 _LONGEST_PAUSE_SECONDS = 60.0
 
@@ -43,7 +38,7 @@ class AuditTrailKeeper:
         self._collector = collector
         self._origin = Origin()
         self._every_seconds = every_seconds
-        self._was_out_of_reach = False
+        self._was_out_of_reach = True  # not known: what was confirmed last may not have been kept
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="audit trail", daemon=True)
 
@@ -76,10 +71,12 @@ class AuditTrailKeeper:
         """
         if self._collector is None:
             return 0
+        name = self._collector.name
         with self._engine.begin() as connection:
-            if not connection.execute(_LOCK, {"name": self._collector.name}).scalar():
+            if not audit_collectors.lock(connection, name):
                 return 0
-            after = self._resume(connection, self._collector.name)
+            position, previous_position = audit_collectors.confirmed(connection, name)
+            after = previous_position if self._was_out_of_reach else position
             waiting = audit_chain.sealed_after(connection, after, _BATCH)
             if not waiting:
                 return 0
@@ -90,16 +87,8 @@ class AuditTrailKeeper:
                 self._was_out_of_reach = True
                 raise
             self._was_out_of_reach = False
-            done = update(audit_collector).where(audit_collector.c.name == self._collector.name)
-            connection.execute(done.values(previous_position=after, position=waiting[-1].position))
+            audit_collectors.confirm(connection, name, after, waiting[-1].position)
         return len(waiting)
-
-    def _resume(self, connection: Connection, name: str) -> int:
-        connection.execute(
-            insert(audit_collector).values(name=name, position=0, previous_position=0).on_conflict_do_nothing()
-        )
-        row = connection.execute(select(audit_collector).where(audit_collector.c.name == name)).one()
-        return int(row.previous_position if self._was_out_of_reach else row.position)
 
     def _run(self) -> None:
         pause = self._every_seconds

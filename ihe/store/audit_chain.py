@@ -178,7 +178,7 @@ def verify(connection: Connection, now: datetime, kept_elsewhere: Mapping[int, b
     if (position, digest) != (head.position, head.digest):
         yield f"the chain ends at position {position}, its head is {head.position}"
     for known, of in ((expected, "anchored"), (elsewhere, "anchored elsewhere")):
-        lost = sorted(each for each in known if each > max(head.kept_after_position, 0))
+        lost = sorted(each for each in known if each > head.kept_after_position)
         yield from (f"position {each} is {of} and missing" for each in lost)
     overdue = select(audit_event.c.id).where(audit_event.c.position.is_(None), audit_event.c.at < now - SEALED_WITHIN)
     for event_id in connection.execute(overdue.order_by(audit_event.c.id)).scalars():
