@@ -38,6 +38,13 @@ class HttpRequest:
         """All values of a query parameter, in order."""
         return tuple(value for key, value in self.query if key == name)
 
+    @property
+    def if_match(self) -> tuple[str, ...]:
+        """The entity tags of ``If-Match``, without quotes and weakness (RFC 9110: 13.1.1); empty when any will do."""
+        stated = self.headers.get("if-match", "").split(",")
+        tags = tuple(tag.strip().removeprefix("W/").strip('"') for tag in stated)
+        return tuple(tag for tag in tags if tag and tag != "*")
+
     def one(self, name: str) -> str | None:
         """The first value of a query parameter, or ``None``."""
         return next(iter(self.all(name)), None)

@@ -115,8 +115,7 @@ def decode(request: HttpRequest) -> FhirFeed:
 
 def _versions(request: HttpRequest) -> tuple[str, ...]:
     """The versions of ``If-Match``, without the part that tells the person: who feeds answers for the traits only."""
-    tags = [tag.strip().removeprefix("W/").strip('"') for tag in request.headers.get("if-match", "").split(",")]
-    return tuple(tag.partition(".")[0] for tag in tags if tag and tag != "*")
+    return tuple(tag.partition(".")[0] for tag in request.if_match)
 
 
 def _condition(request: HttpRequest) -> PatientId:

@@ -87,8 +87,7 @@ def decode(request: HttpRequest) -> Question:
         is_active=resource.get("status") in ("requested", "active"),
         resource=without_secrets(resource),
     )
-    tags = [tag.strip().removeprefix("W/").strip('"') for tag in request.headers.get("if-match", "").split(",")]
-    return Question(request.method, number, wish, authorities, tuple(tag for tag in tags if tag))
+    return Question(request.method, number, wish, authorities, request.if_match)
 
 
 def serve(question: Question, context: Context[MpiApplication]) -> StoredSubscription | None:

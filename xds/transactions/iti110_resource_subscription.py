@@ -90,9 +90,7 @@ def decode(request: HttpRequest) -> Question:
     if request.method in ("GET", "DELETE"):
         return question
     wish = read_subscription_resource(read_resource(request, "Subscription"))
-    tags = [tag.strip().removeprefix("W/").strip('"') for tag in request.headers.get("if-match", "").split(",")]
-    versions = tuple(tag for tag in tags if tag)
-    return Question(request.method, subscription_id, question.address, wish, versions)
+    return Question(request.method, subscription_id, question.address, wish, request.if_match)
 
 
 def serve(question: Question, context: Context[XdsApplication]) -> StoredDocumentSubscription | None:
