@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Generic, TypeVar
 
 from ihe.communities import Community
@@ -126,7 +127,7 @@ def query_communities(
             patient_id = gateway.patients.identifier_in(uow, each, PatientId.from_xds_cx(query.patients[0]))
             if patient_id is None:
                 continue
-        asks[each] = _asking(gateway.others, each, request_for(each.home_community_id.urn, patient_id))
+        asks[each] = partial(gateway.others.query, each, request_for(each.home_community_id.urn, patient_id))
     pending = _Pending(asks)
     answers = [] if named is not None else [ask_here()]
     return _merged([*answers, *pending.answers(lambda late: CommunityAnswer(True, (unavailable(late),)))])
@@ -154,7 +155,7 @@ def retrieve_from_communities(
             by_community[other].append(request)
         else:
             findings.append(unknown_community(request.home))
-    asks = {each: _retrieving(gateway.others, each, wanted) for each, wanted in by_community.items()}
+    asks = {each: partial(gateway.others.retrieve, each, wanted) for each, wanted in by_community.items()}
     pending = _Pending(asks)
     answers = [retrieve(uow, own, repository)]
     answers += pending.answers(lambda late: Retrieval((), (unavailable(late),)), _let_go)
@@ -174,16 +175,6 @@ def _misdirected(request: DocumentRequest, communities: Communities) -> Finding 
     if request.home is None:
         return missing_home(f"the request for {request.unique_id}")
     return None if communities.is_own(request.home) else unknown_community(request.home)
-
-
-def _asking(gateways: Gateways, community: Community, request: bytes) -> Callable[[], CommunityAnswer]:
-    return lambda: gateways.query(community, request)
-
-
-def _retrieving(
-    gateways: Gateways, community: Community, requests: Sequence[DocumentRequest]
-) -> Callable[[], Retrieval]:
-    return lambda: gateways.retrieve(community, requests)
 
 
 def _let_go(late: Future[Retrieval]) -> None:

@@ -25,7 +25,7 @@ from xds.translate.xca import own_answer, request_to
 
 TRANSACTION = Transaction(
     number="ITI-18",
-    name="Registry Stored Query of Communities",
+    name="Registry Stored Query",
     actor="Initiating Gateway",
     profile="XCA",
     bindings=(

@@ -17,7 +17,7 @@ from xds.translate.ebxml_soap import note_retrieval, refused_retrieval, retrieva
 
 TRANSACTION = Transaction(
     number="ITI-43",
-    name="Retrieve Document Set from Communities",
+    name="Retrieve Document Set",
     actor="Initiating Gateway",
     profile="XCA",
     bindings=(
