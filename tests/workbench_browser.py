@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from ihe.values import PartialDate
 from mpi.domain.identity import IdentityStatus, RecordKey, Sex, Traits
 from mpi.services.feed_record import feed_record
 from region.bootstrap import Service
+from tests.ports import free_port
 
 SURNAMES = (
     *("CERISIER", "PLATANE", "GENEVRIER", "CHARMILLE", "NOISERAIE", "BOULEAUX", "TILLEULS", "AUBEPINE", "MELEZIN"),
@@ -51,9 +51,7 @@ def identity_provider(people: dict[str, dict[str, object]]) -> Iterator[str]:
     Args:
         people: claims by ``sub``.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     claims = [f"--user-claims={json.dumps({'sub': sub, **more})}" for sub, more in people.items()]
     module = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock"]
     command = [*module, "--host", "localhost", "--port", str(port), *claims]

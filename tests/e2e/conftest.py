@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ import uvicorn
 from region.bootstrap import Service, build_service
 from region.region_table import RegionTable, load_region
 from region.server import Listening, http_app
+from tests.ports import free_port
 from xds.store.content import DiskContent
 
 REGION = Path(__file__).resolve().parents[2] / "fixtures" / "region.toml"
@@ -38,12 +38,6 @@ class Running:
         return f"http://{self.host}:{self.http_port}"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def serving(database_url: str, table: RegionTable, documents: Path, **wiring: Any) -> Iterator[Running]:
     """A service over a database, while the block runs; ``wiring`` goes to :func:`region.bootstrap.build_service`."""
@@ -56,11 +50,13 @@ def serving(database_url: str, table: RegionTable, documents: Path, **wiring: An
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     found = Running("127.0.0.1", listening.http_port, listening.mllp_port, table, service)
-    _wait_until_ready(found.base_url)
-    yield found
-    server.should_exit = True
-    thread.join(20)
-    service.close()
+    try:
+        _wait_until_ready(found.base_url)
+        yield found
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        service.close()
 
 
 @pytest.fixture

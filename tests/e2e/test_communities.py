@@ -14,8 +14,9 @@ from ihe.communities import Community
 from ihe.values import Oid
 from region.region_table import RegionTable, load_region
 from tests.conftest import clone_database
-from tests.e2e.conftest import REGION, free_port, serving
+from tests.e2e.conftest import REGION, serving
 from tests.e2e.test_documents_by_zeep import FAILURE, FIND_DOCUMENTS, GET_DOCUMENTS, INS, MARIE, SUCCESS, Site, slot
+from tests.ports import free_port
 
 PARTIAL = "urn:ihe:iti:2007:ResponseStatusType:PartialSuccess"
 NORTH, DEAD, SLOW = Oid("2.25.901"), Oid("2.25.902"), Oid("2.25.903")

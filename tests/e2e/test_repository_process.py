@@ -6,7 +6,6 @@ import hashlib
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -33,6 +32,7 @@ from ihe.values import Oid
 from ihe.xml import parse_xml
 from region.region_table import load_region
 from tests import xds_samples
+from tests.ports import free_port
 from tests.xds_repository import include, provide_body, retrieve_body
 from xds.services.registry import Registry
 from xds.services.repository import Repository
@@ -152,8 +152,16 @@ def _peak(pid: int) -> int:
 @pytest.fixture
 def served(database_url: str, tmp_path: Path) -> Iterator[Served]:
     """A service that knows one patient of CHUSE."""
-    service = Served(database_url, tmp_path, (_free_port(), _free_port()))
-    service.start()
+    service = Served(database_url, tmp_path, (free_port(), free_port()))
+    try:
+        service.start()
+        _feed_patient(service)
+        yield service
+    finally:
+        service.end(signal.SIGTERM)
+
+
+def _feed_patient(service: Served) -> None:
     message = (
         "MSH|^~\\&|TEST|TEST|IPR|REGION|20260115101500+0100||ADT^A28^ADT_A05|C1|T|2.5^FRA^2.11|||||FRA|UNICODE UTF-8\r"
         "EVN||20260115101500+0100||||20260115101400+0100\r"
@@ -161,14 +169,6 @@ def served(database_url: str, tmp_path: Path) -> Iterator[Served]:
     )
     with MLLPClient("127.0.0.1", service.ports[1]) as mllp:
         assert str(hl7.parse(mllp.send_message(message).decode()).segment("MSA")[1]) == "AA"
-    yield service
-    service.end(signal.SIGTERM)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _entry() -> Any:

@@ -23,7 +23,7 @@ from mpi.domain.identity import RecordKey
 from region.pacs.orthanc import Orthanc, program
 from region.publishing_commands import publish_once, sites_of
 from region.region_table import RegionTable, load_region
-from tests.e2e.conftest import free_port
+from tests.ports import free_port
 from tests.unit.xds.translate.test_dicom_coercion import make_file
 from tests.xds_repository import new_uid
 

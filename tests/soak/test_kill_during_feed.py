@@ -28,8 +28,8 @@ from ihe.hl7v2.er7 import Message
 from mpi.store import invariants
 from region.embedded_postgres import EmbeddedPostgres
 from region.region_table import load_region
-from tests.e2e.conftest import free_port
 from tests.mllp_consumer import Consumer, identifiers, local, wait_for
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "fixtures" / "region.toml"
@@ -91,9 +91,11 @@ class Server:
 def server(tmp_path: Path) -> Iterator[Server]:
     with Consumer() as consumer:
         found = Server(tmp_path, consumer)
-        yield found
-        found.end(signal.SIGKILL)
-        EmbeddedPostgres(tmp_path / "data" / "postgres").destroy()
+        try:
+            yield found
+        finally:
+            found.end(signal.SIGKILL)
+            EmbeddedPostgres(tmp_path / "data" / "postgres").destroy()
 
 
 def patient_messages(person: int) -> list[bytes]:
