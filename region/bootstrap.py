@@ -45,7 +45,7 @@ from region.gateways import NationalIdentifiers, SoapGateways
 from region.metrics import Metrics
 from region.region_table import RegionTable, RegionTableError
 from region.registry_feed import with_own_feed
-from web import json_api
+from web import fhir_imaging_study, json_api, prior_studies
 from web.application import WebApplication, Workbench
 from web.session import LONGEST
 from web.store import sessions
@@ -173,7 +173,8 @@ def build_service(
     transactions = discover("mpi.transactions", "xds.transactions")
     if has_other_index:
         transactions = tuple(with_own_feed(transactions))
-    endpoints = (*transactions, *json_api.ENDPOINTS, metadata_endpoint(transactions))
+    resources = (*transactions, fhir_imaging_study.ENDPOINT)
+    endpoints = (*resources, *json_api.ENDPOINTS, prior_studies.ENDPOINT, metadata_endpoint(resources))
     refuse_shared_bindings(endpoints)
     refuse_lone_claims(endpoints)
     web = WebApplication(mpi, xds, workbench or Workbench())

@@ -203,7 +203,8 @@ def _without_body(request: Request, body: bytes = b"") -> HttpRequest:
 
 
 def _response(reply: HttpReply, further_headers: Mapping[str, str]) -> Response:
-    headers = {**further_headers, **reply.headers}
+    """The reply; no cache keeps it: what somebody may see changes with every link, opposition and right."""
+    headers = {"Cache-Control": "no-store", **further_headers, **reply.headers}
     if isinstance(reply.body, bytes):
         return Response(reply.body, reply.status, headers, reply.media_type)
     return StreamingResponse(_chunks(reply), reply.status, headers, reply.media_type)

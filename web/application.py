@@ -36,8 +36,13 @@ class Workbench:
 
 @dataclass(frozen=True, slots=True)
 class WebApplication:
-    """What region's bootstrap hands to the web package."""
+    """What region's bootstrap hands to the web package.
+
+    Attributes:
+        viewer_path: where the image viewer is served, or ``None`` when none is installed.
+    """
 
     mpi: MpiApplication
     xds: XdsApplication
     workbench: Workbench = field(default_factory=Workbench)
+    viewer_path: str | None = None

@@ -15,15 +15,12 @@ from ihe.errors import InvalidElement, MalformedRequest, MissingElement
 from ihe.http import HttpReply, HttpRequest
 from ihe.serving import Context
 from ihe.transaction import Endpoint, HttpBinding, Transaction
-from ihe.values import AssigningAuthority, Oid, PatientId
 from mpi.domain.identity import RecordKey
 from mpi.services.count_population import Population, count_population
 from mpi.services.decide_pair import decide_pair
 from mpi.services.explain_link import explain_pair, explain_record
 from mpi.services.undo_event import undo_event
 from web.application import WebApplication
-from xds.domain.priors import PriorStudy
-from xds.services.studies import priors
 
 _CODE = "110110"
 
@@ -137,49 +134,6 @@ def _serve_explanation(question: tuple[RecordKey, RecordKey | None], context: Co
     return explain_record(context.uow, app, key) if other is None else explain_pair(context.uow, app, key, other)
 
 
-def _decode_priors(request: HttpRequest) -> PatientId:
-    asked = request.one("patient")
-    if not asked:
-        raise MissingElement("patient is missing: urn:oid:<OID of the authority>|<identifier>", "patient")
-    system, _, value = asked.partition("|")
-    try:
-        return PatientId(value.strip(), AssigningAuthority(oid=Oid(system.strip())))
-    except ValueError as error:
-        raise InvalidElement("patient is written urn:oid:<OID of the authority>|<identifier>", "patient") from error
-
-
-def _serve_priors(patient_id: PatientId, context: Context[WebApplication]) -> dict[str, Any]:
-    found = priors(context.uow, patient_id, context.application.xds.studies)
-    context.trail.patient(patient_id.xds_cx)
-    return {"patient": patient_id.xds_cx, "studies": [_study(study) for study in found]}
-
-
-def _study(study: PriorStudy) -> dict[str, Any]:
-    facts = study.facts
-    return {
-        "study_instance_uid": study.uid,
-        "date": facts.date.isoformat() if facts.date else None,
-        "description": facts.description,
-        "modalities": list(facts.modalities),
-        "regions": [{"code": r.code, "scheme": r.scheme, "display": r.display} for r in facts.regions],
-        "series": facts.series_count,
-        "instances": facts.instance_count,
-        "copies": [
-            {
-                "site": copy.source.site if copy.source else None,
-                "name": copy.source.name if copy.source else None,
-                "retrieve_url": copy.retrieve_url,
-                "retrieve_location_uid": copy.retrieve_location_uid,
-                "manifest": {
-                    "repository_unique_id": copy.manifest.repository_unique_id,
-                    "document_unique_id": copy.manifest.document_unique_id,
-                },
-            }
-            for copy in study.copies
-        ],
-    }
-
-
 def _decode_nothing(_request: HttpRequest) -> None:
     return None
 
@@ -191,14 +145,12 @@ def _serve_summary(_question: None, context: Context[WebApplication]) -> Populat
 _DECIDE = HttpBinding("POST", "/api/links")
 _UNDO = HttpBinding("POST", "/api/events/{event_id}/undo")
 _EXPLAIN = HttpBinding("GET", "/api/explain")
-_PRIORS = HttpBinding("GET", "/priors")
 _SUMMARY = HttpBinding("GET", "/api/summary")
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     _endpoint("TDU-1", "Decide Pair", _DECIDE, _decode_decision, _serve_decision, writes=True),
     _endpoint("TDU-2", "Undo Event", _UNDO, _decode_undo, _serve_undo, writes=True),
     _endpoint("TDU-3", "Explain", _EXPLAIN, _decode_explanation, _serve_explanation, writes=False),
-    _endpoint("TDU-4", "Prior Studies", _PRIORS, _decode_priors, _serve_priors, writes=False),
     _endpoint("TDU-5", "Summary", _SUMMARY, _decode_nothing, _serve_summary, writes=False),
 )
 """The JSON calls, for the pipeline."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ihe.values import Oid
+from ihe.values import Oid, PatientId
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,10 @@ class ImagingSources:
     def by_site(self, site: str) -> ImagingSource | None:
         """The source of a domain code."""
         return self._by_site.get(site)
+
+    def by_authority(self, patient_id: PatientId) -> ImagingSource | None:
+        """The source at which a patient id was given."""
+        return self._by_authority.get(str(patient_id.authority.oid))
 
     def find(
         self, location_uid: str | None, retrieve_url: str | None, source_patient_id: str | None

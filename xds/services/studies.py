@@ -15,8 +15,9 @@ from xds.archive.client import Archives
 from xds.domain.imaging import ImagingSeries
 from xds.domain.imaging_sources import ImagingSource, ImagingSources
 from xds.domain.priors import ManifestedStudy, PriorStudy, prior_studies
-from xds.ports import PatientDirectory
+from xds.ports import PatientDirectory, Person
 from xds.services.access import DocumentFacts
+from xds.services.find import anchors_of
 from xds.services.registry import Registry
 from xds.store import imaging
 
@@ -54,13 +55,27 @@ def priors(uow: UnitOfWork, patient_id: PatientId, studies: Studies) -> list[Pri
         UnknownAuthority: the identifier is of no domain of the region.
         UnknownPatient: it designates nobody.
     """
+    return studies_of(uow, person_of(uow, patient_id, studies), studies)
+
+
+def person_of(uow: UnitOfWork, patient_id: PatientId, studies: Studies) -> Person:
+    """The person whom an identifier designates now.
+
+    Raises:
+        UnknownAuthority: the identifier is of no domain of the region.
+        UnknownPatient: it designates nobody.
+    """
     if not studies.directory.knows_authority(patient_id):
         raise UnknownAuthority("the assigning authority of the patient identifier is no domain of the region")
     person = studies.directory.resolve(uow, patient_id)
     if person is None:
         raise UnknownPatient("the patient identifier designates no active patient")
-    anchors = {identifier.xds_cx for identifier in person.identifiers if identifier.authority.oid is not None}
-    return current_studies(uow, imaging.find_by_anchors(uow.connection, anchors), studies)
+    return person
+
+
+def studies_of(uow: UnitOfWork, person: Person, studies: Studies) -> list[PriorStudy]:
+    """The studies of a person, latest first."""
+    return current_studies(uow, imaging.find_by_anchors(uow.connection, anchors_of(person)), studies)
 
 
 def current_studies(uow: UnitOfWork, found: Iterable[ManifestedStudy], studies: Studies) -> list[PriorStudy]:

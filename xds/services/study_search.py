@@ -95,7 +95,7 @@ def _candidates(uow: UnitOfWork, query: StudyQuery, studies: Studies, shown_in: 
             yield FoundStudy(study, query.patient_id)
         return
     for study in current_studies(uow, _named(uow, query), studies):
-        yield FoundStudy(study, _own_id(uow, study.facts, studies, shown_in))
+        yield FoundStudy(study, own_id(uow, study.facts, studies, shown_in))
 
 
 def _named(uow: UnitOfWork, query: StudyQuery) -> Iterable[ManifestedStudy]:
@@ -104,8 +104,12 @@ def _named(uow: UnitOfWork, query: StudyQuery) -> Iterable[ManifestedStudy]:
     return imaging.find_by_accession(uow.connection, query.accession_number or "")
 
 
-def _own_id(uow: UnitOfWork, facts: ManifestedStudy, studies: Studies, shown_in: str | None) -> PatientId:
-    """The person's id in the asker's own domain; without one, the id that the study came with."""
+def own_id(uow: UnitOfWork, facts: ManifestedStudy, studies: Studies, shown_in: str | None) -> PatientId:
+    """The person's id in the asker's own domain; without one, the id that the study came with.
+
+    Args:
+        shown_in: code of the domain; ``None``: the asker's own.
+    """
     anchor = PatientId.from_xds_cx(facts.anchor)
     source = studies.sources.by_site(shown_in or uow.caller.site or "")
     person = studies.directory.resolve(uow, anchor)
