@@ -1,10 +1,10 @@
 """The way of every request: authenticate → decode → serve → encode → audit → commit → answer.
 
 The answer is encoded before the commit, so that what is acknowledged and what is saved cannot differ; the audit
-event of a success stands in the same commit, that of a failure, or of a question that one statement answered, in one
-that it may share with others. Every event is durable before its answer leaves. Errors become a wire's codes here and
-nowhere else. Anything unforeseen gets a generic refusal with a correlation id, a failure audit, and a traceback in
-the log that names types and places but no values.
+event of what was written stands in the same commit, that of a question or of a failure in one that it may share with
+others. Every event is durable before its answer leaves. Errors become a wire's codes here and nowhere else. Anything
+unforeseen gets a generic refusal with a correlation id, a failure audit, and a traceback in the log that names types
+and places but no values.
 """
 
 from __future__ import annotations

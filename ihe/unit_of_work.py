@@ -3,8 +3,8 @@
 A service gets a :class:`UnitOfWork`, never a connection of its own making. Domain events appended here stand in the
 outbox of the same commit; nothing is announced that was not saved, and nothing saved stays unannounced.
 
-A question that one statement answers needs no transaction: :meth:`UnitOfWork.ask` runs it alone, and its audit event
-shares a commit with those of other questions. A :class:`Question` begins a transaction when it is asked for more.
+A question that one statement answers needs no transaction: :meth:`UnitOfWork.ask` runs it alone. A :class:`Question`
+begins a transaction when it is asked for more. Its audit event shares a commit with those of other questions.
 """
 
 from __future__ import annotations
@@ -103,11 +103,17 @@ class Question(UnitOfWork):
             return _rows(connection, statement, parameters)
 
     def keep(self, event: AuditEvent) -> None:
-        """Write the audit event: in the transaction where one has begun, else durably at once."""
-        if self._connection is not None:
+        """Write the audit event durably, in a commit that it may share.
+
+        A transaction that has begun ends before, so that its connection is free for others. Where something is to be
+        announced, the audit event stands in the commit that says so.
+        """
+        if self._events:
             super().keep(event)
-        else:
-            self._database.audit.write(event)
+            return
+        self._connection = None
+        self._transaction.close()
+        self._database.audit.write(event)
 
 
 class Database:

@@ -16,9 +16,12 @@ class Reference:
     home: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Returned:
-    """An object with the patient identifier under which it is returned; an association has none."""
+    """An object with the patient identifier under which it is returned; an association has none.
+
+    Not frozen, as :class:`~xds.domain.registered.RegisteredEntry` is not; nobody changes it.
+    """
 
     object: Registered
     patient_id: PatientId | None = None

@@ -9,7 +9,7 @@ Nobody changes them. Their fields stand in the order of the columns that are rea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,7 +28,8 @@ class RegisteredObject:
         anchor: CX of the identifier that the object follows: it belongs to the person whom this identifier
             designates now.
         home: homeCommunityId as submitted, or ``None``.
-        body: ebRIM inside the element, without what depends on the moment; UTF-8.
+        body: reads the ebRIM inside the element, without what depends on the moment; UTF-8. Unpacked only when
+            asked for, and then not kept: an answer may hold thousands.
         registered_at: when this version was registered.
     """
 
@@ -40,7 +41,7 @@ class RegisteredObject:
     patient_id: str
     anchor: str
     home: str | None
-    body: bytes
+    body: Callable[[], bytes]
     registered_at: datetime
 
 
@@ -88,7 +89,7 @@ class RegisteredAssociation:
     source: str
     target: str
     status: str
-    body: bytes
+    body: Callable[[], bytes]
     registered_at: datetime
 
 

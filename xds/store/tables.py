@@ -8,6 +8,8 @@ identifiers are CX.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -32,8 +34,8 @@ from xds.store.packing import pack, unpack
 metadata = MetaData()
 
 
-class PackedBody(TypeDecorator[bytes]):
-    """A body, packed in the table and whole in the program."""
+class PackedBody(TypeDecorator[Any]):
+    """A body, packed in the table; the program gets what unpacks it."""
 
     impl = LargeBinary
     cache_ok = True
@@ -42,9 +44,9 @@ class PackedBody(TypeDecorator[bytes]):
         """Pack it."""
         return None if value is None else pack(value)
 
-    def process_result_value(self, value: bytes | None, dialect: Dialect) -> bytes | None:
-        """Unpack it."""
-        return None if value is None else unpack(value)
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> Callable[[], bytes] | None:
+        """What unpacks it."""
+        return None if value is None else partial(unpack, value)
 
 
 class Status(TypeDecorator[str]):

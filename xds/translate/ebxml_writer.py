@@ -19,7 +19,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from ihe.values import Code, PatientId, escape_hl7, format_dtm
 from xds.domain.datatypes import is_symbolic
-from xds.domain.model import Association, Author, Described, DocumentEntry, Folder, SubmissionSet, Texts
+from xds.domain.model import Association, Author, Described, DocumentEntry, DocumentKind, Folder, SubmissionSet, Texts
 from xds.domain.registered import RegisteredAssociation, RegisteredEntry, RegisteredFolder, RegisteredSet
 from xds.translate.ebxml_vocabulary import (
     ASSOCIATION_DOCUMENTATION,
@@ -64,13 +64,19 @@ def extrinsic_object(item: RegisteredEntry, patient_id: str) -> bytes:
     Args:
         patient_id: CX under which it is returned, quoted as an attribute value.
     """
-    head = (
-        f'<ExtrinsicObject id="{item.id}" lid="{item.logical_id}"{_home(item.home)}'
-        f' objectType="{item.object_type}" status="{item.status}" mimeType={_quoted(item.mime_type)}>'
-    )
-    part, owner, value = _entry_patient(patient_id)
-    tail = f"{part}{_part_id(item.id, _PATIENT_PART)}{owner}{item.id}{value}"
-    return b"%b%b%b" % (head.encode(), item.body, tail.encode())
+    object_id = item.id
+    fixed = _entry_attributes(item.on_demand, item.status, item.mime_type, item.home)
+    before, between, behind = _entry_patient(patient_id)
+    head = f'<ExtrinsicObject id="{object_id}" lid="{item.logical_id}"{fixed}>'
+    tail = f"{before}{_part_id(object_id, _PATIENT_PART)}{between}{object_id}{behind}"
+    return b"%b%b%b" % (head.encode(), item.body(), tail.encode())
+
+
+@lru_cache(maxsize=256)
+def _entry_attributes(on_demand: bool, status: str, mime_type: str, home: str | None) -> str:
+    """The attributes of an entry that many share."""
+    kind = DocumentKind.ON_DEMAND if on_demand else DocumentKind.STABLE
+    return f'{_home(home)} objectType="{kind}" status="{status}" mimeType={quoteattr(mime_type)}'
 
 
 @lru_cache(maxsize=256)
@@ -94,7 +100,7 @@ def registry_package(item: RegisteredSet | RegisteredFolder, patient_id: str) ->
         f' objectType="{PACKAGE_TYPE}" status="{item.status}">{updated}'
     )
     tail = f"{_patient_identifier(layout, item.id, patient_id)}</RegistryPackage>"
-    return b"%b%b%b" % (head.encode(), item.body, tail.encode())
+    return b"%b%b%b" % (head.encode(), item.body(), tail.encode())
 
 
 def association(item: RegisteredAssociation) -> bytes:
@@ -103,7 +109,7 @@ def association(item: RegisteredAssociation) -> bytes:
         f'<Association id="{item.id}" lid="{item.id}" objectType="{ASSOCIATION_TYPE}" status="{item.status}"'
         f' associationType="{item.type}" sourceObject="{item.source}" targetObject="{item.target}">'
     )
-    return b"%b%b</Association>" % (head.encode(), item.body)
+    return b"%b%b</Association>" % (head.encode(), item.body())
 
 
 def submitted(item: Described | Association) -> str:
@@ -254,11 +260,6 @@ def _submitted_cx(patient_id: PatientId) -> str:
     authority = patient_id.authority
     text = f"{escape_hl7(patient_id.value)}^^^{escape_hl7(authority.namespace or '')}&{authority.oid}&ISO"
     return f"{text}^{patient_id.type_code}" if patient_id.type_code else text
-
-
-@lru_cache(maxsize=256)
-def _quoted(mime_type: str) -> str:
-    return quoteattr(mime_type)
 
 
 def _home(home: str | None) -> str:
