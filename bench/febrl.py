@@ -17,7 +17,7 @@ import csv
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +142,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="model file of `traitdunion train`")
     parser.add_argument("--learn", action="store_true", help="learn from each set without labels first")
     parser.add_argument("--write", type=Path, metavar="FOLDER", help="only write febrl1.csv to febrl4.csv")
+    parser.add_argument("-o", "--output", type=Path, help="also write the figures as JSON")
     args = parser.parse_args()
     if args.write:
         args.write.mkdir(parents=True, exist_ok=True)
@@ -149,15 +150,19 @@ def main() -> None:
             write(load(number), args.write / f"febrl{number}.csv")
         return
     model = MatchModel.from_json(json.loads(args.model.read_text("utf-8"))) if args.model else generic()
+    figures = {}
     for number in (1, 2, 3, 4):
         data = load(number)
         metrics, linkage = measure(data, learned(data) if args.learn else model)
         best = max(curve(data.truth, linkage.scored, 5_000), key=lambda point: point.f1)
+        figures[f"FEBRL{number}"] = asdict(metrics) | {"best_f1": best.f1, "best_threshold_bits": best.threshold}
         print(
             f"FEBRL{number}: precision {metrics.precision:.5f} recall {metrics.recall:.5f} F1 {metrics.f1:.5f} "
             f"mixed {metrics.mixed_clusters} split {metrics.split_people} tasks {metrics.tasks}; "
             f"best over thresholds F1 {best.f1:.5f} at {best.threshold:.1f} bits"
         )
+    if args.output is not None:
+        args.output.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -302,6 +302,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.registry", description=__doc__)
     parser.add_argument("--entries", type=int, nargs="+", default=[1_000_000])
     parser.add_argument("--seconds", type=float, default=5.0, help="length of each measurement")
+    parser.add_argument("-o", "--output", type=Path, help="also write the figures there")
     chosen = parser.parse_args()
     figures = [run(entries, chosen.seconds) for entries in chosen.entries]
     report: dict[str, Any] = {"registry": figures, "published_peer": "400 submissions and 600 queries an hour"}
@@ -310,6 +311,8 @@ def main() -> None:
         named = [name for name in first if name.startswith("FindDocuments")]
         report["growth of p50"] = {name: round(last[name]["p50_ms"] / first[name]["p50_ms"], 2) for name in named}
     print(json.dumps(report, indent=2))
+    if chosen.output is not None:
+        chosen.output.write_text(json.dumps(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ one machine to the next.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import random
@@ -18,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from os import cpu_count
 from pathlib import Path
 from typing import Any
 
@@ -261,5 +263,19 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(prog="python -m bench.service", description=__doc__)
+    parser.add_argument("--records", type=int, nargs="+", default=[100_000, 1_000_000], help="sizes of the index")
+    parser.add_argument("--seconds", type=float, default=5.0, help="length of each load")
+    parser.add_argument("--workers", type=int, default=cpu_count(), help="processes of the service")
+    parser.add_argument("-o", "--output", type=Path, help="also write the figures as JSON")
+    chosen = parser.parse_args()
+    measured = run(tuple(chosen.records), chosen.seconds, chosen.workers)
+    print(table(measured))
+    if chosen.output is not None:
+        chosen.output.write_text(json.dumps(measured, indent=2) + "\n")
+
+
 if __name__ == "__main__":
-    print(json.dumps(run((10_000,), 3.0, 1), indent=2))
+    main()
