@@ -56,6 +56,9 @@ class UnitOfWork:
         """Write the audit event of the unit, in the same commit."""
         audit.append(self.connection, event)
 
+    def release(self) -> None:
+        """Give the connection back while the unit waits for others; of a question only, what is written is kept."""
+
     def publish(self, kind: str, subject: str, payload: Mapping[str, Any]) -> None:
         """Append a domain event to the outbox, delivered after the commit, in order per subject.
 
@@ -111,9 +114,14 @@ class Question(UnitOfWork):
         if self._events:
             super().keep(event)
             return
-        self._connection = None
-        self._transaction.close()
+        self.release()
         self._database.audit.write(event)
+
+    def release(self) -> None:
+        """End the transaction, unless something is to be announced in it; what is asked later may see a later state."""
+        if not self._events:
+            self._connection = None
+            self._transaction.close()
 
 
 class Database:

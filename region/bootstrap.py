@@ -54,9 +54,9 @@ from xds.archive.client import DEFAULT_LIMITS, ArchiveLimits, Archives
 from xds.domain.communities import Communities
 from xds.domain.imaging_sources import ImagingSource, ImagingSources
 from xds.domain.reading import ReadingRules
-from xds.ports import PatientDirectory, Person
+from xds.domain.value_sets import ValueSets
+from xds.ports import Person
 from xds.services import upkeep
-from xds.services.access import ReadPolicy
 from xds.services.gateway import Gateway
 from xds.services.patient_feed import FedDirectory
 from xds.services.reading import RegionPolicy
@@ -123,6 +123,7 @@ def build_service(
     keep_audit: timedelta | None = None,
     audit_collector: Collector | None = None,
     callbacks: CallbackRule | None = None,
+    value_sets: ValueSets | None = None,
 ) -> Service:
     """Wire the service over a migrated database.
 
@@ -141,6 +142,7 @@ def build_service(
         keep_audit: how long audit events are kept; ``None`` for ever.
         audit_collector: where audit events are sent, beside the database.
         callbacks: which addresses that callers name may be written to; by default any.
+        value_sets: codes of the affinity domain; by default the French ones.
 
     Raises:
         TransactionFault: a transaction file is misnamed or broken, or two share a binding.
@@ -162,10 +164,9 @@ def build_service(
     policy_point = RegionPolicy(reading or ReadingRules(), patients, metrics.withheld)
     xds = _xds(
         table,
-        patients,
+        Registry(patients, value_sets or load_value_sets(), policy_point),
         IndexPatients(mpi),
         content,
-        policy_point,
         archive_limits,
         mpi.callbacks,
         coerce_patient_ids=coerce_patient_ids,
@@ -245,10 +246,9 @@ def _fed_directory(table: RegionTable) -> FedDirectory:
 
 def _xds(
     table: RegionTable,
-    directory: PatientDirectory,
+    registry: Registry,
     patients: IndexPatients,
     content: BlobStore,
-    may_read: ReadPolicy,
     archive_limits: ArchiveLimits,
     callbacks: CallbackRule,
     *,
@@ -257,7 +257,6 @@ def _xds(
     repository_id = table.region.repository_unique_id
     if repository_id is None:
         raise RegionTableError(["the regional domain needs a repository_unique_id, under which documents are kept"])
-    registry = Registry(directory, load_value_sets(), may_read)
     site_ids = {d.code: d.repository_unique_id for d in table if d.repository_unique_id is not None}
     sources = ImagingSources(
         ImagingSource(
@@ -271,7 +270,9 @@ def _xds(
         for domain in table.establishments
     )
     gateway = Gateway(
-        Communities(table.home_community_id, table.communities), SoapGateways(), NationalIdentifiers(table, directory)
+        Communities(table.home_community_id, table.communities),
+        SoapGateways(),
+        NationalIdentifiers(table, registry.directory),
     )
     repository = Repository(registry, content, repository_id, site_ids)
     studies = Studies(registry, sources, Archives(sources, archive_limits), coerces=coerce_patient_ids)

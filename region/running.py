@@ -36,8 +36,10 @@ from region.settings import Settings, describe
 from web.application import Workbench
 from web.oidc import OidcClient, OidcSettings
 from web.people import People, PeopleFault, load_people
+from xds.application import ValueSetFault, load_value_sets
 from xds.archive.client import ArchiveLimits
 from xds.domain.reading import ReadingRules
+from xds.domain.value_sets import ValueSets
 from xds.services import integrity, upkeep
 from xds.store.content import BlobStore, DiskContent
 
@@ -112,7 +114,15 @@ def _build(settings: Settings, url: str, *, demo: bool = False) -> Service:
         ballot=BallotPolicy(settings.both_sites_vote, settings.four_eyes),
         archive_limits=ArchiveLimits(streams=settings.archive_streams, answer_seconds=settings.archive_timeout_seconds),
         coerce_patient_ids=settings.coerce_patient_ids,
+        value_sets=_value_sets(settings),
     )
+
+
+def _value_sets(settings: Settings) -> ValueSets:
+    try:
+        return load_value_sets(settings.code_table, settings.lenient_codes)
+    except (ValueSetFault, OSError) as error:
+        raise StartFault(f"the codes of the affinity domain cannot be used: {error}") from error
 
 
 def _workbench(settings: Settings, table: RegionTable, *, demo: bool) -> Workbench:

@@ -115,6 +115,14 @@ class Settings(BaseSettings):
         Literal["own", "other"],
         Field(description="Whose patients documents follow: own, or those another index feeds (ITI-8, 44, 64)."),
     ] = "own"
+    code_table: Annotated[
+        Path | None,
+        Field(description="Codes of the affinity domain (CSV: attribute,code,scheme,display); unset: the French ones."),
+    ] = None
+    lenient_codes: Annotated[
+        Codes,
+        Field(description="Attributes (classCode, typeCode…) of which codes outside the table pass with a warning."),
+    ] = ()
     hidden_from_professionals: Annotated[
         Codes, Field(description="Confidentiality codes, code^^scheme, that hide a document from professionals.")
     ] = tuple(sorted(ReadingRules().hidden_from_professionals))

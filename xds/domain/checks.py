@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from ihe.errors import Finding
@@ -187,14 +188,17 @@ def _coded(item: Described, value_sets: ValueSets) -> Iterator[Finding]:
                 problem = "needs a code (nodeRepresentation) and exactly one coding scheme"
                 yield _finding(item, attribute, f"{_shown(code.code)} {problem}")
             elif not value_sets.allows(attribute, code):
-                problem = "is not found in the configuration of the affinity domain"
-                yield _finding(item, attribute, f"code {_shown(datatypes.code_key(code))} {problem}")
+                yield _outside(item, attribute, f"code {_shown(datatypes.code_key(code))}", value_sets)
+
+
+def _outside(item: Described, attribute: str, shown: str, value_sets: ValueSets) -> Finding:
+    found = _finding(item, attribute, f"{shown} is not found in the configuration of the affinity domain")
+    return replace(found, severity="Warning") if value_sets.is_lenient(attribute) else found
 
 
 def _entry_rules(entry: DocumentEntry, value_sets: ValueSets) -> Iterator[Finding]:
     if entry.mime_type and not value_sets.allows("mimeType", Code(entry.mime_type.split(";")[0].strip(), "")):
-        problem = "is not found in the configuration of the affinity domain"
-        yield _finding(entry, "mimeType", f"{_shown(entry.mime_type)} {problem}")
+        yield _outside(entry, "mimeType", _shown(entry.mime_type), value_sets)
     start, stop = entry.service_start_time, entry.service_stop_time
     if start and stop and datatypes.is_dtm(start) and datatypes.is_dtm(stop):
         # A stop time of less precision ("2024") does not lie before a start within its period.

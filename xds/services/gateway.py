@@ -1,5 +1,7 @@
 """Answer another community's gateway, and ask the gateways of other communities.
 
+While others are asked, no connection to the database is held.
+
 As responding gateway this community answers for itself, with its homeCommunityId wherever one can stand. As initiating
 gateway it answers a consumer of its own with what every community has, and names those that had no answer.
 
@@ -130,6 +132,7 @@ def query_communities(
         asks[each] = partial(gateway.others.query, each, request_for(each.home_community_id.urn, patient_id))
     pending = _Pending(asks)
     answers = [] if named is not None else [ask_here()]
+    uow.release()
     return _merged([*answers, *pending.answers(lambda late: CommunityAnswer(True, (unavailable(late),)))])
 
 
@@ -158,6 +161,7 @@ def retrieve_from_communities(
     asks = {each: partial(gateway.others.retrieve, each, wanted) for each, wanted in by_community.items()}
     pending = _Pending(asks)
     answers = [retrieve(uow, own, repository)]
+    uow.release()
     answers += pending.answers(lambda late: Retrieval((), (unavailable(late),)), _let_go)
     return Retrieval(
         tuple(document for each in answers for document in each.documents),

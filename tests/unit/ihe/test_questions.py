@@ -132,3 +132,26 @@ def test_a_lost_connection_is_given_up_and_the_next_question_is_answered(databas
         assert question.ask("SELECT 1", ()) == [(1,)]
         question.keep(EVENT)
     assert len(stored(database)) == 1
+
+
+def test_a_question_that_waits_for_others_holds_no_connection(database):
+    with database.question(CALLER) as question:
+        assert question.connection.execute(text("SELECT 1")).scalar() == 1
+        assert database.engine.pool.checkedout() == 1
+        question.release()
+        assert database.engine.pool.checkedout() == 0
+        assert question.connection.execute(text("SELECT 2")).scalar() == 2
+        question.keep(EVENT)
+        assert database.engine.pool.checkedout() == 0
+    assert len(stored(database)) == 1
+
+
+def test_what_a_question_announces_stands_in_the_commit_of_its_audit_event(database):
+    with pytest.raises(RuntimeError), database.question(CALLER) as question:
+        question.publish("document.registered", "someone", {})
+        question.release()
+        question.keep(EVENT)
+        raise RuntimeError
+    assert stored(database) == []
+    with database.transaction() as connection:
+        assert connection.execute(text("SELECT count(*) FROM outbox_event")).scalar() == 0

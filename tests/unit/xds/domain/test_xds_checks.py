@@ -10,6 +10,7 @@ import pytest
 
 from ihe.values import Code
 from tests.xds_samples import entry, folder, member, pid, relation, submission
+from xds.application import load_value_sets
 from xds.domain.association_checks import check_associations
 from xds.domain.checks import check_submission
 from xds.domain.model import AssociationType, DocumentKind, Submission
@@ -107,3 +108,17 @@ def test_each_fault_of_an_association_has_its_code(links: Callable[[], list[Any]
 def test_what_no_membership_joins_to_the_set_is_found() -> None:
     made = submission(ANNE, entry("doc", ANNE))
     assert findings(replace(made, associations=())) == [("XDSRegistryMetadataError", "DocumentEntry(doc)")]
+
+
+def test_a_code_outside_the_table_is_refused_by_name_unless_its_attribute_is_lenient() -> None:
+    made = submission(ANNE, replace(entry("doc", ANNE), class_code=Code("odd", "1.2.3"), mime_type="model/odd"))
+    strict = check_submission(made, load_value_sets())
+    lenient = check_submission(made, load_value_sets(lenient=["classCode", "mimeType"]))
+    for found in (strict, lenient):
+        places = {each.location: each for each in found}
+        assert "'odd^^1.2.3'" in places["DocumentEntry(doc)/classCode"].context
+        assert "'model/odd'" in places["DocumentEntry(doc)/mimeType"].context
+    concerned = ("DocumentEntry(doc)/classCode", "DocumentEntry(doc)/mimeType")
+    assert {each.severity for each in strict} == {"Error"}
+    assert {each.severity for each in lenient if each.location in concerned} == {"Warning"}
+    assert {each.severity for each in lenient if each.location not in concerned} <= {"Error"}

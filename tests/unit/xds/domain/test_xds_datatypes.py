@@ -71,3 +71,13 @@ def test_a_wrong_table_is_refused_with_its_place(tmp_path: Path, text: str) -> N
     table.write_text(text, encoding="utf-8")
     with pytest.raises(ValueSetFault, match=r"codes\.csv"):
         load_value_sets(table)
+
+
+@pytest.mark.parametrize("attribute", ["classcode", "title"])
+def test_an_attribute_without_codes_is_refused(tmp_path: Path, attribute: str) -> None:
+    with pytest.raises(ValueSetFault, match=attribute):
+        load_value_sets(lenient=[attribute])
+    table = tmp_path / "codes.csv"
+    table.write_text(f"attribute,code,scheme,display\n{attribute},a,1.2,A\n", encoding="utf-8")
+    with pytest.raises(ValueSetFault, match="line 2"):
+        load_value_sets(table)
