@@ -15,6 +15,9 @@ from ihe import errors
 CONDITIONS: Final = "2.16.840.1.113883.12.357"
 """Code system of HL7 table 0357."""
 
+ACKNOWLEDGEMENT_DETAILS: Final = "2.16.840.1.113883.5.1100"
+"""Code system AcknowledgementDetailCode."""
+
 
 class Hl7v3Code(NamedTuple):
     """How a refusal is answered.
@@ -62,7 +65,7 @@ ERROR_CODES: Final[dict[type[errors.IheError], Hl7v3Code | None]] = {
 """One row for each error class; ``None`` is a SOAP fault. A subclass without a row has its parent's."""
 
 
-_UNSUPPORTED_MODE: Final = Hl7v3Code("NS250", "Unsupported processing mode", "QE", system="2.16.840.1.113883.5.1100")
+_UNSUPPORTED_MODE: Final = Hl7v3Code("NS250", "Unsupported processing mode", "QE", system=ACKNOWLEDGEMENT_DETAILS)
 
 
 def error_code(error: errors.IheError) -> Hl7v3Code | None:

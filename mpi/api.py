@@ -11,10 +11,11 @@ from datetime import datetime
 
 from ihe.errors import UnknownAuthority
 from ihe.unit_of_work import UnitOfWork
-from ihe.values import PatientId
+from ihe.values import Oid, PatientId
 from mpi.application import MpiApplication
 from mpi.domain.identity import RecordKey
-from mpi.domain.record import Record, RecordState
+from mpi.domain.record import Record, RecordState, person_of_regional_id
+from mpi.services.ask_communities import locations
 from mpi.services.identifiers import find, ins_ids, patient_id_of, regional_patient_id
 from mpi.store import links, records
 
@@ -77,6 +78,17 @@ class Directory:
         (person_id,) = persons
         members = records.by_ids(uow.connection, links.members_on(uow.connection, person_id, moment))
         return self._person(person_id, members)
+
+    def known_as(self, uow: UnitOfWork, patient_id: PatientId, home: Oid) -> PatientId | None:
+        """The identifier by which another community said that it knows a person; ``None`` where none is remembered.
+
+        Args:
+            home: homeCommunityId of the other community.
+        """
+        person = self.resolve(uow, patient_id)
+        founder = person_of_regional_id(person.regional_id.value) if person is not None else None
+        known = locations(uow, founder) if founder is not None else []
+        return next((each.patient_id for each in known if each.home == home), None)
 
     def knows_authority(self, patient_id: PatientId) -> bool:
         """Whether the identifier's authority is a domain of the region."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ihe.callbacks import CallbackRule
 from ihe.values import Oid
 from mpi.domain.stewardship import BallotPolicy
-from mpi.ports import Domains
+from mpi.ports import Domains, NoCommunities, OtherCommunities
 
 if TYPE_CHECKING:
     from mpi.domain.grades import LinkPolicy
@@ -34,6 +34,7 @@ class MpiApplication:
         ballot: how stewards' answers become decisions.
         callbacks: which addresses that callers name may be written to.
         home_community_id: by which the region answers other communities, or ``None`` when it answers none.
+        communities: other communities, which are asked whom they know.
     """
 
     domains: Domains
@@ -46,6 +47,7 @@ class MpiApplication:
     search_limit: int = 2000
     callbacks: CallbackRule = field(default_factory=CallbackRule)
     home_community_id: Oid | None = None
+    communities: OtherCommunities = field(default_factory=NoCommunities)
     ballot: BallotPolicy = field(default_factory=BallotPolicy)
 
     def grades_for(self, domain: str | None) -> frozenset[str]:

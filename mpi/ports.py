@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from ihe.values import AssigningAuthority
+from mpi.domain.community import CommunityAnswer, Inquiry
 
 
 class Domain(Protocol):
@@ -35,3 +36,21 @@ class Domains(Protocol):
 
     def by_authority(self, authority: AssigningAuthority) -> Domain | None:
         """The domain of that authority (the OID decides where it is given), or ``None``."""
+
+
+class OtherCommunities(Protocol):
+    """Other communities, of whom one asks whom they know; whatever goes wrong is part of the answer."""
+
+    def ask(self, inquiry: Inquiry) -> Sequence[CommunityAnswer]:
+        """Ask all at once, each for as long as its time limit, and remember what they answer.
+
+        Takes a database connection of its own, and only after the answers.
+        """
+
+
+class NoCommunities:
+    """Of a region that asks none."""
+
+    def ask(self, inquiry: Inquiry) -> Sequence[CommunityAnswer]:
+        """None answers."""
+        return ()

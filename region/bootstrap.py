@@ -29,19 +29,20 @@ from ihe.store import audit_chain, messages, outbox
 from ihe.syslog import Collector
 from ihe.transaction import Endpoint, discover, refuse_lone_claims, refuse_shared_bindings
 from ihe.unit_of_work import Database, UnitOfWork
-from ihe.values import PatientId
+from ihe.values import Oid, PatientId
 from mpi.api import Directory
 from mpi.application import MpiApplication
 from mpi.domain.default_models import default_french
 from mpi.domain.grades import LinkPolicy
 from mpi.domain.model import MatchModel
 from mpi.domain.stewardship import BallotPolicy
-from mpi.store import models, quality, snapshots
+from mpi.store import correlations, models, quality, snapshots
 from region import document_notifications, fhir_subscriptions, notifications
+from region.communities import SoapCommunities
 from region.deferred_discovery import DeferredDiscovery
 from region.fhir_metadata import metadata_endpoint
 from region.fhir_patients import IndexPatients
-from region.gateways import NationalIdentifiers, SoapGateways
+from region.gateways import KnownAs, PatientsElsewhere, SoapGateways
 from region.metrics import Metrics
 from region.region_table import RegionTable, RegionTableError
 from region.registry_feed import with_own_feed
@@ -157,6 +158,7 @@ def build_service(
         ballot=ballot or BallotPolicy(),
         callbacks=callbacks or CallbackRule(),
         home_community_id=table.home_community_id,
+        communities=SoapCommunities(table.home_community_id, table.communities, database),
     )
     directory = Directory(mpi)
     metrics = Metrics(engine)
@@ -169,6 +171,7 @@ def build_service(
         content,
         archive_limits,
         mpi.callbacks,
+        _known_nowhere if has_other_index else directory.known_as,
         coerce_patient_ids=coerce_patient_ids,
     )
     transactions = discover("mpi.transactions", "xds.transactions")
@@ -244,6 +247,11 @@ def _fed_directory(table: RegionTable) -> FedDirectory:
     return FedDirectory(table.region.authority, lambda each: table.by_authority(each.authority) is not None)
 
 
+def _known_nowhere(_uow: UnitOfWork, _patient_id: PatientId, _home: Oid) -> PatientId | None:
+    """Of a registry beside which there is no index that asks other communities."""
+    return None
+
+
 def _xds(
     table: RegionTable,
     registry: Registry,
@@ -251,6 +259,7 @@ def _xds(
     content: BlobStore,
     archive_limits: ArchiveLimits,
     callbacks: CallbackRule,
+    known_as: KnownAs,
     *,
     coerce_patient_ids: bool,
 ) -> XdsApplication:
@@ -272,7 +281,7 @@ def _xds(
     gateway = Gateway(
         Communities(table.home_community_id, table.communities),
         SoapGateways(),
-        NationalIdentifiers(table, registry.directory),
+        PatientsElsewhere(table, registry.directory, known_as),
     )
     repository = Repository(registry, content, repository_id, site_ids)
     studies = Studies(registry, sources, Archives(sources, archive_limits), coerces=coerce_patient_ids)
@@ -288,6 +297,7 @@ def _chores(keep_events: timedelta, keep_answers: timedelta, keep_audit: timedel
     chores: dict[str, Chore] = {
         "outbox": lambda connection, now: outbox.forget_before(connection, now - keep_events),
         "answers": lambda connection, now: messages.forget_before(connection, now - keep_answers),
+        "correlations": correlations.forget_before,
         "snapshots": snapshots.forget_before,
         "quality": quality.measure_daily,
         "sessions": lambda connection, now: sessions.forget_before(connection, now - LONGEST),

@@ -26,6 +26,7 @@ from mpi.services.explain_link import explain_pair, explain_record
 from mpi.store import records, tasks
 from region import (
     audit_commands,
+    community_commands,
     domain_commands,
     evaluating,
     model_commands,
@@ -89,6 +90,7 @@ def _settings(**overrides: Any) -> Settings:
 
 
 app.add_typer(domain_commands.commands(_settings), name="domain")
+app.add_typer(community_commands.commands(_settings), name="communities")
 app.add_typer(notify_commands.commands(_settings), name="notify")
 app.add_typer(xds_commands.commands(_settings), name="xds")
 app.add_typer(pacs_commands(_settings), name="pacs")

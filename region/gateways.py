@@ -5,7 +5,7 @@ Source: ITI TF-2: 3.38, 3.39.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +15,7 @@ from ihe.soap.client import SoapClient, body_of
 from ihe.soap.mtom import MessageLimits
 from ihe.soap.sinks import SpoolSink
 from ihe.unit_of_work import UnitOfWork
-from ihe.values import PatientId
+from ihe.values import Oid, PatientId
 from ihe.xml import XmlLimits, parse_xml
 from region.region_table import RegionTable
 from xds.domain.communities import CommunityAnswer
@@ -66,15 +66,25 @@ class SoapGateways:
             return Retrieval((), (unavailable(community, _NO_ANSWER),))
 
 
+KnownAs = Callable[[UnitOfWork, PatientId, Oid], PatientId | None]
+"""The identifier by which the community of a homeCommunityId said that it knows a patient, or ``None``."""
+
+
 @dataclass(frozen=True, slots=True)
-class NationalIdentifiers:
-    """Asks other communities by the patient's INS, which all of them share; without one, by the identifier asked."""
+class PatientsElsewhere:
+    """Asks another community by the identifier that it told of (ITI-55); without one by the patient's INS, which all
+    communities share; without that by the identifier asked.
+    """
 
     table: RegionTable
     directory: PatientDirectory
+    known_as: KnownAs
 
     def identifier_in(self, uow: UnitOfWork, community: Community, patient_id: PatientId) -> PatientId | None:
         """The identifier to ask with."""
+        told = self.known_as(uow, patient_id, community.home_community_id)
+        if told is not None:
+            return told
         if patient_id.authority.oid is None or not self.directory.knows_authority(patient_id):
             return patient_id
         person = self.directory.resolve(uow, patient_id)

@@ -459,7 +459,7 @@ _COMMUNITY_ADDRESSES = ("xcpd", "xca_query", "xca_retrieve")
 
 def _community_problem(row: Mapping[str, Any]) -> str | None:
     """What is wrong with a community, or ``None``."""
-    unknown = row.keys() - {"name", "home_community_id", "timeout_seconds", *_COMMUNITY_ADDRESSES}
+    unknown = row.keys() - {"name", "home_community_id", "timeout_seconds", "remember_days", *_COMMUNITY_ADDRESSES}
     if unknown:
         return f"{min(unknown)} is not a known key"
     if not isinstance(row.get("home_community_id"), str) or not _is_oid(row["home_community_id"]):
@@ -470,6 +470,9 @@ def _community_problem(row: Mapping[str, Any]) -> str | None:
     seconds = row.get("timeout_seconds", 1)
     if type(seconds) not in (int, float) or not 0 < seconds <= 300:
         return "timeout_seconds must be a number of at most 300"
+    days = row.get("remember_days", 0)
+    if type(days) is not int or not 0 <= days <= 3650:
+        return "remember_days must be a whole number of at most 3650"
     return None
 
 

@@ -40,7 +40,10 @@ class Desk:
         )
         self.engine = engine
         self.database = Database(engine)
-        self.endpoints = {e.transaction.number: e for e in discover("mpi.transactions")}
+        found = discover("mpi.transactions")
+        # Of a transaction with two actors the number alone means the one who answers.
+        self.endpoints = {f"{e.transaction.number} {e.transaction.actor}": e for e in found}
+        self.endpoints |= {e.transaction.number: e for e in found if e.transaction.actor != "Initiating Gateway"}
         self.pipeline = Pipeline(self.database, {"mpi": self.app})
 
     def run(self, number: str, data: bytes, caller: Caller | None = None) -> SoapReply:

@@ -64,11 +64,15 @@ class SoapClient:
             Conflict: it answered with a fault.
             MalformedRequest, TooLarge: its answer is not readable.
         """
+        return body_of(self.exchange(action, body))
+
+    def exchange(self, action: str, body: Element) -> Element:
+        """As :meth:`send`, and return the whole envelope, which may be a fault's."""
         reader = XmlReader(self._limits)
         with self._posted(action, body) as answer:
             for piece in answer.iter_bytes():
                 reader.feed(piece)
-        return body_of(reader.close())
+        return reader.close()
 
     def fetch(
         self, action: str, body: Element, open_sink: SinkFactory, limits: MessageLimits = DEFAULT_MESSAGE_LIMITS

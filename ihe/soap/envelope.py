@@ -96,6 +96,7 @@ class SoapReply:
         body_text: instead of ``body_element``, the child of the SOAP body as well-formed UTF-8 text that declares its
             own namespaces; it is sent as it is, which a large answer of ready pieces needs.
         action: ``wsa:Action``; ``None`` takes the operation's declared one.
+        headers: further header blocks; they are written once.
         attachments: documents that ``xop:Include`` elements of the body name; they make the answer MTOM.
         fault: a fault instead of a body.
     """
@@ -103,6 +104,7 @@ class SoapReply:
     body_element: Element | None = None
     body_text: bytes | None = None
     action: str | None = None
+    headers: tuple[Element, ...] = ()
     attachments: tuple[OutgoingPart, ...] = ()
     fault: SoapFault | None = None
 

@@ -255,7 +255,7 @@ class _Exchange:
             return _answer(200, simple_message(soap_response_text(action, self._message_id, reply.body_text)))
         if reply.body_element is None:
             return None
-        envelope = soap_response(action, self._message_id, reply.body_element)
+        envelope = soap_response(action, self._message_id, reply.body_element, reply.headers)
         if binding.mtom or reply.attachments:
             return _answer(200, mtom_message(envelope, reply.attachments))
         return _answer(200, simple_message(envelope))

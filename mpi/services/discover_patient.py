@@ -65,7 +65,7 @@ def discover_patient(
         identifiers: by which it names the patient; those of domains of the region name a person by themselves.
         can_say_more: whether there is anything that was not said.
     """
-    named = _named(uow, app, identifiers)
+    named = named_records(uow, app, identifiers)
     if named:
         return Discovery(tuple(_patient(app, [r], 100) for r in named), wants_more=False)
     matches = match_patient(uow, app, described, only_certain=False, limit=_CANDIDATES)
@@ -79,7 +79,7 @@ def discover_patient(
     return Discovery(tuple(_patient(app, held, quality) for held, quality in persons.values()), wants_more=False)
 
 
-def _named(uow: UnitOfWork, app: MpiApplication, identifiers: Sequence[PatientId]) -> list[Record]:
+def named_records(uow: UnitOfWork, app: MpiApplication, identifiers: Sequence[PatientId]) -> list[Record]:
     """One record of each person that an identifier of the region names, as far as the caller may see it."""
     known = [i for i in identifiers if app.domains.by_authority(i.authority) is not None]
     found = {r.id: r for identifier in known for r in find(uow, app, identifier)}

@@ -18,6 +18,7 @@ from ihe.xml import Element, serialize
 from mpi.application import MpiApplication
 from mpi.services.discover_patient import Discovery, discover_patient
 from mpi.translate.hl7v3_discovery import DiscoveryQuery, add_reason, add_requests, decode_discovery, deferred_place
+from mpi.translate.hl7v3_inquiry import correlation_lifetime
 from mpi.translate.hl7v3_message import (
     ACKNOWLEDGEMENT,
     acknowledge,
@@ -37,6 +38,9 @@ DEFERRED = "discovery.deferred"
 """Kind of the event under which a question waits for its deferred answer."""
 
 DEFERRED_ACTION = f"{action(_ANSWER)}:Deferred:CrossGatewayPatientDiscovery"
+
+LIFETIME = "P1D"
+"""How long an answer may be remembered: what the index believes may change any day."""
 
 TRANSACTION = Transaction(
     number="ITI-55",
@@ -65,6 +69,7 @@ TRANSACTION = Transaction(
     options=(
         "Named by an identifier of the region or a national one, or described",
         "Asks for more attributes where several patients come near",
+        "Answers may be remembered for a day (CorrelationTimeToLive)",
         "Deferred Response: acknowledged, answered later at the address in respondTo (see TRAITDUNION_CALLBACK_URLS)",
     ),
     source="ITI TF-2: 3.55",
@@ -145,7 +150,7 @@ def encode(answer: DiscoveryAnswer | None, request: SoapRequest) -> SoapReply:
     """
     if answer is None:
         return SoapReply(acknowledge(request.body_element), action=action(ACKNOWLEDGEMENT))
-    return SoapReply(answer_message(answer, request.body_element))
+    return SoapReply(answer_message(answer, request.body_element), headers=(correlation_lifetime(LIFETIME),))
 
 
 def answer_message(answer: DiscoveryAnswer, message: Element) -> Element:

@@ -1,26 +1,27 @@
 """ITI-56 Patient Location Query: which communities hold data of a patient known here.
 
-This community answers for itself: it keeps no register of other communities' data.
+This community names itself, and those of whom it remembers by which identifier they know the patient (ITI-55).
 
 Source: ITI TF-2: 3.56.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lxml import etree
 
 from ihe.errors import MissingElement, Unavailable
 from ihe.serving import Context
 from ihe.soap.envelope import SoapReply, SoapRequest
-from ihe.transaction import SoapBinding, Transaction
-from ihe.values import Oid, PatientId
+from ihe.transaction import OutboundBinding, SoapBinding, Transaction
+from ihe.values import PatientId
 from ihe.xml import NS, Element, qname
 from mpi.application import MpiApplication
+from mpi.domain.community import PatientLocation
+from mpi.services.ask_communities import locations
 from mpi.services.identifiers import find_one_person, regional_patient_id
 from mpi.translate.hl7v3_elements import required_patient_id
 
+ACTION = "urn:ihe:iti:2009:PatientLocationQuery"
 _REQUESTED = "RequestedPatientId"
 _PLACE = "/PatientLocationQueryRequest/RequestedPatientId"
 
@@ -32,26 +33,22 @@ TRANSACTION = Transaction(
     bindings=(
         SoapBinding(
             path="/ihe/xcpd",
-            action="urn:ihe:iti:2009:PatientLocationQuery",
-            response_action="urn:ihe:iti:2009:PatientLocationQueryResponse",
+            action=ACTION,
+            response_action=f"{ACTION}Response",
             request_element=qname(NS.XCPD, "PatientLocationQueryRequest"),
             response_element=qname(NS.XCPD, "PatientLocationQueryResponse"),
         ),
+        OutboundBinding("SOAP", "to communities that know a patient and can be asked who else does"),
     ),
     writes=False,
     event_code="110112",
     event_action="E",
-    options=("This community alone; an unknown patient is a SOAP fault",),
+    options=(
+        "This community, and those that said they know the patient (ITI-55), as long as that may be remembered",
+        "An unknown patient is a SOAP fault",
+    ),
     source="ITI TF-2: 3.56",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class PatientLocation:
-    """A community that knows the patient, and by which identifier."""
-
-    community: Oid
-    patient_id: PatientId
 
 
 def decode(request: SoapRequest) -> PatientId:
@@ -67,7 +64,7 @@ def decode(request: SoapRequest) -> PatientId:
     return required_patient_id(element, _PLACE)
 
 
-def serve(patient_id: PatientId, context: Context[MpiApplication]) -> PatientLocation:
+def serve(patient_id: PatientId, context: Context[MpiApplication]) -> list[PatientLocation]:
     """Find the patient.
 
     Raises:
@@ -82,18 +79,20 @@ def serve(patient_id: PatientId, context: Context[MpiApplication]) -> PatientLoc
     known_as = regional_patient_id(app, found.person_id)
     context.trail.query(TRANSACTION.name)
     context.trail.patient(known_as.xds_cx)
-    return PatientLocation(app.home_community_id, known_as)
+    elsewhere = locations(context.uow, found.person_id)
+    return [PatientLocation(app.home_community_id, known_as), *elsewhere]
 
 
-def encode(found: PatientLocation, request: SoapRequest) -> SoapReply:
+def encode(found: list[PatientLocation], request: SoapRequest) -> SoapReply:
     """``xcpd:PatientLocationQueryResponse``."""
     answer = etree.Element(qname(NS.XCPD, "PatientLocationQueryResponse"), nsmap={"xcpd": NS.XCPD})
-    response = etree.SubElement(answer, qname(NS.XCPD, "PatientLocationResponse"))
-    etree.SubElement(response, qname(NS.XCPD, "HomeCommunityId")).text = found.community.urn
-    _add_id(response, "CorrespondingPatientId", str(found.patient_id.authority.oid), found.patient_id.value)
     asked = request.body_element.find(qname(NS.XCPD, _REQUESTED))
-    if asked is not None:
-        _add_id(response, _REQUESTED, asked.get("root") or "", asked.get("extension") or "")
+    for each in found:
+        response = etree.SubElement(answer, qname(NS.XCPD, "PatientLocationResponse"))
+        etree.SubElement(response, qname(NS.XCPD, "HomeCommunityId")).text = each.home.urn
+        _add_id(response, "CorrespondingPatientId", str(each.patient_id.authority.oid), each.patient_id.value)
+        if asked is not None:
+            _add_id(response, _REQUESTED, asked.get("root") or "", asked.get("extension") or "")
     return SoapReply(answer)
 
 

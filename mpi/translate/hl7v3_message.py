@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from ihe.errors import IheError, InvalidElement, MissingElement, UnknownTargetAuthority
-from ihe.hl7v3_codes import error_code
+from ihe.hl7v3_codes import ACKNOWLEDGEMENT_DETAILS, error_code
 from ihe.soap.envelope import SoapReply
 from ihe.soap.error_codes import fault_for
 from ihe.values import format_dtm
@@ -143,6 +143,7 @@ def query_answer(
     error: IheError | None = None,
     quantities: Quantities | None = None,
     query: Element | None = None,
+    unreached: Sequence[str] = (),
 ) -> Element:
     """The answer to a query.
 
@@ -152,8 +153,15 @@ def query_answer(
         add_subjects: appends ``subject`` elements to the control act.
         add_reasons: appends ``reasonOf`` elements to it.
         query: the query to repeat, when it does not stand in ``message`` (a continuation).
+        unreached: sentences, each about a system that was to be asked too and had no answer.
     """
     answer = _wrapped(message, name, error)
+    for acknowledgement in every(answer, "acknowledgement"):
+        for sentence in unreached:
+            detail = add(acknowledgement, "acknowledgementDetail", typeCode="W")
+            named = {"codeSystem": ACKNOWLEDGEMENT_DETAILS, "displayName": "Destination unreachable"}
+            add(detail, "code", code="RTWDEST", **named)
+            add(detail, "text", sentence)
     act = add(answer, "controlActProcess", classCode="CACT", moodCode="EVN")
     add(act, "code", code=name.replace("_IN", "_TE"), codeSystem=INTERACTIONS)
     if add_subjects is not None:

@@ -5,9 +5,14 @@ Source: HL7 v3 MFMI_MT700711UV01.
 
 from __future__ import annotations
 
+from typing import Final
+
 from ihe.values import Oid
 from ihe.xml import Element
 from mpi.translate.hl7v3_elements import add, add_copied_id, first
+
+LOCATOR: Final = "SupportsHealthDataLocator"
+"""Code of a community that can be asked for patients' locations (ITI-56)."""
 
 
 def add_registration(act: Element, keeper: Element | Oid, *, is_community: bool = False) -> Element:
@@ -28,5 +33,5 @@ def add_registration(act: Element, keeper: Element | Oid, *, is_community: bool 
     else:
         add_copied_id(entity, first(keeper, "receiver/device/id"))
     if is_community:
-        add(entity, "code", code="SupportsHealthDataLocator", codeSystem="1.3.6.1.4.1.19376.1.2.27.2")
+        add(entity, "code", code=LOCATOR, codeSystem="1.3.6.1.4.1.19376.1.2.27.2")
     return subject1

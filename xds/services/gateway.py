@@ -10,15 +10,13 @@ Source: ITI TF-2: 3.38, 3.39; ITI TF-2: 3.18.4.1.3, 3.43.4.1.3 (Initiating Gatew
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Generic, TypeVar
 
-from ihe.communities import Community
+from ihe.communities import Community, PendingAnswers
 from ihe.errors import Finding, Refused
 from ihe.unit_of_work import UnitOfWork
 from ihe.values import PatientId
@@ -32,8 +30,6 @@ from xds.services import stored_query
 from xds.services.registry import Registry
 from xds.services.repository import Repository
 from xds.services.retrieve import retrieve
-
-Answered = TypeVar("Answered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +126,7 @@ def query_communities(
             if patient_id is None:
                 continue
         asks[each] = partial(gateway.others.query, each, request_for(each.home_community_id.urn, patient_id))
-    pending = _Pending(asks)
+    pending = PendingAnswers(asks)
     answers = [] if named is not None else [ask_here()]
     uow.release()
     return _merged([*answers, *pending.answers(lambda late: CommunityAnswer(True, (unavailable(late),)))])
@@ -159,7 +155,7 @@ def retrieve_from_communities(
         else:
             findings.append(unknown_community(request.home))
     asks = {each: partial(gateway.others.retrieve, each, wanted) for each, wanted in by_community.items()}
-    pending = _Pending(asks)
+    pending = PendingAnswers(asks)
     answers = [retrieve(uow, own, repository)]
     uow.release()
     answers += pending.answers(lambda late: Retrieval((), (unavailable(late),)), _let_go)
@@ -186,37 +182,6 @@ def _let_go(late: Future[Retrieval]) -> None:
     if not late.cancelled() and late.exception() is None:
         for document in late.result().documents:
             document.blocks.close()
-
-
-class _Pending(Generic[Answered]):
-    """Communities that are being asked, all at once, each for as long as its time limit."""
-
-    def __init__(self, asks: Mapping[Community, Callable[[], Answered]]) -> None:
-        self._pool = ThreadPoolExecutor(max(1, len(asks)), thread_name_prefix="gateway")
-        self._started = time.monotonic()
-        self._futures = {community: self._pool.submit(ask) for community, ask in asks.items()}
-
-    def answers(
-        self,
-        late: Callable[[Community], Answered],
-        let_go: Callable[[Future[Answered]], None] = lambda _: None,
-    ) -> list[Answered]:
-        """The answers in the order of the communities.
-
-        Args:
-            late: stands for the answer of one that is out of time.
-            let_go: is given what arrives after all.
-        """
-        found = []
-        for community, future in self._futures.items():
-            left = community.timeout_seconds - (time.monotonic() - self._started)
-            try:
-                found.append(future.result(max(0.0, left)))
-            except TimeoutError:
-                future.add_done_callback(let_go)
-                found.append(late(community))
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        return found
 
 
 def _merged(answers: Iterable[CommunityAnswer]) -> CommunityAnswer:

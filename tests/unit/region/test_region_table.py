@@ -171,6 +171,7 @@ def test_communities_that_are_asked_are_read_and_their_mistakes_named(tmp_path: 
         COMMUNITY.replace("2.25.9", "nine"): "dotted OID",
         COMMUNITY.replace("http://s/q", "s/q"): "xca_query must be",
         COMMUNITY + "timeout_seconds = 0\n": "timeout_seconds",
+        COMMUNITY + "remember_days = 0.5\n": "remember_days",
     }.items():
         file.write_text(base + wrong, encoding="utf-8")
         with pytest.raises(RegionTableError, match=says):

@@ -1,0 +1,215 @@
+"""What this community asks others about a patient (ITI-55, ITI-56), and what they answer.
+
+Source: ITI TF-2: 3.55.4.1.2, 3.55.4.1.2.4, 3.55.4.2.2; 3.56.4.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+from lxml import etree
+
+from ihe.communities import Community
+from ihe.errors import IheError, MalformedRequest
+from ihe.values import Oid, PatientId
+from ihe.xml import NS, Element, qname
+from mpi.domain.community import CommunityAnswer, CommunityPatient, Inquiry, PatientLocation
+from mpi.domain.identity import Sex, Traits
+from mpi.translate.hl7v3_discovery import REQUESTED_ATTRIBUTES
+from mpi.translate.hl7v3_elements import add, add_patient_id, attribute, every, first, location, patient_id
+from mpi.translate.hl7v3_patient import identifiers as identifiers_of
+from mpi.translate.hl7v3_patient import traits
+from mpi.translate.hl7v3_registration import LOCATOR
+from mpi.translate.hl7v3_sending import Interchange, new_message
+
+LOCATION_QUERY: Final = "PatientLocationQueryRequest"
+_EVENT: Final = "controlActProcess/subject/registrationEvent"
+_DURATION: Final = re.compile(
+    r"P(?=[\dT])(?:(?P<years>\d{1,4})Y)?(?:(?P<months>\d{1,4})M)?(?:(?P<days>\d{1,5})D)?"
+    r"(?:T(?=\d)(?:(?P<hours>\d{1,6})H)?(?:(?P<minutes>\d{1,6})M)?(?:(?P<seconds>\d{1,8})(?:\.\d+)?S)?)?"
+)
+
+
+def encode_inquiry(inquiry: Inquiry, interchange: Interchange) -> Element:
+    """``PRPA_IN201305UV02``; the first identifier of a patient known here is the one that the other community may ask
+    us by.
+    """
+    message, act = new_message("PRPA_IN201305UV02", interchange)
+    sender = first(message, "sender/device")
+    agent = add(sender, "asAgent", classCode="AGNT") if sender is not None else act
+    represented = add(agent, "representedOrganization", classCode="ORG", determinerCode="INSTANCE")
+    add(represented, "id", root=str(interchange.sender))
+    own = inquiry.identifiers[0].authority.oid if inquiry.record_id is not None and inquiry.identifiers else None
+    if own is not None:
+        author = add(act, "authorOrPerformer", typeCode="AUT")
+        add(add(author, "assignedDevice", classCode="ASSIGNED"), "id", root=str(own))
+    query = add(act, "queryByParameter")
+    add(query, "queryId", root=str(interchange.sender), extension=interchange.message_id)
+    add(query, "statusCode", code="new")
+    add(query, "responseModalityCode", code="R")
+    add(query, "responsePriorityCode", code="I")
+    _add_parameters(add(query, "parameterList"), inquiry)
+    return message
+
+
+def _add_parameters(parameters: Element, inquiry: Inquiry) -> None:
+    """The parameters in the order of the schemas."""
+    said = inquiry.described
+
+    def parameter(name: str, semantics: str) -> Element:
+        element = add(parameters, name)
+        value = add(element, "value")
+        add(element, "semanticsText", semantics)
+        return value
+
+    if said.sex is not None and said.sex is not Sex.UNKNOWN:
+        code = "UN" if said.sex is Sex.OTHER else str(said.sex)
+        parameter("livingSubjectAdministrativeGender", "LivingSubject.administrativeGender").set("code", code)
+    if said.birth_place_code:
+        add(
+            parameter("livingSubjectBirthPlaceAddress", "LivingSubject.birthPlaceAddress"), "county"
+        ).text = said.birth_place_code
+    if said.birth_date is not None:
+        parameter("livingSubjectBirthTime", "LivingSubject.birthTime").set("value", said.birth_date.hl7)
+    for identifier in inquiry.identifiers:
+        element = add(parameters, "livingSubjectId")
+        add_patient_id(element, identifier, "value")
+        add(element, "semanticsText", "LivingSubject.id")
+    if names := list(_name_parts(said)):
+        value = parameter("livingSubjectName", "LivingSubject.name")
+        for kind, qualifier, text in names:
+            add(value, kind, text, **({"qualifier": qualifier} if qualifier else {}))
+    if said.mother_family_name:
+        add(parameter("mothersMaidenName", "Person.MothersMaidenName"), "family", said.mother_family_name)
+    if said.address or said.city or said.postal_code:
+        value = parameter("patientAddress", "Patient.addr")
+        parts = (("streetAddressLine", said.address), ("city", said.city), ("postalCode", said.postal_code))
+        for name, stated in parts:
+            if stated:
+                add(value, name, stated)
+    if said.phone:
+        parameter("patientTelecom", "Patient.telecom").set("value", f"tel:{said.phone}")
+
+
+def _name_parts(said: Traits) -> Iterator[tuple[str, str | None, str]]:
+    listed = said.birth_given_names or ((said.first_birth_given_name,) if said.first_birth_given_name else ())
+    if said.birth_family_name:
+        yield "family", "BR" if said.used_family_name else None, said.birth_family_name
+    if said.used_family_name:
+        yield "family", "SP", said.used_family_name
+    for given in listed:
+        yield "given", None, given
+
+
+def decode_answer(envelope: Element, community: Community) -> CommunityAnswer:
+    """Read what a community answers.
+
+    Args:
+        envelope: holds a ``PRPA_IN201306UV02``.
+
+    Raises:
+        MalformedRequest, InvalidElement: it is not readable.
+    """
+    body = envelope.find(f"{qname(NS.SOAP, 'Body')}/{qname(NS.HL7V3, 'PRPA_IN201306UV02')}")
+    if body is None:
+        raise MalformedRequest("the community answered with something else")
+    reasons = every(body, "controlActProcess/reasonOf/detectedIssueEvent/mitigatedBy/detectedIssueManagement/code")
+    requested = tuple(code.get("code") or "" for code in reasons if code.get("codeSystem") == REQUESTED_ATTRIBUTES)
+    if not requested and attribute(body, "acknowledgement/typeCode", "code") not in ("AA", "CA"):
+        return CommunityAnswer(community, failure="it refused the question")
+    patients = tuple(found for event in every(body, _EVENT) if (found := _patient(event, community)) is not None)
+    patients = tuple(sorted(patients, key=lambda each: -(each.quality or 0)))
+    return CommunityAnswer(community, patients, requested, lifetime=_lifetime(envelope, community))
+
+
+def is_locator(envelope: Element) -> bool:
+    """Whether the community says of a patient that it can be asked for further communities (ITI-56)."""
+    codes = envelope.iterfind(f".//{qname(NS.HL7V3, 'custodian')}//{qname(NS.HL7V3, 'code')}")
+    return any(code.get("code") == LOCATOR for code in codes)
+
+
+def _patient(event: Element, community: Community) -> CommunityPatient | None:
+    patient = first(event, "subject1/patient")
+    if patient is None:
+        return None
+    where = location("PRPA_IN201306UV02", _EVENT, "subject1", "patient")
+    found = identifiers_of(patient, where)
+    usable = [each for each in found if each.authority.oid is not None]
+    if not usable:
+        return None
+    home = attribute(event, "custodian/assignedEntity/id", "root") or str(community.home_community_id)
+    quality = attribute(patient, "subjectOf1/queryMatchObservation/value") or ""
+    return CommunityPatient(
+        _oid(home),
+        usable[0],
+        traits(patient, where),
+        min(100, int(quality)) if quality.isascii() and quality.isdigit() and len(quality) < 4 else None,
+    )
+
+
+def _oid(text: str) -> Oid:
+    try:
+        return Oid(text.removeprefix("urn:oid:"))
+    except ValueError as error:
+        raise MalformedRequest("a homeCommunityId is not an OID") from error
+
+
+def _lifetime(envelope: Element, community: Community) -> timedelta | None:
+    """How long the answer may be remembered: as it says, else as was agreed with the community.
+
+    Source: ITI TF-2: 3.55.4.2.2 (CorrelationTimeToLive).
+    """
+    said = envelope.findtext(f"{qname(NS.SOAP, 'Header')}/{qname(NS.XCPD, 'CorrelationTimeToLive')}")
+    duration = read_duration(said) if said is not None else timedelta(days=community.remember_days)
+    return duration or None
+
+
+def read_duration(text: str) -> timedelta:
+    """An ``xs:duration``, a year as 365 and a month as 30 days; nothing when it is not one that can be read."""
+    found = _DURATION.fullmatch(text.strip())
+    if found is None:
+        return timedelta()
+    part = {name: int(value or 0) for name, value in found.groupdict().items()}
+    return timedelta(
+        days=365 * part["years"] + 30 * part["months"] + part["days"],
+        hours=part["hours"],
+        minutes=part["minutes"],
+        seconds=part["seconds"],
+    )
+
+
+def correlation_lifetime(duration: str) -> Element:
+    """The SOAP header that says how long an answer may be remembered.
+
+    Args:
+        duration: ``xs:duration``.
+    """
+    header = etree.Element(qname(NS.XCPD, "CorrelationTimeToLive"), nsmap={"xcpd": NS.XCPD})
+    header.text = duration
+    return header
+
+
+def encode_location_query(identifier: PatientId) -> Element:
+    """``xcpd:PatientLocationQueryRequest``."""
+    request = etree.Element(qname(NS.XCPD, LOCATION_QUERY), nsmap={"xcpd": NS.XCPD})
+    oid = identifier.authority.oid
+    etree.SubElement(request, qname(NS.XCPD, "RequestedPatientId"), root=str(oid or ""), extension=identifier.value)
+    return request
+
+
+def decode_locations(answer: Element) -> tuple[PatientLocation, ...]:
+    """Read ``xcpd:PatientLocationQueryResponse``; what cannot be used is left out."""
+    found = []
+    for response in answer.iterchildren(qname(NS.XCPD, "PatientLocationResponse")):
+        home = (response.findtext(qname(NS.XCPD, "HomeCommunityId")) or "").strip()
+        named = response.find(qname(NS.XCPD, "CorrespondingPatientId"))
+        try:
+            identifier = patient_id(named, "CorrespondingPatientId") if named is not None else None
+            if identifier is not None and identifier.authority.oid is not None:
+                found.append(PatientLocation(_oid(home), identifier))
+        except IheError:
+            continue
+    return tuple(found)
