@@ -22,6 +22,7 @@ from ihe.caller import Caller
 from ihe.store import audit, outbox
 
 Rows = list[tuple[Any, ...]]
+Parameters = Sequence[Any] | Mapping[str, Any]
 
 
 class UnitOfWork:
@@ -48,9 +49,14 @@ class UnitOfWork:
         assert self._connection is not None
         return self._connection
 
-    def ask(self, statement: LiteralString, parameters: Sequence[Any]) -> Rows:
-        """The rows of one statement of psycopg, prepared; for what is asked very often."""
-        return _rows(cast(psycopg.Connection, self.connection.connection.driver_connection), statement, parameters)
+    def ask(self, statement: LiteralString, parameters: Parameters, *, prepare: bool = True) -> Rows:
+        """The rows of one statement of psycopg; for what is asked very often.
+
+        Args:
+            prepare: keep the statement's plan for any values; else plan it anew for these.
+        """
+        connection = cast(psycopg.Connection, self.connection.connection.driver_connection)
+        return connection.execute(statement, parameters, prepare=prepare).fetchall()
 
     def keep(self, event: AuditEvent) -> None:
         """Write the audit event of the unit, in the same commit."""
@@ -98,12 +104,12 @@ class Question(UnitOfWork):
             self._connection = self._transaction.enter_context(self._database.transaction("REPEATABLE READ"))
         return self._connection
 
-    def ask(self, statement: LiteralString, parameters: Sequence[Any]) -> Rows:
+    def ask(self, statement: LiteralString, parameters: Parameters, *, prepare: bool = True) -> Rows:
         """The rows of one statement, alone or in the transaction where one has begun."""
         if self._connection is not None:
-            return super().ask(statement, parameters)
+            return super().ask(statement, parameters, prepare=prepare)
         with self._database.alone() as connection:
-            return _rows(connection, statement, parameters)
+            return connection.execute(statement, parameters, prepare=prepare).fetchall()
 
     def keep(self, event: AuditEvent) -> None:
         """Write the audit event durably, in a commit that it may share.
@@ -186,7 +192,3 @@ class Database:
         """Whether the database answers."""
         with self.engine.connect() as connection:
             return bool(connection.execute(text("SELECT 1")).scalar())
-
-
-def _rows(connection: psycopg.Connection, statement: LiteralString, parameters: Sequence[Any]) -> Rows:
-    return connection.execute(statement, parameters, prepare=True).fetchall()

@@ -136,7 +136,6 @@ class PatientSearch:
         domains: answer only with patients known in these domains; empty means all. The regional domain knows all, a
             national one those with a qualified INS of its own.
         limit: at most so many records; the search refuses rather than cut silently.
-        offset: how many to leave out, in the stable order (birth date, domain, local id).
     """
 
     keys: tuple[RecordKey, ...] = ()
@@ -156,7 +155,6 @@ class PatientSearch:
     contact_groups: tuple[ContactGroup, ...] = ()
     domains: tuple[str, ...] = ()
     limit: int = 50
-    offset: int = 0
 
     @property
     def is_bounded(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ihe.errors import TooMany
 from ihe.unit_of_work import UnitOfWork
@@ -12,15 +12,28 @@ from mpi.application import MpiApplication
 from mpi.domain.query import Criteria, Page, QueryTag
 from mpi.domain.record import Record
 from mpi.domain.search import PatientSearch
-from mpi.services.find_patients import find_patient_ids
+from mpi.services.find_patients import find_page, read_page
 from mpi.services.find_visits import find_visit_ids, patients_of_visits
-from mpi.services.identifiers import find, ins_ids, patient_id_of, regional_patient_id
+from mpi.services.identifiers import find, patient_id_of, qualified_ins_ids, regional_patient_id
 from mpi.services.page_answer import first_page
-from mpi.store import records
+from mpi.store.members import Member, of_persons
+from mpi.store.search import FoundRecord
 
 
-def search_patients(uow: UnitOfWork, app: MpiApplication, criteria: Criteria, query: QueryTag) -> Page:
-    """The first page of the patients (internal ids of records) that meet the criteria.
+@dataclass(frozen=True, slots=True)
+class PatientPage:
+    """A page of patients, as far as the caller may see them now.
+
+    Attributes:
+        patients: each with all identifiers that the caller may be answered with, the record's own first.
+    """
+
+    patients: tuple[tuple[Record, tuple[PatientId, ...]], ...]
+    page: Page
+
+
+def search_patients(uow: UnitOfWork, app: MpiApplication, criteria: Criteria, query: QueryTag) -> PatientPage:
+    """The first page of the patients that meet the criteria.
 
     Raises:
         MissingElement: no criterion bounds the search.
@@ -29,8 +42,39 @@ def search_patients(uow: UnitOfWork, app: MpiApplication, criteria: Criteria, qu
     search = _with_identifiers(uow, app, criteria)
     if search is not None and not criteria.visits.is_empty:
         search = _among(search, patients_of_visits(uow, criteria.visits, app.search_limit))
-    ids = find_patient_ids(uow, app, search) if search is not None else []
-    return _first_page(uow, app, criteria, query, ids)
+    if search is None:
+        return PatientPage((), Page((), 0, None, 0))
+    ids, found = find_page(uow, app, search, criteria.quantity or app.answer_limit)
+    page = _first_page(uow, app, criteria, query, ids)
+    return PatientPage(_shown(uow, app, found, criteria.domains), page)
+
+
+def show_page(uow: UnitOfWork, app: MpiApplication, page: Page, domains: Sequence[str] = ()) -> PatientPage:
+    """The patients of a page whose ids are known.
+
+    Args:
+        domains: only identifiers of these domains; empty means all.
+    """
+    return PatientPage(_shown(uow, app, read_page(uow, page.ids), domains), page)
+
+
+def search_page(
+    uow: UnitOfWork, app: MpiApplication, search: PatientSearch, query: QueryTag, size: int, domains: Sequence[str]
+) -> PatientPage:
+    """The first page of a search that has any number of pages.
+
+    Args:
+        domains: only identifiers of these domains; empty means all.
+
+    Raises:
+        MissingElement: no criterion bounds the search.
+        TooMany: more than one search may find.
+    """
+    ids, found = find_page(uow, app, search, size)
+    if len(ids) > search.limit:
+        raise TooMany(f"more than {search.limit} Patients meet the criteria; ask more closely")
+    page = first_page(uow, query, ids, size)
+    return PatientPage(_shown(uow, app, found, domains), page)
 
 
 def search_visits(uow: UnitOfWork, app: MpiApplication, criteria: Criteria, query: QueryTag) -> Page:
@@ -53,27 +97,32 @@ def all_identifiers(
     Args:
         domains: only identifiers of these domains; empty means all.
     """
-    grades = app.grades_for(uow.caller.site)
-    members: dict[int, list[Record]] = {}
-    for member in records.by_persons(uow.connection, {r.person_id for r in patients}):
-        if member.is_active:
-            members.setdefault(member.person_id, []).append(member)
-    return [_identifiers(app, r, members.get(r.person_id, ()), grades, set(domains)) for r in patients]
+    grades, wanted = app.grades_for(uow.caller.site), set(domains)
+    members: dict[int, list[Member]] = {}
+    for member in of_persons(uow, list({r.person_id for r in patients})):
+        members.setdefault(member.person_id, []).append(member)
+    return [_identifiers(app, r, members.get(r.person_id, ()), grades, wanted) for r in patients]
+
+
+def _shown(
+    uow: UnitOfWork, app: MpiApplication, found: Sequence[FoundRecord], domains: Sequence[str]
+) -> tuple[tuple[Record, tuple[PatientId, ...]], ...]:
+    grades, wanted = app.grades_for(uow.caller.site), set(domains)
+    return tuple((each.record, _identifiers(app, each.record, each.members, grades, wanted)) for each in found)
 
 
 def _identifiers(
-    app: MpiApplication, record: Record, members: Sequence[Record], grades: frozenset[str], domains: set[str]
+    app: MpiApplication, record: Record, members: Sequence[Member], grades: frozenset[str], domains: set[str]
 ) -> tuple[PatientId, ...]:
-    def is_answered(other: Record) -> bool:
-        return other.id == record.id or all(r.grade is None or r.grade in grades for r in (record, other))
+    def is_answered(other: Member) -> bool:
+        return other.record_id == record.id or all(r.grade is None or r.grade in grades for r in (record, other))
 
-    answered = sorted((r for r in members if is_answered(r)), key=lambda r: (r.id != record.id, r.key))
-    found = [patient_id_of(app, r.key) for r in answered]
-    found += ins_ids(app, answered)
-    found.append(regional_patient_id(app, record.person_id))
-    if domains:
-        found = [i for i in found if (d := app.domains.by_authority(i.authority)) is not None and d.code in domains]
-    return tuple(found)
+    answered = [m for m in members if is_answered(m)]
+    answered.sort(key=lambda m: (m.record_id != record.id, m.domain, m.local_id))
+    found = [(m.domain, patient_id_of(app, m.key)) for m in answered]
+    found += qualified_ins_ids(app, ((m.ins, m.ins_oid) for m in answered))
+    found.append((app.regional_domain, regional_patient_id(app, record.person_id)))
+    return tuple(identifier for code, identifier in found if not domains or code in domains)
 
 
 def _with_identifiers(uow: UnitOfWork, app: MpiApplication, criteria: Criteria) -> PatientSearch | None:

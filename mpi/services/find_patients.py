@@ -10,8 +10,8 @@ from ihe.unit_of_work import UnitOfWork
 from mpi.application import MpiApplication
 from mpi.domain.record import Record
 from mpi.domain.search import PatientSearch
-from mpi.store import records
 from mpi.store import search as search_store
+from mpi.store.search import FoundRecord
 
 HIDDEN = frozenset({"ANOM", "CACH"})
 """Attributes of identities that a search shows to named roles only."""
@@ -41,41 +41,65 @@ def find_patients(uow: UnitOfWork, app: MpiApplication, search: PatientSearch) -
     Raises:
         MissingElement: no criterion that bounds the search.
     """
-    ids = find_patient_ids(uow, app, search)
-    page = ids[: search.limit]
-    by_id = {r.id: r for r in records.by_ids(uow.connection, page)}
-    return FoundPatients(tuple(by_id[i] for i in page), len(ids) > search.limit)
+    wanted, national = _bounded(app, search)
+    ids, page = search_store.find(
+        uow, wanted, search.limit, hidden_attributes=hidden_from(uow), ins_authorities=national, first_of_many=True
+    )
+    return FoundPatients(tuple(each.record for each in page), len(ids) > search.limit)
 
 
-def find_patient_ids(uow: UnitOfWork, app: MpiApplication, search: PatientSearch) -> list[int]:
-    """Internal ids of the records that :func:`find_patients` would find, one more than the limit when there are more.
+def find_page(
+    uow: UnitOfWork, app: MpiApplication, search: PatientSearch, size: int
+) -> tuple[list[int], list[FoundRecord]]:
+    """Internal ids of the active records that meet the criteria, in the order birth date, domain, local id; and the
+    first ones whole, with the records of their persons. Where more than the limit meet them, one more than the limit,
+    and not the first ones.
+
+    Args:
+        size: how many are wanted whole.
 
     Raises:
         MissingElement: no criterion that bounds the search.
     """
+    wanted, national = _bounded(app, search)
+    return search_store.find(uow, wanted, size, hidden_attributes=hidden_from(uow), ins_authorities=national)
+
+
+def find_patient_ids(uow: UnitOfWork, app: MpiApplication, search: PatientSearch) -> list[int]:
+    """The ids alone of :func:`find_page`.
+
+    Raises:
+        MissingElement: no criterion that bounds the search.
+    """
+    wanted, national = _bounded(app, search)
+    return search_store.find_ids(uow, wanted, hidden_attributes=hidden_from(uow), ins_authorities=national)
+
+
+def _bounded(app: MpiApplication, search: PatientSearch) -> tuple[PatientSearch, list[str]]:
+    """The search with local domains only, and the OIDs of the national ones that it is restricted to."""
     if not search.is_bounded:
         raise MissingElement("a search needs an identifier, a name, a birth date or a telephone number")
+    if not search.domains:
+        return search, []
+    if app.regional_domain in search.domains:
+        return replace(search, domains=()), []
     national = [code for code in search.domains if code in app.ins_domains]
     local = tuple(code for code in search.domains if code not in app.ins_domains)
-    if app.regional_domain in local:
-        local, national = (), []
-    return search_store.find_ids(
-        uow.connection,
-        replace(search, domains=local),
-        hidden_attributes=_hidden_from(uow),
-        ins_authorities=[str(app.domains.by_code(code).authority.oid) for code in national],
-    )
+    return replace(search, domains=local), [str(app.domains.by_code(code).authority.oid) for code in national]
 
 
 def read_patients(uow: UnitOfWork, record_ids: Sequence[int]) -> list[Record]:
     """Records by internal id in the order given, without those that the caller may not see or that answer no more."""
-    hidden = _hidden_from(uow)
-    found = {r.id: r for r in records.by_ids(uow.connection, record_ids)}
-    present = [found[i] for i in record_ids if i in found]
-    return [r for r in present if r.is_active and not r.traits.identity_attributes & hidden]
+    return [each.record for each in read_page(uow, record_ids)]
 
 
-def _hidden_from(uow: UnitOfWork) -> frozenset[str]:
+def read_page(uow: UnitOfWork, record_ids: Sequence[int]) -> list[FoundRecord]:
+    """The same with the records of their persons."""
+    return search_store.read(uow, record_ids, hidden_attributes=hidden_from(uow)) if record_ids else []
+
+
+def hidden_from(uow: UnitOfWork) -> frozenset[str]:
+    """The attributes of identities that the caller may not see."""
     return frozenset() if SEES_HIDDEN in uow.caller.roles else HIDDEN
 
 

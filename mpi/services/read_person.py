@@ -6,7 +6,7 @@ from ihe.unit_of_work import UnitOfWork
 from mpi.application import MpiApplication
 from mpi.domain.person import Person
 from mpi.domain.survivorship import Statement, derive
-from mpi.services.find_patients import HIDDEN, SEES_HIDDEN
+from mpi.services.find_patients import hidden_from
 from mpi.store import records
 
 
@@ -18,7 +18,7 @@ def read_person(uow: UnitOfWork, app: MpiApplication, person_id: int) -> Person 
     founder = next(iter(records.by_ids(uow.connection, [person_id])), None)
     if founder is None:
         return None
-    hidden = frozenset() if SEES_HIDDEN in uow.caller.roles else HIDDEN
+    hidden = hidden_from(uow)
     grades = app.grades_for(uow.caller.site)
     members = tuple(
         r

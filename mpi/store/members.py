@@ -30,12 +30,13 @@ class Member(NamedTuple):
         return RecordKey(self.domain, self.local_id)
 
 
-_COLUMNS = """m.id, m.person_id, m.domain, m.local_id, m.grade,
+COLUMNS = """m.id, m.person_id, m.domain, m.local_id, m.grade,
     CASE WHEN m.identity_status = 'QUAL' AND m.ins_oid <> '' THEN nullif(m.ins, '') END,
     CASE WHEN m.identity_status = 'QUAL' AND m.ins <> '' THEN nullif(m.ins_oid, '') END"""
-_OF_KEY = f"""SELECT {_COLUMNS} FROM record asked JOIN record m ON m.person_id = asked.person_id
+"""The parts of a :class:`Member`, of a record ``m``."""
+_OF_KEY = f"""SELECT {COLUMNS} FROM record asked JOIN record m ON m.person_id = asked.person_id
     WHERE asked.domain = %s AND asked.local_id = %s AND asked.state = 'active' AND m.state = 'active' ORDER BY m.id"""
-_OF_PERSONS = f"""SELECT {_COLUMNS} FROM record m
+_OF_PERSONS = f"""SELECT {COLUMNS} FROM record m
     WHERE m.person_id = ANY(%s) AND m.state = 'active' ORDER BY m.id"""
 
 

@@ -1,32 +1,48 @@
-"""Demographic search over records."""
+"""Demographic search over records: one statement finds them, and reads those of the first page with their persons."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, text
+import orjson
 
+from ihe.unit_of_work import UnitOfWork
 from ihe.values import PartialDate
+from mpi.domain.identity import RecordKey
+from mpi.domain.record import Record, RecordState
 from mpi.domain.search import BirthBound, ContactGroup, NameCriterion, NameGroup, PatientSearch, TextGroup
+from mpi.store import members, traits_json
+from mpi.store.members import Member
 
 
-def _name_clause(part: str, criterion: NameCriterion, name: str, parameters: dict[str, Any]) -> str:
-    parameters[name] = criterion.text
-    if criterion.exact:
-        match = f"n.name = :{name}"
-    else:
-        parameters[f"{name}_end"] = criterion.text + "\U0010ffff"
-        match = f"n.name >= :{name} AND n.name < :{name}_end"
-    return f"EXISTS (SELECT 1 FROM record_name n WHERE n.record_id = r.id AND n.part = '{part}' AND {match})"
+def _named(part: str, criteria: Sequence[NameCriterion], name: str, parameters: dict[str, Any]) -> str:
+    """That a record is found under one of some names: one probe, which an index can answer, however many there are.
+
+    Args:
+        part: as :class:`NameGroup` has it.
+    """
+    matches = []
+    for number, criterion in enumerate(criteria):
+        key = f"{name}_{number}"
+        parameters[key] = criterion.text
+        if criterion.inside:
+            match = f"strpos(n.name, %({key})s) > 0"
+        elif criterion.exact:
+            match = f"n.name = %({key})s"
+        else:
+            parameters[f"{key}_end"] = criterion.text + "\U0010ffff"
+            match = f"n.name >= %({key})s AND n.name < %({key}_end)s"
+        matches += [f"(n.part = '{each}' AND {match})" for each in part]
+    return f"EXISTS (SELECT 1 FROM record_name n WHERE n.record_id = r.id AND ({' OR '.join(matches)}))"
 
 
 def _birth_clause(moment: PartialDate, name: str, parameters: dict[str, Any]) -> str:
     parameters[name] = moment.iso
     if moment.is_full:
-        return f"r.birth_date = :{name}"
+        return f"r.birth_date = %({name})s"
     parameters[f"{name}_end"] = moment.iso + "~"
-    return f"(r.birth_date >= :{name} AND r.birth_date < :{name}_end)"
+    return f"(r.birth_date >= %({name})s AND r.birth_date < %({name}_end)s)"
 
 
 def _text_clause(field: str, criteria: Sequence[NameCriterion], name: str, parameters: dict[str, Any]) -> str:
@@ -36,7 +52,7 @@ def _text_clause(field: str, criteria: Sequence[NameCriterion], name: str, param
         key = f"{name}_{number}"
         parameters[key] = criterion.text
         folded = f"fold_text(r.traits->>'{field}')"
-        clauses.append(f"{folded} = :{key}" if criterion.exact else f"starts_with({folded}, :{key})")
+        clauses.append(f"{folded} = %({key})s" if criterion.exact else f"starts_with({folded}, %({key})s)")
     return "(" + " OR ".join(clauses) + ")"
 
 
@@ -49,10 +65,10 @@ def _field_clause(group: TextGroup, name: str, parameters: dict[str, Any]) -> st
             stated = f"r.traits->>'{field}'"
             if criterion.verbatim is not None:
                 parameters[key] = criterion.verbatim
-                clauses.append(f"coalesce({stated} = :{key}, false)")
+                clauses.append(f"coalesce({stated} = %({key})s, false)")
             else:
                 parameters[key] = criterion.text
-                found = f"strpos(fold_text({stated}), :{key})"
+                found = f"strpos(fold_text({stated}), %({key})s)"
                 clauses.append(f"coalesce({found} {'> 0' if criterion.inside else '= 1'}, false)")
     return "(" + " OR ".join(clauses) + ")"
 
@@ -61,55 +77,46 @@ def _contact_clause(group: ContactGroup, name: str, parameters: dict[str, Any]) 
     """That a patient can be reached under one of some numbers and addresses."""
     parameters[f"{name}_phones"] = list(group.phones)
     parameters[f"{name}_emails"] = list(group.emails)
-    phones = f"{PHONE_KEY} = ANY(:{name}_phones)"
-    return f"({phones} OR lower(r.traits->>'email') = ANY(:{name}_emails))" if group.emails else phones
+    phones = f"({_HAS_PHONE} AND {PHONE_KEY} = ANY(%({name}_phones)s))"
+    return f"({phones} OR lower(r.traits->>'email') = ANY(%({name}_emails)s))" if group.emails else phones
 
 
 PHONE_KEY = "right(regexp_replace(r.traits->>'phone', '[^0-9]', '', 'g'), 9)"
-"""As the index has it."""
+_HAS_PHONE = "r.traits ? 'phone'"
+"""Both as the index has them."""
 
 
 _STATED = {
-    "F": ("r.traits->>'birth_family_name' = :{0}", "r.traits->>'used_family_name' = :{0}"),
+    "F": ("r.traits->>'birth_family_name' = %({0})s", "r.traits->>'used_family_name' = %({0})s"),
     "G": (
-        "r.traits->>'first_birth_given_name' = :{0}",
-        "r.traits->>'used_given_name' = :{0}",
-        "jsonb_exists(r.traits->'birth_given_names', :{0})",
+        "r.traits->>'first_birth_given_name' = %({0})s",
+        "r.traits->>'used_given_name' = %({0})s",
+        "jsonb_exists(r.traits->'birth_given_names', %({0})s)",
     ),
 }
 
 
 def _group_clause(group: NameGroup, name: str, parameters: dict[str, Any]) -> str:
-    """That a record bears one of some names."""
-    alternatives = []
-    for part in group.part:
-        for number, criterion in enumerate(group.any_of):
-            key = f"{name}_{part}{number}".lower()
-            if criterion.inside:
-                parameters[key] = criterion.text
-                clause = (
-                    "EXISTS (SELECT 1 FROM record_name n WHERE n.record_id = r.id"
-                    f" AND n.part = '{part}' AND strpos(n.name, :{key}) > 0)"
-                )
-            else:
-                clause = _name_clause(part, criterion, key, parameters)
-            if criterion.verbatim is not None:
-                parameters[f"{key}_stated"] = criterion.verbatim
-                stated = " OR ".join(f"coalesce({s.format(f'{key}_stated')}, false)" for s in _STATED[part])
-                clause = f"({clause} AND ({stated}))"
-            alternatives.append(clause)
-    return "(" + " OR ".join(alternatives) + ")"
+    """That a record bears one of some names; where they are to be met letter for letter, that it states one so."""
+    stated = []
+    for number, criterion in enumerate(group.any_of):
+        if criterion.verbatim is not None:
+            key = f"{name}_{number}_stated"
+            parameters[key] = criterion.verbatim
+            stated += [f"coalesce({each.format(key)}, false)" for part in group.part for each in _STATED[part]]
+    clause = _named(group.part, group.any_of, name, parameters)
+    return f"{clause} AND ({' OR '.join(stated)})" if stated else clause
 
 
 _COMPARISONS = {
-    "eq": "(r.birth_date >= :{0} AND r.birth_date < :{0}_end)",
-    "ne": "NOT (r.birth_date >= :{0} AND r.birth_date < :{0}_end)",
-    "lt": "r.birth_date < :{0}",
-    "le": "r.birth_date < :{0}_end",
-    "gt": "(r.birth_date >= left(:{0}, 4) AND r.birth_date || '~' > :{0}_end)",
-    "ge": "(r.birth_date >= left(:{0}, 4) AND r.birth_date || '~' >= :{0})",
-    "sa": "r.birth_date > :{0}_end",
-    "eb": "(r.birth_date < :{0} AND r.birth_date || '~' < :{0})",
+    "eq": "(r.birth_date >= %({0})s AND r.birth_date < %({0}_end)s)",
+    "ne": "NOT (r.birth_date >= %({0})s AND r.birth_date < %({0}_end)s)",
+    "lt": "r.birth_date < %({0})s",
+    "le": "r.birth_date < %({0}_end)s",
+    "gt": "(r.birth_date >= left(%({0})s, 4) AND r.birth_date || '~' > %({0}_end)s)",
+    "ge": "(r.birth_date >= left(%({0})s, 4) AND r.birth_date || '~' >= %({0})s)",
+    "sa": "r.birth_date > %({0}_end)s",
+    "eb": "(r.birth_date < %({0})s AND r.birth_date || '~' < %({0})s)",
 }
 """Dates are text, so that a partial one stands before its days and, with a tilde behind it, after them."""
 
@@ -121,56 +128,42 @@ def _bound_clause(bounds: tuple[BirthBound, ...], name: str, parameters: dict[st
         key = f"{name}_{number}"
         parameters[key] = bound.date.iso
         clause = _COMPARISONS[bound.comparison].format(key)
-        if f":{key}_end" in clause:
+        if bound.comparison == "eq" and bound.date.is_full:
+            clause = f"r.birth_date = %({key})s"
+        if f"%({key}_end)s" in clause:
             parameters[f"{key}_end"] = bound.date.iso + "~"
         clauses.append(clause)
     return "(" + " OR ".join(clauses) + ")"
 
 
-def find_ids(
-    connection: Connection,
-    search: PatientSearch,
-    *,
-    hidden_attributes: frozenset[str],
-    ins_authorities: Sequence[str] = (),
-) -> list[int]:
-    """Ids of active records that meet the criteria, in the order birth date, domain, local id.
-
-    Args:
-        hidden_attributes: identities with any of these attributes are left out.
-        ins_authorities: OIDs of national domains; records with a qualified INS of theirs count as known there.
-
-    Returns:
-        At most ``search.limit + 1`` ids from ``search.offset`` on, so that the caller sees whether there are more.
-    """
-    parameters: dict[str, Any] = {"limit": search.limit + 1, "offset": search.offset}
+def _conditions(
+    search: PatientSearch, hidden_attributes: frozenset[str], ins_authorities: Sequence[str], parameters: dict[str, Any]
+) -> str:
+    """What records (``r``) must meet; fills in the parameters."""
     clauses = ["r.state = 'active'"]
     if search.keys:
         parameters["key_domains"] = [key.domain for key in search.keys]
         parameters["key_ids"] = [key.local_id for key in search.keys]
-        clauses.append(
-            "(r.domain, r.local_id) IN (SELECT * FROM unnest(CAST(:key_domains AS text[]), CAST(:key_ids AS text[])))"
-        )
+        clauses.append("(r.domain, r.local_id) IN (SELECT * FROM unnest(%(key_domains)s::text[], %(key_ids)s::text[]))")
     if search.record_ids:
         parameters["record_ids"] = list(search.record_ids)
-        clauses.append("r.id = ANY(:record_ids)")
+        clauses.append("r.id = ANY(%(record_ids)s)")
     if search.birth_dates:
         dates = [_birth_clause(d, f"birth_{i}", parameters) for i, d in enumerate(search.birth_dates)]
         clauses.append("(" + " OR ".join(dates) + ")")
     if search.families:
-        names = [_name_clause("F", c, f"family_{i}", parameters) for i, c in enumerate(search.families)]
-        clauses.append("(" + " OR ".join(names) + ")")
-    clauses.extend(_name_clause("G", c, f"given_{i}", parameters) for i, c in enumerate(search.givens))
+        clauses.append(_named("F", search.families, "family", parameters))
+    clauses.extend(_named("G", (c,), f"given_{i}", parameters) for i, c in enumerate(search.givens))
     clauses.extend(_group_clause(g, f"name_{i}", parameters) for i, g in enumerate(search.name_groups))
     clauses.extend(_field_clause(g, f"text_{i}", parameters) for i, g in enumerate(search.text_groups))
     clauses.extend(_contact_clause(g, f"contact_{i}", parameters) for i, g in enumerate(search.contact_groups))
     clauses.extend(_bound_clause(b, f"bound_{i}", parameters) for i, b in enumerate(search.birth_bounds))
     if search.sexes:
         parameters["sexes"] = [str(sex) for sex in search.sexes]
-        clauses.append("r.sex = ANY(:sexes)")
+        clauses.append("r.sex = ANY(%(sexes)s)")
     if search.postal_codes:
         parameters["postal_codes"] = list(search.postal_codes)
-        clauses.append("r.traits->>'postal_code' = ANY(:postal_codes)")
+        clauses.append("r.traits->>'postal_code' = ANY(%(postal_codes)s)")
     for field, criteria in (
         ("city", search.cities),
         ("address", search.streets),
@@ -180,18 +173,116 @@ def find_ids(
             clauses.append(_text_clause(field, criteria, field, parameters))
     if search.phones:
         parameters["phones"] = list(search.phones)
-        clauses.append(f"{PHONE_KEY} = ANY(:phones)")
+        clauses.append(f"{_HAS_PHONE} AND {PHONE_KEY} = ANY(%(phones)s)")
     if search.domains or ins_authorities:
         parameters["domains"] = list(search.domains)
         parameters["ins_authorities"] = list(ins_authorities)
         clauses.append(
-            "(r.domain = ANY(:domains) OR (r.identity_status = 'QUAL' AND r.ins_oid = ANY(:ins_authorities)))"
+            "(r.domain = ANY(%(domains)s) OR (r.identity_status = 'QUAL' AND r.ins_oid = ANY(%(ins_authorities)s)))"
         )
-    if hidden_attributes:
-        parameters["hidden"] = sorted(hidden_attributes)
-        clauses.append("NOT coalesce(r.traits->'identity_attributes' ?| CAST(:hidden AS text[]), false)")
-    statement = text(
-        f"SELECT r.id FROM record r WHERE {' AND '.join(clauses)}"
-        " ORDER BY r.birth_date NULLS LAST, r.domain, r.local_id LIMIT :limit OFFSET :offset"
+    clauses.append(_shown_clause(hidden_attributes, parameters))
+    return " AND ".join(clauses)
+
+
+def _shown_clause(hidden_attributes: frozenset[str], parameters: dict[str, Any]) -> str:
+    if not hidden_attributes:
+        return "true"
+    parameters["hidden"] = sorted(hidden_attributes)
+    return "NOT coalesce(r.traits->'identity_attributes' ?| %(hidden)s::text[], false)"
+
+
+class FoundRecord(NamedTuple):
+    """A record with all active records of its person, itself among them, by id."""
+
+    record: Record
+    members: tuple[Member, ...]
+
+
+_ORDER = "ORDER BY {0}.birth_date NULLS LAST, {0}.domain, {0}.local_id"
+_FOUND = "SELECT r.id, r.birth_date, r.domain, r.local_id FROM record r WHERE {conditions} {order} LIMIT %(limit)s"
+_WHOLE = f"""r.domain, r.local_id, r.state, r.person_id, r.grade, r.merged_into, r.version, r.traits::text,
+    r.created_at, r.source_updated_at, (SELECT json_agg(json_build_array({members.COLUMNS}) ORDER BY m.id)::text
+    FROM record m WHERE m.person_id = r.person_id AND m.state = 'active')"""
+_PAGE = f"""SELECT f.id, {_WHOLE}
+    FROM (SELECT s.id, row_number() OVER ({_ORDER.format("s")}) AS place
+        FROM ({_FOUND}) AS s) AS f
+    LEFT JOIN record r ON r.id = f.id AND f.place <= %(page)s ORDER BY f.place"""
+_IDS = f"SELECT s.id FROM ({_FOUND}) AS s {_ORDER.format('s')}"
+_OF_IDS = f"""SELECT f.id, {_WHOLE}
+    FROM unnest(%(ids)s::bigint[]) WITH ORDINALITY AS f(id, place) JOIN record r ON r.id = f.id
+    WHERE r.state = 'active' AND {{shown}} ORDER BY f.place"""
+
+
+def find(
+    uow: UnitOfWork,
+    search: PatientSearch,
+    page: int,
+    *,
+    hidden_attributes: frozenset[str],
+    ins_authorities: Sequence[str] = (),
+    first_of_many: bool = False,
+) -> tuple[list[int], list[FoundRecord]]:
+    """Active records that meet the criteria, in the order birth date, domain, local id; one statement.
+
+    Args:
+        page: how many are wanted whole.
+        hidden_attributes: identities with any of these attributes are left out.
+        ins_authorities: OIDs of national domains; records with a qualified INS of theirs count as known there.
+        first_of_many: where more than the limit meet them, those that come first are wanted, at the cost of all.
+
+    Returns:
+        At most ``search.limit + 1`` ids, so that the caller sees whether there are more; and the first of them whole.
+    """
+    parameters: dict[str, Any] = {"limit": search.limit + 1, "page": page}
+    conditions = _conditions(search, hidden_attributes, ins_authorities, parameters)
+    statement = _PAGE.format(conditions=conditions, order=_ORDER.format("r") if first_of_many else "")
+    rows = uow.ask(statement, parameters, prepare=_has_one_plan(search))
+    return [row[0] for row in rows], [_found_record(row) for row in rows[:page]]
+
+
+def find_ids(
+    uow: UnitOfWork,
+    search: PatientSearch,
+    *,
+    hidden_attributes: frozenset[str],
+    ins_authorities: Sequence[str] = (),
+) -> list[int]:
+    """The ids alone that :func:`find` would find."""
+    parameters: dict[str, Any] = {"limit": search.limit + 1}
+    conditions = _conditions(search, hidden_attributes, ins_authorities, parameters)
+    rows = uow.ask(_IDS.format(conditions=conditions, order=""), parameters, prepare=_has_one_plan(search))
+    return [row[0] for row in rows]
+
+
+def _has_one_plan(search: PatientSearch) -> bool:
+    """Whether whatever values are asked for are best looked for in the same way: by a whole birth date, or by records.
+
+    How many bear a name, or its first letters, differs so much that each search is planned with its own values.
+    """
+    whole_days = [b for g in search.birth_bounds if len(g) == 1 for b in g if b.comparison == "eq" and b.date.is_full]
+    days = search.birth_dates and all(date.is_full for date in search.birth_dates)
+    return bool(days or whole_days or search.keys or search.record_ids)
+
+
+def read(uow: UnitOfWork, ids: Sequence[int], *, hidden_attributes: frozenset[str]) -> list[FoundRecord]:
+    """Active records by id in the order given, without those that are hidden."""
+    parameters: dict[str, Any] = {"ids": list(ids)}
+    shown = _shown_clause(hidden_attributes, parameters)
+    return [_found_record(row) for row in uow.ask(_OF_IDS.format(shown=shown), parameters)]
+
+
+def _found_record(row: tuple[Any, ...]) -> FoundRecord:
+    record_id, domain, local_id, state, person_id, grade, merged_into, version, traits, created, updated, found = row
+    record = Record(
+        record_id,
+        RecordKey(domain, local_id),
+        RecordState(state),
+        person_id,
+        grade,
+        merged_into,
+        version,
+        traits_json.loads(traits),
+        created,
+        updated,
     )
-    return [row.id for row in connection.execute(statement, parameters)]
+    return FoundRecord(record, tuple(Member(*each) for each in orjson.loads(found)))

@@ -68,6 +68,15 @@ def from_json(found: dict[str, Any]) -> Traits:
     )
 
 
+def loads(found: str) -> Traits:
+    """Read back the text that :func:`dumps` wrote.
+
+    Raises:
+        ValueError: it is no JSON, or a value is not of its kind.
+    """
+    return from_json(orjson.loads(found))
+
+
 def json_text(value: Any) -> str:
     """JSON text for a ``jsonb`` parameter."""
     return orjson.dumps(value).decode()

@@ -5,8 +5,6 @@ Source: ITI TF-2: 3.21.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ihe.errors import IheError
 from ihe.hl7v2.acknowledgement import acknowledge
 from ihe.hl7v2.acknowledgement import refuse as refuse_plainly
@@ -14,12 +12,8 @@ from ihe.hl7v2.building import SegmentBuilder
 from ihe.hl7v2.er7 import Message
 from ihe.serving import Context
 from ihe.transaction import Hl7v2Binding, Transaction
-from ihe.values import PatientId
 from mpi.application import MpiApplication
-from mpi.domain.query import Page
-from mpi.domain.record import Record
-from mpi.services.demographics import all_identifiers, search_patients
-from mpi.services.find_patients import read_patients
+from mpi.services.demographics import PatientPage, search_patients, show_page
 from mpi.services.identifiers import patient_id_of, target_domains
 from mpi.services.page_answer import cancel_pages, next_page
 from mpi.translate.hl7v2_demographics_query import (
@@ -56,14 +50,6 @@ TRANSACTION = Transaction(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """One page of patients, each with the identifiers to show."""
-
-    patients: tuple[tuple[Record, tuple[PatientId, ...]], ...]
-    page: Page
-
-
 def decode(message: Message) -> DemographicsQuery | Cancellation:
     """Read the query or its cancellation.
 
@@ -76,7 +62,7 @@ def decode(message: Message) -> DemographicsQuery | Cancellation:
     return decode_demographics_query(message)
 
 
-def serve(question: DemographicsQuery | Cancellation, context: Context[MpiApplication]) -> Candidates | None:
+def serve(question: DemographicsQuery | Cancellation, context: Context[MpiApplication]) -> PatientPage | None:
     """Find the patients, or go on with those found before, or forget them.
 
     Raises:
@@ -94,15 +80,15 @@ def serve(question: DemographicsQuery | Cancellation, context: Context[MpiApplic
     tag = query_tag(question, uow.caller, TRANSACTION.number)
     if question.pointer is not None:
         page = next_page(uow, tag, question.pointer, question.quantity, "DSC-1")
+        found = show_page(uow, app, page, domains)
     else:
-        page = search_patients(uow, app, criteria(question, domains), tag)
-    patients = read_patients(uow, page.ids)
-    for record in patients:
+        found = search_patients(uow, app, criteria(question, domains), tag)
+    for record, _ in found.patients:
         context.trail.patient(patient_id_of(app, record.key).xds_cx)
-    return Candidates(tuple(zip(patients, all_identifiers(uow, app, patients, domains), strict=True)), page)
+    return found
 
 
-def encode(found: Candidates | None, message: Message) -> Message:
+def encode(found: PatientPage | None, message: Message) -> Message:
     """PID and QRI for each patient, and DSC when more follow; ``NF`` and neither when there is none.
 
     The structure RSP_K21 demands a confidence (QRI-1); whoever meets every criterion meets it fully.

@@ -17,8 +17,7 @@ from mpi.application import MpiApplication
 from mpi.domain.match_quality import match_quality
 from mpi.domain.query import Page
 from mpi.domain.record import Record
-from mpi.services.demographics import all_identifiers, search_patients
-from mpi.services.find_patients import read_patients
+from mpi.services.demographics import search_patients, show_page
 from mpi.services.identifiers import patient_id_of, target_domains
 from mpi.services.page_answer import cancel_pages, numbered_page
 from mpi.translate.hl7v3_demographics_query import (
@@ -130,22 +129,21 @@ def serve(question: Question, context: Context[MpiApplication]) -> Candidates | 
         place = f"/{CONTINUE}/controlActProcess/queryContinuation/queryId"
         tag = question.name.tag(uow.caller, TRANSACTION.number)
         kept = numbered_page(uow, tag, question.start, question.quantity, place)
-        asked, page = decode_demographics_query(parse_xml(kept.question.encode())), kept.page
-        domains = target_domains(app, asked.domains)
+        asked = decode_demographics_query(parse_xml(kept.question.encode()))
+        found = show_page(uow, app, kept.page, target_domains(app, asked.domains))
     else:
         asked = question
         domains = target_domains(app, asked.domains)
         text = serialize(asked.message, declaration=False).decode() if asked.quantity is not None else None
         tag = asked.name.tag(uow.caller, TRANSACTION.number, text)
-        page = search_patients(uow, app, asked.criteria(domains), tag)
-    records = read_patients(uow, page.ids)
-    for record in records:
+        found = search_patients(uow, app, asked.criteria(domains), tag)
+    for record, _ in found.patients:
         context.trail.patient(patient_id_of(app, record.key).xds_cx)
     patients = (
         Candidate(record, identifiers, match_quality(asked.patients, record.traits))
-        for record, identifiers in zip(records, all_identifiers(uow, app, records, domains), strict=True)
+        for record, identifiers in found.patients
     )
-    return Candidates(tuple(patients), page, asked.message)
+    return Candidates(tuple(patients), found.page, asked.message)
 
 
 def encode(found: Candidates | None, request: SoapRequest) -> SoapReply:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from ihe.errors import InvalidElement, NotFound, TooMany, UnsupportedMediaType
+from ihe.errors import InvalidElement, NotFound, UnsupportedMediaType
 from ihe.fhir.formats import answer_format, render
 from ihe.fhir.outcome import warnings_outcome
 from ihe.fhir.subset import WHOLE, Subset
@@ -22,12 +22,12 @@ from ihe.values import PatientId
 from mpi.application import MpiApplication
 from mpi.domain.identity import RecordKey
 from mpi.domain.person import Person
-from mpi.domain.query import QueryTag
+from mpi.domain.query import Page, QueryTag
 from mpi.domain.record import Record
-from mpi.services.demographics import all_identifiers
-from mpi.services.find_patients import find_patient_ids, read_patient, read_patients
+from mpi.services.demographics import PatientPage, all_identifiers, search_page, show_page
+from mpi.services.find_patients import read_patient
 from mpi.services.identifiers import find, ins_ids, patient_id_of, regional_patient_id
-from mpi.services.page_answer import first_page, next_page
+from mpi.services.page_answer import next_page
 from mpi.services.read_person import read_person
 from mpi.translate.fhir_patient import (
     patient_resource,
@@ -157,31 +157,28 @@ def serve(query: PdqmQuery, context: Context[MpiApplication]) -> PdqmAnswer:
     shown = [person for person in persons if person is not None]
     if asked.persons and not asked.search.record_ids:
         return PdqmAnswer(query, tuple(shown), len(shown))
-    tag = QueryTag(context.uow.caller.label, "", TRANSACTION.number)
-    if asked.page is not None:
-        page = next_page(context.uow, tag, asked.page, asked.count, "_page")
-    else:
-        page = first_page(context.uow, tag, _find(asked, domains, context), max(1, asked.count))
-    found = read_patients(context.uow, page.ids) if asked.count else []
-    for record in found:
+    found = _search(asked, domains, context)
+    for record, _ in found.patients:
         context.trail.patient(patient_id_of(context.application, record.key).xds_cx)
-    identifiers = all_identifiers(context.uow, context.application, found, domains)
-    patients: tuple[Shown, ...] = (*shown, *zip(found, identifiers, strict=True))
-    return PdqmAnswer(query, patients, page.total + len(shown), page.pointer if asked.count else None)
+    patients: tuple[Shown, ...] = (*shown, *found.patients)
+    return PdqmAnswer(query, patients, found.page.total + len(shown), found.page.pointer if asked.count else None)
 
 
-def _find(asked: PatientQuery, domains: tuple[str, ...], context: Context[MpiApplication]) -> list[int]:
-    app = context.application
+def _search(asked: PatientQuery, domains: tuple[str, ...], context: Context[MpiApplication]) -> PatientPage:
+    """The page asked for; with a count of zero the first one without its patients."""
+    uow, app = context.uow, context.application
+    tag = QueryTag(uow.caller.label, "", TRANSACTION.number)
+    if asked.page is not None:
+        page = next_page(uow, tag, asked.page, asked.count, "_page")
+        return show_page(uow, app, page if asked.count else replace(page, ids=()), domains)
     search = replace(asked.search, domains=domains, limit=app.search_limit)
     if asked.identifiers:
         keys = _keys(asked, context)
         if not keys:
-            return []
+            return PatientPage((), Page((), 0, None, 0))
         search = replace(search, keys=keys)
-    ids = find_patient_ids(context.uow, app, search)
-    if len(ids) > app.search_limit:
-        raise TooMany(f"more than {app.search_limit} Patients meet the criteria; ask more closely")
-    return ids
+    found = search_page(uow, app, search, tag, max(1, asked.count), domains)
+    return found if asked.count else PatientPage((), found.page)
 
 
 def _read(resource_id: str, context: Context[MpiApplication]) -> Shown | None:

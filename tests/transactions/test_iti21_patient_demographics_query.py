@@ -255,3 +255,14 @@ def test_queries_of_another_implementation_are_understood(desk, shared_folder):
         answer = desk.ask(data)
         expected = ("AA", "NF", "", "") if name == "PDQ_ID_Query.hl7" else ("AE", "AE", "204", "QPD^1^8^1")
         assert outcome(answer) == expected
+
+
+def test_a_question_takes_one_statement_and_no_transaction(fed, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("a transaction was begun")
+
+    monkeypatch.setattr(type(fed.service.database), "transaction", refuse)
+    events = fed.count("SELECT count(*) FROM audit_event")
+    answer = fed.ask(fed.query("Q22", "@PID.5.1^EXEMPLE~@PID.7^19480317"))
+    assert outcome(answer)[:2] == ("AA", "OK")
+    assert fed.count("SELECT count(*) FROM audit_event") == events + 1
