@@ -1,7 +1,7 @@
 # Needs only make and Python 3.11 or later; everything else goes into .venv, pinned by hash.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help pacs demo test check lint bench soak browser screenshots fix lock clean install install-dev
+.PHONY: help pacs viewer demo test check lint bench soak browser screenshots fix lock clean install install-dev
 
 # The first Python that is recent enough; a version manager's shim may exist and still not run.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
@@ -40,6 +40,10 @@ pacs: $(RUNTIME) ## three archives (Orthanc) on this machine with the demonstrat
 	@$(BIN)/traitdunion pacs start
 
 bench: $(DEV) ## benchmarks: tables, and bench/results/latest.json (ARGS: suites; --full: hours)
+viewer: $(RUNTIME) ## the image viewer (OHIF, prebuilt, fetched by npm), which the service then serves at /viewer
+	@$(BIN)/traitdunion viewer install $(ARGS)
+
+bench: $(DEV) ## benchmarks: a table, and bench/results/latest.json
 	@$(BIN)/python -m bench $(ARGS)
 
 soak: $(DEV) ## the long-running tests

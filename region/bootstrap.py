@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine
@@ -44,7 +45,7 @@ from region.fhir_metadata import metadata_endpoint
 from region.fhir_patients import IndexPatients
 from region.gateways import KnownAs, PatientsElsewhere, SoapGateways
 from region.metrics import Metrics
-from region.region_table import RegionTable, RegionTableError
+from region.region_table import Domain, RegionTable, RegionTableError
 from region.registry_feed import with_own_feed
 from web import fhir_imaging_study, json_api, prior_studies
 from web.application import WebApplication, Workbench
@@ -60,6 +61,8 @@ from xds.ports import Person
 from xds.services import upkeep
 from xds.services.gateway import Gateway
 from xds.services.patient_feed import FedDirectory
+from xds.services.publish_archive import PublishedSite
+from xds.services.publisher import Publisher
 from xds.services.reading import RegionPolicy
 from xds.services.registry import Registry
 from xds.services.repository import Repository
@@ -93,6 +96,7 @@ class Service:
     outbound: Engine
     housekeeping: Housekeeping
     audit: AuditTrailKeeper
+    publisher: Publisher
     authenticate_http: Callable[[HttpRequest, str], Caller]
     authenticate_soap: Callable[[SoapRequest, SoapPeer], Caller]
     web: WebApplication
@@ -125,6 +129,7 @@ def build_service(
     audit_collector: Collector | None = None,
     callbacks: CallbackRule | None = None,
     value_sets: ValueSets | None = None,
+    viewer: Path | None = None,
 ) -> Service:
     """Wire the service over a migrated database.
 
@@ -144,6 +149,7 @@ def build_service(
         audit_collector: where audit events are sent, beside the database.
         callbacks: which addresses that callers name may be written to; by default any.
         value_sets: codes of the affinity domain; by default the French ones.
+        viewer: folder of the installed image viewer, or ``None``.
 
     Raises:
         TransactionFault: a transaction file is misnamed or broken, or two share a binding.
@@ -181,7 +187,7 @@ def build_service(
     endpoints = (*resources, *json_api.ENDPOINTS, prior_studies.ENDPOINT, metadata_endpoint(resources))
     refuse_shared_bindings(endpoints)
     refuse_lone_claims(endpoints)
-    web = WebApplication(mpi, xds, workbench or Workbench())
+    web = WebApplication(mpi, xds, workbench or Workbench(), viewer)
     applications: dict[str, Any] = {"mpi": mpi, "xds": xds, "web": web}
     pipeline = Pipeline(database, applications, metrics.observe)
     outbound = create_engine(database_url, pool_size=5, max_overflow=60)
@@ -215,6 +221,12 @@ def build_service(
             {**_chores(keep_events, keep_answers, keep_audit), "documents": _sweeping(database, xds.repository)},
         ),
         audit=AuditTrailKeeper(outbound, _audit_source(table, endpoints), audit_collector),
+        publisher=Publisher(
+            outbound_database,
+            published_sites((each for each in table.establishments if each.publish), xds.studies.archives),
+            xds.repository,
+            metrics.published,
+        ),
         authenticate_http=_http_caller,
         authenticate_soap=_soap_caller,
         web=web,
@@ -286,6 +298,24 @@ def _xds(
     repository = Repository(registry, content, repository_id, site_ids)
     studies = Studies(registry, sources, Archives(sources, archive_limits), coerces=coerce_patient_ids)
     return XdsApplication(registry, repository, studies, gateway, patients, callbacks=callbacks)
+
+
+def published_sites(
+    domains: Iterable[Domain], archives: Archives, settle_seconds: float | None = None
+) -> list[PublishedSite]:
+    """Domains as the publisher sees them; those without an archive are left out.
+
+    Args:
+        settle_seconds: how long a study rests before it is registered; ``None``: as its archive's feed of changes
+            says, else five seconds.
+    """
+    found = []
+    for domain in domains:
+        archive = archives.of(domain.code)
+        if archive is not None:
+            rest = settle_seconds if settle_seconds is not None else 0.0 if domain.change_feed else 5.0
+            found.append(PublishedSite(archive, domain.facility_type or "SA01", rest, domain.change_feed))
+    return found
 
 
 def _audit_source(table: RegionTable, endpoints: Iterable[Endpoint]) -> AuditSource:

@@ -33,6 +33,7 @@ from region import (
     notify_commands,
     publishing_commands,
     running,
+    viewer_commands,
     xds_commands,
 )
 from region.demo import StoryFault
@@ -41,6 +42,7 @@ from region.log_output import set_up_logging
 from region.pacs.commands import commands as pacs_commands
 from region.pacs.orthanc import OrthancFault
 from region.settings import Settings, SettingsError, describe, load_settings
+from region.viewer_commands import ViewerFault
 
 app = typer.Typer(
     name="traitdunion",
@@ -71,7 +73,7 @@ def main() -> None:
     """Run the command line; a failure of the work ends with status 1 and one sentence."""
     try:
         app()
-    except (running.StartFault, StoryFault, LoadFault, OrthancFault, IheError) as error:
+    except (running.StartFault, StoryFault, LoadFault, OrthancFault, ViewerFault, IheError) as error:
         _fail(str(error))
 
 
@@ -94,6 +96,7 @@ app.add_typer(community_commands.commands(_settings), name="communities")
 app.add_typer(notify_commands.commands(_settings), name="notify")
 app.add_typer(xds_commands.commands(_settings), name="xds")
 app.add_typer(pacs_commands(_settings), name="pacs")
+app.add_typer(viewer_commands.commands(_settings), name="viewer")
 app.add_typer(audit_commands.commands(_settings), name="audit")
 model_commands.register(app, _settings)
 publishing_commands.register(app, _settings)

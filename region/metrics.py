@@ -17,6 +17,8 @@ from sqlalchemy import Engine
 
 from ihe.store import outbox
 from mpi.store import tasks
+from xds.services.publish_archive import Round
+from xds.store import published
 
 _BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
@@ -49,6 +51,12 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
+        self._published = Counter(
+            "traitdunion_published_studies",
+            "Studies of archives by site and outcome (registered, replaced, deprecated).",
+            ["site", "outcome"],
+            registry=self.registry,
+        )
         self._waiting = _Waiting(engine)
 
     def observe(self, transaction: str, outcome: str, seconds: float) -> None:
@@ -59,6 +67,11 @@ class Metrics:
     def withheld(self, reason: str) -> None:
         """Count one document that a caller may not read."""
         self._withheld.labels(reason).inc()
+
+    def published(self, site: str, looked: Round) -> None:
+        """Count what one look at an archive led to."""
+        for outcome in ("registered", "replaced", "deprecated"):
+            self._published.labels(site, outcome).inc(getattr(looked, outcome))
 
     def render(self) -> bytes:
         """The text exposition, of all worker processes where there are several."""
@@ -83,6 +96,7 @@ class _Waiting(Collector):
             open_tasks = tasks.count_open(connection)
             backlogs = outbox.backlogs(connection)
             oldest = outbox.oldest_undistributed(connection)
+            archives = published.states(connection)
         now = datetime.now(UTC)
         family = GaugeMetricFamily("traitdunion_open_tasks", "Tasks that wait for a person, by kind.", labels=["kind"])
         for kind, count in open_tasks.items():
@@ -103,3 +117,9 @@ class _Waiting(Collector):
             dead.add_metric([backlog.subscriber], backlog.dead)
         yield lag
         yield dead
+        waits = GaugeMetricFamily(
+            "traitdunion_studies_waiting", "Studies of an archive that are not registered yet.", labels=["site"]
+        )
+        for archive in archives:
+            waits.add_metric([archive.site], sum(archive.waiting.values()))
+        yield waits

@@ -10,7 +10,7 @@ import typer
 
 from ihe.errors import NotFound, Unavailable
 from region import running
-from region.bootstrap import Service
+from region.bootstrap import Service, published_sites
 from region.settings import Settings
 from xds.services.publish_archive import PublishedSite, Round, publish_round
 
@@ -21,11 +21,8 @@ def sites_of(service: Service, codes: list[str], settle_seconds: float) -> list[
     Raises:
         NotFound: a named one has no archive in the table of domains.
     """
-    found = []
-    for domain in service.table.establishments:
-        archive = service.xds.studies.archives.of(domain.code)
-        if archive is not None and (not codes or domain.code in codes):
-            found.append(PublishedSite(archive, domain.facility_type or "SA01", settle_seconds))
+    chosen = [domain for domain in service.table.establishments if not codes or domain.code in codes]
+    found = published_sites(chosen, service.xds.studies.archives, settle_seconds)
     missing = set(codes) - {site.archive.site for site in found}
     if missing:
         raise NotFound(f"the table of domains names no archive of {', '.join(sorted(missing))}")

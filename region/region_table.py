@@ -94,6 +94,8 @@ class Domain:
         repository_unique_id: XDS repositoryUniqueId under which its documents are kept, or ``None``.
         imaging_source_id: DICOM Retrieve Location UID of its images (RAD-69), or ``None``.
         accession_authority: OID that makes its accession numbers unique, or ``None``.
+        publish: whether what its PACS has is registered from here.
+        change_feed: address at which its PACS (Orthanc) tells what changes, or ``None``.
         senders: systems that may feed it; empty for domains that nobody feeds over HL7 v2.
         test_only: accepted outside production only (test and demonstration INS).
     """
@@ -109,6 +111,8 @@ class Domain:
     repository_unique_id: Oid | None = None
     imaging_source_id: Oid | None = None
     accession_authority: Oid | None = None
+    publish: bool = False
+    change_feed: str | None = None
     senders: tuple[Sender, ...] = ()
     notification: Notification | None = None
     notification_v3: SoapNotification | None = None
@@ -246,6 +250,8 @@ _DOMAIN_KEYS: Mapping[str, type] = {
     "repository_unique_id": str,
     "imaging_source_id": str,
     "accession_authority": str,
+    "publish": bool,
+    "change_feed": str,
     "senders": list,
     "notification": dict,
     "notification_v3": dict,
@@ -354,8 +360,9 @@ class _Reader:
         for key in _OIDS:
             if key in row and not _is_oid(row[key]):
                 self._say(index, row, key, "is not a dotted OID of at most 64 characters")
-        if "pacs_url" in row and urlsplit(row["pacs_url"]).scheme not in ("http", "https"):
-            self._say(index, row, "pacs_url", "must be an http or https address")
+        for key in ("pacs_url", "change_feed"):
+            if key in row and urlsplit(row[key]).scheme not in ("http", "https"):
+                self._say(index, row, key, "must be an http or https address")
         senders = self._senders(index, row)
         notification = self._notification(index, row)
         notification_v3 = self._notification_v3(index, row)
@@ -373,6 +380,8 @@ class _Reader:
             repository_unique_id=_oid(row.get("repository_unique_id")),
             imaging_source_id=_oid(row.get("imaging_source_id")),
             accession_authority=_oid(row.get("accession_authority")),
+            publish=row.get("publish", False),
+            change_feed=row.get("change_feed"),
             senders=senders,
             notification=notification,
             notification_v3=notification_v3,

@@ -33,6 +33,7 @@ from region.region_table import RegionTable, RegionTableError, load_region
 from region.server import Listening, bind, end_with_parent, listener_of, require_free_ports, supervise
 from region.server import serve as listen
 from region.settings import Settings, describe
+from region.viewer_commands import installed
 from web.application import Workbench
 from web.oidc import OidcClient, OidcSettings
 from web.people import People, PeopleFault, load_people
@@ -115,6 +116,7 @@ def _build(settings: Settings, url: str, *, demo: bool = False) -> Service:
         archive_limits=ArchiveLimits(streams=settings.archive_streams, answer_seconds=settings.archive_timeout_seconds),
         coerce_patient_ids=settings.coerce_patient_ids,
         value_sets=_value_sets(settings),
+        viewer=installed(settings.data_dir),
     )
 
 

@@ -27,6 +27,7 @@ from ihe.soap.mtom import DEFAULT_MESSAGE_LIMITS
 from region.bootstrap import Service
 from region.http_app import build_http_app
 from region.soap_app import soap_routes
+from web.viewer import viewer_routes
 from web.workbench import workbench_routes
 
 _STREAMS = 64
@@ -76,10 +77,12 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
         service.housekeeping.start()
         service.xds.studies.archives.start()
         service.audit.start()
+        service.publisher.start()
         try:
             yield
         finally:
             await mllp.stop()
+            service.publisher.stop()
             service.dispatcher.stop()
             service.housekeeping.stop()
             service.xds.studies.archives.stop()
@@ -102,6 +105,7 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
                 limits=replace(DEFAULT_MESSAGE_LIMITS, total_bytes=listening.max_document_bytes),
             ),
             *workbench_routes(service.web, service.database, service.pipeline, executor=executor),
+            *viewer_routes(service.web.viewer, service.xds.studies.sources),
         ],
         is_ready=service.database.is_ready,
         render_metrics=service.metrics.render,

@@ -50,7 +50,7 @@ class Source:
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         time.sleep(self.delay_seconds)
         path = handler.path.partition("?")[0].removeprefix("/dicom-web/")
-        self.asked.append(path)
+        self.asked.append(handler.path.removeprefix("/dicom-web/"))
         if path == "studies":
             self._send(handler, 200, "application/dicom+json", b"[]")
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mpi.application import MpiApplication
 from web.oidc import OidcClient
@@ -39,10 +40,10 @@ class WebApplication:
     """What region's bootstrap hands to the web package.
 
     Attributes:
-        viewer_path: where the image viewer is served, or ``None`` when none is installed.
+        viewer: folder of the installed image viewer, or ``None`` when there is none.
     """
 
     mpi: MpiApplication
     xds: XdsApplication
     workbench: Workbench = field(default_factory=Workbench)
-    viewer_path: str | None = None
+    viewer: Path | None = None

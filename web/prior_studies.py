@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 import orjson
 
@@ -20,6 +19,7 @@ from ihe.serving import Context
 from ihe.transaction import Endpoint, HttpBinding, Transaction
 from ihe.values import AssigningAuthority, Oid, PatientId
 from web.application import WebApplication
+from web.viewer import viewer_path
 from xds.domain.imaging import IssuedId, is_uid
 from xds.domain.imaging_sources import ImagingSources
 from xds.domain.model import DocumentEntry
@@ -47,12 +47,12 @@ class Answer:
 
     Attributes:
         sources: of the region.
-        viewer: path of the viewer of this service, or ``None`` when none is installed.
+        has_viewer: whether this service serves one.
     """
 
     found: History
     sources: ImagingSources
-    viewer: str | None
+    has_viewer: bool
 
 
 def decode(request: HttpRequest) -> Asked:
@@ -101,14 +101,14 @@ def serve(asked: Asked, context: Context[WebApplication]) -> Answer:
     found = history(context.uow, question, studies)
     context.trail.query("priors")
     context.trail.patient(found.shown_id.xds_cx)
-    return Answer(found, studies.sources, app.viewer_path)
+    return Answer(found, studies.sources, app.viewer is not None)
 
 
 def encode(answer: Answer, request: HttpRequest) -> HttpReply:
     """JSON; sites that don't answer are named in it and in a warning."""
     found = answer.found
     shown_in = answer.sources.by_authority(found.shown_id)
-    places = _Places(request.base_url, shown_in.site if shown_in else None, answer.viewer)
+    places = _Places(request.base_url, shown_in.site if shown_in else None, answer.has_viewer)
     body = {
         "patient": found.shown_id.xds_cx,
         "interest": {"modalities": sorted(found.interest.modalities), "regions": sorted(found.interest.regions)},
@@ -125,17 +125,14 @@ class _Places:
 
     base_url: str
     domain: str | None
-    viewer: str | None
+    has_viewer: bool
 
     def wado(self, study_uid: str) -> str:
         below = f"/domains/{self.domain}" if self.domain else ""
         return f"{self.base_url}/dicom-web{below}/studies/{study_uid}"
 
     def opened(self, study_uid: str) -> str | None:
-        if self.viewer is None:
-            return None
-        source = f"/{quote(self.domain)}" if self.domain else ""
-        return f"{self.base_url}{self.viewer}/viewer{source}?StudyInstanceUIDs={study_uid}"
+        return f"{self.base_url}{viewer_path(self.domain, study_uid)}" if self.has_viewer else None
 
 
 def _study(each: HistoricStudy, answer: Answer, places: _Places) -> dict[str, Any]:

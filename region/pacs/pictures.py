@@ -20,11 +20,13 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from ihe.values import AssigningAuthority
 from region.region_table import Domain
 from region.synthetic.imaging import Study
+from xds.domain.body_parts import body_part_in
 from xds.domain.imaging import ImagingSeries, Instance
 from xds.translate.kos_writer import IMPLEMENTATION_CLASS_UID
 
 _SIDE: Final = {"CT": 256, "MR": 192}
 _RADIOGRAPH_SIDE: Final = 512
+_PAIRED: Final = frozenset({"BREAST", "SHOULDER", "HIP"})
 _MULTI_FRAME: Final = {"1.2.840.10008.5.1.4.1.1.3.1": 12}
 """Ultrasound multi-frame pictures have so many frames."""
 
@@ -46,7 +48,7 @@ def _file(
 ) -> bytes:  # fmt: skip
     dataset = Dataset()
     dataset.SpecificCharacterSet = "ISO_IR 192"
-    dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL" if study.modality.code in _SIDE else "OTHER"]
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL" if study.modality.code == "CT" else "OTHER"]
     dataset.SOPClassUID = instance.sop_class_uid
     dataset.SOPInstanceUID = instance.sop_instance_uid
     _write_moments(dataset, study.started_at)
@@ -63,6 +65,10 @@ def _file(
     dataset.StudyID = study.accession[-6:]
     dataset.SeriesNumber = series_number
     dataset.InstanceNumber = position
+    dataset.BodyPartExamined = body_part_in(study.region)
+    if dataset.BodyPartExamined in _PAIRED:
+        dataset.Laterality = "L"
+    _write_acquisition(dataset)
     _write_pixels(dataset, study, series_number, position, len(series.instances), side)
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.MediaStorageSOPClassUID = UID(instance.sop_class_uid)
@@ -72,6 +78,23 @@ def _file(
     target = io.BytesIO()
     dataset.save_as(target, enforce_file_format=True)
     return target.getvalue()
+
+
+def _write_acquisition(dataset: Dataset) -> None:
+    """What the definition of the object requires beside the pixels (Source: DICOM PS3.3 A.3, A.4, A.2)."""
+    if dataset.Modality in _SIDE:
+        dataset.PatientPosition = "HFS"
+        dataset.PositionReferenceIndicator = ""
+        dataset.AcquisitionNumber = 1
+    if dataset.Modality == "CT":
+        dataset.KVP = 120
+    elif dataset.Modality == "MR":
+        dataset.ScanningSequence, dataset.SequenceVariant, dataset.ScanOptions = "SE", "NONE", ""
+        dataset.MRAcquisitionType, dataset.EchoTrainLength = "2D", 1
+        dataset.RepetitionTime, dataset.EchoTime = 500, 15
+    else:
+        dataset.ViewPosition = ""
+        dataset.PatientOrientation = ["L", "F"]
 
 
 def _write_moments(dataset: Dataset, moment: datetime) -> None:

@@ -1,214 +1,236 @@
-"""Three Orthanc servers and no mock: stored by storescu, published, found under a fourth site's id, withdrawn."""
+"""Three Orthanc servers and no mock: stored by storescu, published by the service, found under a fourth site's id by
+every transaction, fetched as they were stored, gone when the link is; and what happens when archives fail.
+"""
 
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pydicom
-import pytest
+import requests
+from dicomtrolley.core import InstanceReference
+from dicomtrolley.rad69 import Rad69
+from dicomtrolley.xml_templates import RAD69_SOAP_REQUEST_TEMPLATE
 from dicomweb_client.api import DICOMwebClient
-from hl7.client import MLLPClient
 
 from ihe.caller import Caller
-from mpi.domain.identity import RecordKey
-from region.pacs.orthanc import Orthanc, program
-from region.publishing_commands import publish_once, sites_of
-from region.region_table import RegionTable, load_region
-from tests.ports import free_port
-from tests.unit.xds.translate.test_dicom_coercion import make_file
-from tests.xds_repository import new_uid
+from ihe.soap.envelope import read_envelope, soap_request
+from ihe.xml import parse_xml, serialize
+from region.synthetic.imaging import Study
+from tests.real_archives import SITES, Region, needs_orthanc, region, wait_until
 
-pytestmark = pytest.mark.skipif(
-    program() is None or shutil.which("storescu") is None,
-    reason="needs Orthanc with DICOMweb, and DCMTK: make pacs installs them",
-)
+__all__ = ["region"]
+pytestmark = needs_orthanc
 
-TABLE = Path(__file__).resolve().parents[2] / "fixtures" / "region.toml"
-SITES = ("CHUSE", "ANNONAY", "ICL")
-PERSON = "EXEMPLE^MARIE^MARIE LOUISE^^^^L||19480317|F|||12 RUE DU TEST^^SAINT ETIENNE^^42100^FRA^H~^^^^^^BDL^^42218"
+STORED_QUERY = "urn:ihe:iti:2007:RegistryStoredQuery"
+FIND_DOCUMENTS = "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"
 
 
-@dataclass(frozen=True)
-class Region:
-    running: Any
-    archives: dict[str, Orthanc]
-    folder: Path
-
-    @property
-    def root(self) -> str:
-        return f"{self.running.base_url}/dicom-web/domains/ROANNE"
-
-    def store(self, site: str, *files: bytes) -> None:
-        paths = []
-        for number, data in enumerate(files):
-            path = self.folder / f"{site}-{number}.dcm"
-            path.write_bytes(data)
-            paths.append(str(path))
-        port = str(self.archives[site].dicom_port)
-        subprocess.run(["storescu", "-aec", site, "127.0.0.1", port, *paths], check=True, timeout=60)
-
-    def publish_until(self, done: Callable[[], bool], seconds: float = 10) -> None:
-        service = self.running.service
-        until = time.monotonic() + seconds
-        while not done():
-            assert time.monotonic() < until, "not published in time"
-            for site in sites_of(service, [], settle_seconds=1.0):
-                publish_once(service, site)
-            time.sleep(0.2)
-
-    def found(self) -> set[str]:
-        answer = httpx.get(f"{self.root}/studies", params={"PatientID": "ROANNE1"}, timeout=30)
-        return {each["0020000D"]["Value"][0] for each in answer.json()}
-
-
-@pytest.fixture
-def region(start: Callable[[RegionTable], AbstractContextManager[Any]], tmp_path: Path) -> Iterator[Region]:
-    table = load_region(TABLE)
-    archives = {code: Orthanc(code, free_port(), free_port(), tmp_path / code) for code in SITES}
-    domains = tuple(
-        replace(each, pacs_url=archives[each.code].dicomweb_url if each.code in SITES else None) for each in table
+def _find_documents(region: Region) -> set[str]:
+    """ITI-18 FindDocuments by ROANNE's number: the study UIDs that the manifests' entries refer to."""
+    roanne = region.running.table.by_code("ROANNE").oid
+    body = (
+        '<q:AdhocQueryRequest xmlns:q="urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0"'
+        ' xmlns="urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0">'
+        '<q:ResponseOption returnComposedObjects="true" returnType="LeafClass"/>'
+        f'<AdhocQuery id="{FIND_DOCUMENTS}"><Slot name="$XDSDocumentEntryPatientId"><ValueList>'
+        f"<Value>'ROANNE1^^^&amp;{roanne}&amp;ISO'</Value></ValueList></Slot>"
+        '<Slot name="$XDSDocumentEntryStatus"><ValueList>'
+        "<Value>('urn:oasis:names:tc:ebxml-regrep:StatusType:Approved')</Value></ValueList></Slot></AdhocQuery>"
+        "</q:AdhocQueryRequest>"
     )
-    try:
-        for archive in archives.values():
-            archive.start()
-        with start(RegionTable(table.name, table.home_community_id, domains)) as running:
-            _feed(running)
-            yield Region(running, archives, tmp_path)
-    finally:
-        for archive in archives.values():
-            archive.stop()
+    address = f"{region.running.base_url}/ihe/registry"
+    envelope = serialize(soap_request(STORED_QUERY, address, parse_xml(body.encode())))
+    headers = {"Content-Type": f'application/soap+xml; charset=UTF-8; action="{STORED_QUERY}"'}
+    answer = httpx.post(address, content=envelope, headers=headers, timeout=60)
+    found = read_envelope(parse_xml(answer.content)).body_element
+    values = [each.text or "" for each in found.iter("{urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0}Value")]
+    return {value.partition("^")[0] for value in values if value.endswith("urn:ihe:iti:xds:2016:studyInstanceUID")}
 
 
-def _feed(running: Any) -> None:
-    with MLLPClient(running.host, running.mllp_port) as mllp:
-        for code in (*SITES, "ROANNE"):
-            authority = running.table.by_code(code).authority
-            message = (
-                "MSH|^~\\&|TEST|TEST|IPR|REGION|20260115101500+0100||ADT^A28^ADT_A05|"
-                f"C{code}|T|2.5^FRA^2.11|||||FRA|UNICODE UTF-8|FR||2.11^IHE_FRANCE-2.11-PAM\r"
-                "EVN||20260115101500+0100||||20260115101400+0100\r"
-                f"PID|1||{code}1^^^{code}&{authority.oid}&ISO^PI||{PERSON}|||||||||||||||||||N||VALI\r"
-            )
-            assert b"MSA|AA" in mllp.send_message(message)
+def _mhd(region: Region) -> set[str]:
+    """ITI-67: the study UIDs that current DocumentReferences relate to."""
+    asked = {"patient.identifier": region.marie, "status": "current"}
+    answer = httpx.get(f"{region.running.base_url}/fhir/DocumentReference", params=asked, timeout=60)
+    related = [each for entry in answer.json().get("entry", ()) for each in entry["resource"]["context"]["related"]]
+    studies = (
+        each["identifier"]["value"]
+        for each in related
+        if each["identifier"]["type"]["coding"][0]["code"] == "urn:ihe:iti:xds:2016:studyInstanceUID"
+    )
+    return {value.removeprefix("urn:oid:") for value in studies}
 
 
-def _study(site: str, instances: int, uid: str | None = None) -> tuple[str, list[bytes]]:
-    study, series = uid or new_uid(), new_uid()
-    files = [
-        make_file(
-            StudyInstanceUID=study,
-            SeriesInstanceUID=series,
-            SOPInstanceUID=f"{series}.{number}",
-            PatientID=f"{site}1",
-            PatientBirthDate="19480317",
-            PatientSex="F",
-            StudyDate="20240714",
-            StudyTime="083000",
-            StudyDescription="Scanner du thorax",
-            BodyPartExamined="CHEST",
-            AccessionNumber=f"A{site}",
-            StudyID="1",
-            ReferringPhysicianName="",
-            Modality="CT",
-            SeriesNumber=1,
-            InstanceNumber=number + 1,
-        )
-        for number in range(instances)
+def _imaging_studies(region: Region) -> set[str]:
+    asked = {"patient.identifier": region.marie}
+    answer = httpx.get(f"{region.running.base_url}/fhir/ImagingStudy", params=asked, timeout=60)
+    return {entry["resource"]["id"] for entry in answer.json().get("entry", ())}
+
+
+def _qido(region: Region) -> set[str]:
+    client = DICOMwebClient(region.root)
+    return {each["0020000D"]["Value"][0] for each in client.search_for_studies(search_filters={"PatientID": "ROANNE1"})}
+
+
+def _ways(region: Region) -> dict[str, set[str]]:
+    """What each way of asking lists for Marie."""
+    return {
+        "priors": region.found(),
+        "QIDO-RS": _qido(region),
+        "ITI-18": _find_documents(region),
+        "MHD": _mhd(region),
+        "ImagingStudy": _imaging_studies(region),
+    }
+
+
+def _rad69(region: Region, study: Study) -> dict[str, bytes]:
+    """The pictures of a study by RAD-69, as dicomtrolley asks for them."""
+    source = region.running.table.by_code(study.site).imaging_source_id
+    trolley = Rad69(requests.Session(), f"{region.running.base_url}/ihe/imaging")
+    trolley.template = RAD69_SOAP_REQUEST_TEMPLATE.replace("1.3.6.1.4.1000", str(source))
+    references = [
+        InstanceReference(study_uid=study.uid, series_uid=series.uid, instance_uid=instance.sop_instance_uid)
+        for series in study.series
+        for instance in series.instances
     ]
-    return study, files
+    return {str(each.SOPInstanceUID): bytes(each.PixelData) for each in trolley.datasets(references)}
 
 
-def _pixels(data: bytes) -> bytes:
-    return bytes(pydicom.dcmread(io.BytesIO(data)).PixelData)
+def _pixels(files: list[bytes]) -> dict[str, bytes]:
+    read = [pydicom.dcmread(io.BytesIO(data)) for data in files]
+    return {str(each.SOPInstanceUID): bytes(each.PixelData) for each in read}
 
 
-def test_from_storescu_to_a_viewer_elsewhere_and_back_again(region: Region) -> None:
-    stored = {site: _study(site, 3) for site in SITES}
-    for site, (_, files) in stored.items():
+def _complaints(data: bytes, folder: Path) -> str:
+    """What dciodvfy has against a file; empty where the program is not installed."""
+    if shutil.which("dciodvfy") is None:
+        return ""
+    file = folder / "checked.dcm"
+    file.write_bytes(data)
+    done = subprocess.run(["dciodvfy", str(file)], capture_output=True, text=True, timeout=60, check=False)
+    return "\n".join(line for line in (done.stdout + done.stderr).splitlines() if line.startswith("Error"))
+
+
+def test_from_storescu_to_a_viewer_elsewhere_and_gone_with_the_link(region: Region, tmp_path: Path) -> None:
+    kinds = dict(zip(SITES, ("CT", "MR", "CR"), strict=True))
+    studies = {site: region.study(site, kind, (3, 2)) for site, kind in kinds.items()}
+    stored = {site: region.files(study) for site, study in studies.items()}
+    others = region.study("CHUSE", "CT", (1,), person=2)
+    region.store("CHUSE", *region.files(others))
+    for site, files in stored.items():
         region.store(site, *files)
-    uids = {uid for uid, _ in stored.values()}
-    region.publish_until(lambda: region.found() == uids)
+    uids = {study.uid for study in studies.values()}
+    seconds = wait_until(lambda: region.found() == uids)
+    assert seconds < 10 or os.getloadavg()[0] > (os.cpu_count() or 1), "published later than promised"
 
-    service = region.running.service
-    roanne = region.running.table.by_code("ROANNE")
-    asked = f"urn:oid:{roanne.oid}|ROANNE1"
-    listed = httpx.get(f"{region.running.base_url}/priors", params={"patient": asked}).json()["studies"]
-    assert {each["study_instance_uid"] for each in listed} == uids
-    assert {each["copies"][0]["site"] for each in listed} == set(SITES)
-    assert {code["code"] for each in listed for code in each["regions"]} == {"67734004"}
-    manifests = httpx.get(
-        f"{region.running.base_url}/fhir/DocumentReference",
-        params={"patient.identifier": asked, "status": "current"},
-    ).json()
-    assert len(manifests["entry"]) == 3
+    assert {way for way, found in _ways(region).items() if found != uids} == set()
+    listed = region.priors(patient=region.marie, modality="CT", region="67734004")["studies"]
+    assert [each["copies"][0]["site"] for each in listed] == ["CHUSE", "ICL", "ANNONAY"]
+    assert [each["relevance"] for each in listed] == ["region-and-modality", "region", "neither"]
+    assert {each["joined_by"][-1]["id"] for each in listed} == {f"{site}1" for site in SITES}
 
     client = DICOMwebClient(region.root)
-    for uid, files in stored.values():
-        fetched = client.retrieve_study(uid)
-        assert {str(each.SOPInstanceUID): bytes(each.PixelData) for each in fetched} == {
-            str(pydicom.dcmread(io.BytesIO(data)).SOPInstanceUID): _pixels(data) for data in files
-        }
-        assert {each.PatientID for each in fetched} == {"ROANNE1"}
+    for site, study in studies.items():
+        fetched = client.retrieve_study(study.uid)
+        assert {str(each.SOPInstanceUID): bytes(each.PixelData) for each in fetched} == _pixels(stored[site])
+        assert {(each.PatientID, each.IssuerOfPatientID) for each in fetched} == {("ROANNE1", "ROANNE")}
+        assert _rad69(region, study) == _pixels(stored[site])
+        for each in fetched:
+            target = io.BytesIO()
+            each.save_as(target, enforce_file_format=True)
+            assert _complaints(target.getvalue(), tmp_path) == ""
+        picture = httpx.get(f"{region.root}/studies/{study.uid}/thumbnail", timeout=30)
+        assert (picture.status_code, picture.headers["content-type"]) == (200, "image/jpeg")
+        assert len(picture.content) < 20_000
 
-    changed, _ = stored["CHUSE"]
-    _, more = _study("CHUSE", 5, changed)
-    region.store("CHUSE", *more)
-    region.publish_until(lambda: _instances(region, changed) == 8)
-    with service.database.unit(Caller(node="test")) as uow:
-        rows = uow.connection.exec_driver_sql("SELECT status, count(*) FROM document_entry GROUP BY 1").all()
-    assert {row[0]: row[1] for row in rows} == {"Approved": 3, "Deprecated": 1}
+    _unlink(region, "CHUSE")
+    left = region.found()
+    assert studies["CHUSE"].uid not in left < uids
+    assert {way for way, found in _ways(region).items() if found != left} == set()
 
+
+def test_what_changes_is_replaced_and_what_is_gone_is_withdrawn(region: Region) -> None:
+    study = region.study("CHUSE", "CT", (2,))
+    gone = region.study("ICL", "MR", (1,))
+    region.store("CHUSE", *region.files(study))
+    region.store("ICL", *region.files(gone))
+    wait_until(lambda: region.found() == {study.uid, gone.uid})
+    (first,) = study.series
+    added = tuple(replace(each, sop_instance_uid=f"{each.sop_instance_uid}.1") for each in first.instances)
+    grown = replace(first, instances=(*first.instances, *added))
+    region.store("CHUSE", *region.files(replace(study, series=(grown,))))
+    wait_until(lambda: {study.uid: 4}.items() <= _instance_counts(region).items())
+    assert _statuses(region) == {"Approved": 2, "Deprecated": 1}
     archive = region.archives["ICL"]
     (number,) = httpx.get(f"{archive.rest_url}/studies").json()
     httpx.delete(f"{archive.rest_url}/studies/{number}")
-    gone = stored["ICL"][0]
-    region.publish_until(lambda: region.found() == uids - {gone})
-
-    _unlink(region, RecordKey("CHUSE", "CHUSE1"), RecordKey("ROANNE", "ROANNE1"))
-    assert changed not in region.found()
-    listed = httpx.get(f"{region.running.base_url}/priors", params={"patient": asked}).json()["studies"]
-    assert changed not in {each["study_instance_uid"] for each in listed}
+    wait_until(lambda: region.found() == {study.uid})
+    assert _statuses(region) == {"Approved": 1, "Deprecated": 2}
+    metrics = httpx.get(f"{region.running.base_url}/metrics").text
+    assert 'traitdunion_published_studies_total{outcome="replaced",site="CHUSE"} 1.0' in metrics
 
 
-def test_a_killed_archive_takes_nothing_away_and_comes_back(region: Region) -> None:
-    uid, files = _study("ANNONAY", 2)
-    region.store("ANNONAY", *files)
-    region.publish_until(lambda: region.found() == {uid})
+def test_one_site_dead_and_one_that_hangs_take_nothing_away(region: Region) -> None:
+    studies = {site: region.study(site, "CT", (1,)) for site in SITES}
+    for site, study in studies.items():
+        region.store(site, *region.files(study))
+    uids = {study.uid for study in studies.values()}
+    wait_until(lambda: region.found() == uids)
     region.archives["ANNONAY"].stop()
-    site = next(each for each in sites_of(region.running.service, ["ANNONAY"], 0.0))
-    assert publish_once(region.running.service, site) is None
-    started = time.monotonic()
-    answer = httpx.get(f"{region.root}/studies/{uid}", timeout=30)
-    assert (answer.status_code, answer.json()["location"]) == (503, "ANNONAY")
-    assert region.found() == {uid}
-    assert time.monotonic() - started < 2
+    region.pause("ICL")
+    try:
+        slowest = 0.0
+
+        def is_named() -> bool:
+            nonlocal slowest
+            started = time.monotonic()
+            answer = region.priors()
+            slowest = max(slowest, time.monotonic() - started)
+            assert {each["study_instance_uid"] for each in answer["studies"]} == uids
+            return set(answer["unreachable"]) == {"ANNONAY", "ICL"}
+
+        wait_until(is_named)
+        assert slowest < 2
+        reachable = {copy["site"]: copy["reachable"] for each in region.priors()["studies"] for copy in each["copies"]}
+        assert reachable == {"CHUSE": True, "ANNONAY": False, "ICL": False}
+        started = time.monotonic()
+        assert _fetch(region, studies["CHUSE"]).status_code == 200
+        refused = _fetch(region, studies["ICL"])
+        assert (refused.status_code, refused.json()["location"]) == (503, "ICL")
+        assert time.monotonic() - started < 2
+    finally:
+        region.resume("ICL")
     region.archives["ANNONAY"].start()
-    until = time.monotonic() + 15
-    while httpx.get(f"{region.root}/studies/{uid}", timeout=30).status_code != 200:
-        assert time.monotonic() < until
-        time.sleep(0.2)
+    wait_until(lambda: region.priors()["unreachable"] == [])
+    for study in studies.values():
+        assert _fetch(region, study).status_code == 200
 
 
-def _instances(region: Region, uid: str) -> int:
-    answer = httpx.get(f"{region.root}/studies", params={"StudyInstanceUID": uid}).json()
-    return int(answer[0]["00201208"]["Value"][0])
+def _instance_counts(region: Region) -> dict[str, int]:
+    return {each["study_instance_uid"]: each["instances"] for each in region.priors()["studies"]}
 
 
-def _unlink(region: Region, first: RecordKey, second: RecordKey) -> None:
-    body = {
-        "a": {"domain": first.domain, "local_id": first.local_id},
-        "b": {"domain": second.domain, "local_id": second.local_id},
-        "verdict": "different",
-        "reason": "test",
+def _fetch(region: Region, study: Study) -> httpx.Response:
+    return httpx.get(f"{region.root}/studies/{study.uid}", timeout=30)
+
+
+def _statuses(region: Region) -> dict[str, int]:
+    with region.running.service.database.unit(Caller(node="test")) as uow:
+        rows = uow.connection.exec_driver_sql("SELECT status, count(*) FROM document_entry GROUP BY 1").all()
+    return {row[0]: row[1] for row in rows}
+
+
+def _unlink(region: Region, site: str) -> None:
+    pair: dict[str, Any] = {
+        name: {"domain": code, "local_id": f"{code}1"} for name, code in (("a", site), ("b", "ROANNE"))
     }
-    answer = httpx.post(f"{region.running.base_url}/api/links", json=body)
-    assert answer.status_code == 200, answer.text
+    body = {**pair, "verdict": "different", "reason": "test"}
+    assert httpx.post(f"{region.running.base_url}/api/links", json=body).status_code == 200

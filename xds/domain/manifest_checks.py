@@ -20,6 +20,9 @@ from xds.domain.model import DocumentEntry
 STUDY_REFERENCE = "urn:ihe:iti:xds:2016:studyInstanceUID"
 ACCESSION_REFERENCE = "urn:ihe:iti:xds:2013:accession"
 
+NO_ISSUER = "the patient id of the header names no issuer; it is taken for one of the site's own domain"
+"""Told to the operator."""
+
 _MODALITY_SCHEMES = frozenset({"DCM", "1.2.840.10008.2.16.4", "urn:oid:1.2.840.10008.2.16.4"})
 _REGION_SCHEMES = frozenset(
     {"SCT", "SRT", "2.16.840.1.113883.6.96", "urn:oid:2.16.840.1.113883.6.96", "http://snomed.info/sct"}

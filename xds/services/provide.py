@@ -9,17 +9,17 @@ Source: ITI TF-2: 3.41; RAD TF-3: 4.68.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from ihe.errors import Finding, MalformedRequest, Refused, TooLarge
 from ihe.unit_of_work import UnitOfWork
 from xds.domain.imaging import Manifest, is_manifest_entry
-from xds.domain.manifest_checks import check_manifest, with_metadata
+from xds.domain.manifest_checks import NO_ISSUER, check_manifest, with_metadata
 from xds.domain.model import DocumentEntry, Submission
 from xds.services.register import register
 from xds.services.repository import Repository
-from xds.store import imaging
+from xds.store import imaging, imaging_notices
 from xds.store.content import ContentFacts, StagedContent
 from xds.store.repository import NewDocument, lock_content, save_content, save_documents
 from xds.translate import kos_manifest
@@ -55,7 +55,18 @@ def provide(
     for entry in completed:
         if entry.id in manifests and entry.unique_id:
             imaging.save_manifest(uow.connection, entry.unique_id, manifests[entry.id], repository.zone, uow.now)
+            for problem in _problems(entry, manifests[entry.id], findings):
+                imaging_notices.note(uow.connection, uow.now, uow.caller.site, entry.unique_id, problem)
     return [*findings, *warnings]
+
+
+def _problems(entry: DocumentEntry, manifest: Manifest, findings: Iterable[Finding]) -> Iterator[str]:
+    """What an operator is told of a manifest."""
+    for finding in findings:
+        if finding.location == entry.id and finding.code == "InvalidDocumentContent":
+            yield finding.context.removeprefix(f"{entry.unique_id}: ")
+    if any(each.issuer is None for each in manifest.patient.ids):
+        yield NO_ISSUER
 
 
 def _check_documents(submission: Submission, facts: Mapping[str, ContentFacts]) -> Iterator[Finding]:

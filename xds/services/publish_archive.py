@@ -11,8 +11,8 @@ Source: RAD TF-3: 4.68.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import orjson
@@ -24,7 +24,16 @@ from ihe.store import audit
 from ihe.unit_of_work import Database, UnitOfWork
 from ihe.values import AssigningAuthority, Code, Oid, PatientId, format_dtm
 from xds.archive.client import Archive
-from xds.domain.imaging import DICOM_UID_REGISTRY, KEY_OBJECT_SELECTION, ImagingStudy, Manifest, ManifestPatient, is_uid
+from xds.domain.imaging import (
+    DICOM_UID_REGISTRY,
+    KEY_OBJECT_SELECTION,
+    ImagingStudy,
+    IssuedId,
+    Manifest,
+    ManifestPatient,
+    is_uid,
+)
+from xds.domain.manifest_checks import NO_ISSUER
 from xds.domain.model import (
     Association,
     AssociationType,
@@ -41,7 +50,7 @@ from xds.services.get import Named
 from xds.services.provide_bytes import provide_bytes
 from xds.services.repository import Repository
 from xds.services.update import update
-from xds.store import published
+from xds.store import imaging_notices, published
 from xds.store.published import WatchedStudy
 from xds.translate.kos_writer import build_kos
 from xds.translate.qido_answer import Json, number_of, read_patient, read_study, text_of
@@ -61,11 +70,13 @@ class PublishedSite:
         archive: asked by DICOMweb.
         facility_type: code of its kind of establishment.
         settle_seconds: how long the count of a study's instances rests before it is registered.
+        change_feed: address at which an Orthanc tells what changes, or ``None``; it tells what rests, too.
     """
 
     archive: Archive
     facility_type: str = "SA01"
     settle_seconds: float = 5.0
+    change_feed: str | None = None
 
     @property
     def caller(self) -> Caller:
@@ -84,31 +95,47 @@ class Round:
     waiting: int = 0
 
 
-def publish_round(database: Database, site: PublishedSite, repository: Repository) -> Round:
+def publish_round(
+    database: Database, site: PublishedSite, repository: Repository, only: Collection[str] | None = None
+) -> Round:
     """Look at an archive once and register what has changed.
+
+    Args:
+        only: UIDs of the studies to look at; ``None``: all that it has.
 
     Raises:
         Unavailable: the archive does not answer; nothing was concluded from that.
     """
     done = Round()
-    listed = {uid: count for item in _pages(site.archive, "/studies") for uid, count in [_counted(item)] if is_uid(uid)}
+    listed = _listed(site.archive, only)
     with database.unit(site.caller) as uow:
         if not published.lock(uow.connection, site.archive.site):
             return done
-        known = published.of_site(uow.connection, site.archive.site)
+        known = published.of_site(uow.connection, site.archive.site, only)
         for uid, count in listed.items():
             if uid not in known or known[uid].instances != count:
                 published.saw(uow.connection, site.archive.site, uid, count, uow.now)
+        known = published.of_site(uow.connection, site.archive.site, only)
         settled = uow.now - timedelta(seconds=site.settle_seconds)
     done.seen = len(listed)
     for uid, count in listed.items():
-        study = known.get(uid)
-        if study and study.instances == count != study.published_instances and study.since <= settled:
+        study = known[uid]
+        if study.instances == count != study.published_instances and study.since <= settled:
             _publish(database, site, repository, study, done)
     for uid in known.keys() - listed.keys():
         if not list(_page(site.archive, f"/studies?StudyInstanceUID={uid}&limit=1")):
             _withdraw(database, site, repository, known[uid], done)
     return done
+
+
+def _listed(archive: Archive, only: Collection[str] | None) -> dict[str, int]:
+    """Number of instances of each study, by UID, as the archive lists them."""
+    if only is None:
+        items: Iterable[Json] = _pages(archive, "/studies")
+    else:
+        named = (f"/studies?StudyInstanceUID={uid}&limit=1&includefield=00201208" for uid in only if is_uid(uid))
+        items = (item for path in named for item in _page(archive, path))
+    return {uid: count for uid, count in map(_counted, items) if is_uid(uid)}
 
 
 def _publish(
@@ -124,12 +151,13 @@ def _publish(
     (header, *_) = _page(archive, one) or [first]
     source = archive.source
     study = read_study(uid, instances, header, source.accession_authority, source.location_uid, source.pacs_url or "")
-    patient = read_patient(header)
+    stated = read_patient(header)
+    patient = _with_issuer(stated, AssigningAuthority(archive.site, source.patient_authority))
     try:
         with database.unit(site.caller) as uow:
             if not published.hold(uow.connection, archive.site, watched):
                 return  # another publisher has it in hand
-            whose = _patient_id(patient, source.patient_authority)
+            whose = _patient_id(patient)
             if whose is None or repository.registry.directory.resolve(uow, whose) is None:
                 published.waits(uow.connection, archive.site, uid, "the index does not know the patient")
                 done.waiting += 1
@@ -140,6 +168,8 @@ def _publish(
                 replaced = None
             document = _register(uow, site, study, patient, whose, replaced, repository)
             published.registered(uow.connection, archive.site, uid, watched.instances, document)
+            if stated != patient:
+                imaging_notices.note(uow.connection, uow.now, archive.site, document, NO_ISSUER)
     except Refused as refusal:
         with database.unit(site.caller) as uow:
             published.waits(uow.connection, archive.site, uid, refusal.findings[0].code)
@@ -253,14 +283,16 @@ def _current(uow: UnitOfWork, watched: WatchedStudy) -> RegisteredEntry | None:
     return next((entry for entry in found if entry.status == Availability.APPROVED), None)
 
 
-def _patient_id(patient: ManifestPatient, home: Oid) -> PatientId | None:
-    """The header's patient id; one without issuer is of the archive's own domain."""
-    if not patient.ids:
-        return None
-    issued = patient.ids[0]
-    if issued.issuer is not None and issued.issuer.oid is not None:
-        return PatientId(issued.value, AssigningAuthority(oid=issued.issuer.oid))
-    return PatientId(issued.value, AssigningAuthority(oid=home))
+def _with_issuer(patient: ManifestPatient, home: AssigningAuthority) -> ManifestPatient:
+    """The patient with an issuer for each id; one that names no OID is taken for the archive's own."""
+    ids = (each if each.issuer and each.issuer.oid else IssuedId(each.value, home) for each in patient.ids)
+    return replace(patient, ids=tuple(ids))
+
+
+def _patient_id(patient: ManifestPatient) -> PatientId | None:
+    """The header's patient id, whose issuer has an OID."""
+    issued = next(iter(patient.ids), None)
+    return PatientId(issued.value, AssigningAuthority(oid=issued.issuer.oid)) if issued and issued.issuer else None
 
 
 def _audit(uow: UnitOfWork, site: PublishedSite, action: str, whose: PatientId, document: str) -> None:

@@ -7,13 +7,13 @@ database connection is held. Only what a manifest lists is asked for, and only a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ihe.errors import NotAcceptable, NotFound, Unavailable
 from ihe.unit_of_work import UnitOfWork
 from ihe.values import AssigningAuthority
 from xds.archive.client import Archive, ArchiveAnswer
-from xds.domain.imaging import is_uid
+from xds.domain.imaging import NOT_PICTURES, is_uid
 from xds.domain.study_query import StudyQuery
 from xds.services.studies import Studies, series_of
 from xds.services.study_search import FoundStudy, search_studies
@@ -105,6 +105,23 @@ def locate(uow: UnitOfWork, wanted: Wanted, studies: Studies, shown_in: str | No
     if not places:
         raise Unavailable("no archive of the region is known to have it")
     return Located(wanted, found[0], places, studies.coerces)
+
+
+def locate_picture(uow: UnitOfWork, wanted: Wanted, studies: Studies, shown_in: str | None = None) -> Located:
+    """As :func:`locate`, of the one picture that stands for a study or a series: the middle of its first pictures.
+
+    Raises:
+        NotFound: as :func:`locate`, or there is no picture among the objects.
+    """
+    located = locate(uow, wanted, studies, shown_in)
+    if wanted.instance is not None:
+        return located
+    study = located.found.study
+    for series in series_of(uow, [study]).get(study.uid, ()):
+        if wanted.series in (None, series.uid) and series.instances and series.kind not in NOT_PICTURES:
+            middle = series.instances[len(series.instances) // 2]
+            return replace(located, wanted=Wanted(study.uid, series.uid, middle.sop_instance_uid))
+    raise NotFound("there is no picture among these objects")
 
 
 def places_of(found: FoundStudy, studies: Studies) -> tuple[Place, ...]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +38,38 @@ def lock(connection: Connection, site: str) -> bool:
     return bool(found)
 
 
-def of_site(connection: Connection, site: str) -> dict[str, WatchedStudy]:
-    """Every study seen in a site's archive, by UID."""
+@contextmanager
+def lead(engine: Engine) -> Iterator[Connection | None]:
+    """Be the only process that publishes while the block runs and the connection lives; ``None``: another one does."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if not connection.execute(text("SELECT pg_try_advisory_lock(7511, 0)")).scalar_one():
+            yield None
+            return
+        connection.detach()  # the lock goes with the connection, which is therefore never given back
+        yield connection
+
+
+def check_lead(connection: Connection) -> None:
+    """Find out whether the connection, and with it the lead, still lives.
+
+    Raises:
+        DBAPIError: it doesn't.
+    """
+    connection.execute(text("SELECT"))
+
+
+def of_site(connection: Connection, site: str, only: Collection[str] | None = None) -> dict[str, WatchedStudy]:
+    """The studies seen in a site's archive, by UID.
+
+    Args:
+        only: these; ``None``: all.
+    """
     rows = connection.execute(
         text(
             "SELECT study_uid, instances, since, published_instances, document_unique_id, waits_for"
-            " FROM published_study WHERE site = :site"
+            " FROM published_study WHERE site = :site AND (CAST(:only AS text[]) IS NULL OR study_uid = ANY(:only))"
         ),
-        {"site": site},
+        {"site": site, "only": None if only is None else list(only)},
     )
     return {row.study_uid: WatchedStudy(*row) for row in rows}
 
@@ -95,3 +121,46 @@ def forget(connection: Connection, site: str, study_uid: str) -> None:
     connection.execute(
         text("DELETE FROM published_study WHERE site = :site AND study_uid = :uid"), {"site": site, "uid": study_uid}
     )
+
+
+def waiting(connection: Connection, site: str, most: int = 200) -> tuple[str, ...]:
+    """UIDs of studies that could not be registered yet, those that wait longest first."""
+    rows = connection.execute(
+        text(
+            "SELECT study_uid FROM published_study WHERE site = :site AND waits_for IS NOT NULL"
+            " ORDER BY since LIMIT :most"
+        ),
+        {"site": site, "most": most},
+    )
+    return tuple(row.study_uid for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class SiteState:
+    """How far a site's archive is published: numbers of studies.
+
+    Attributes:
+        waiting: not registered yet, by reason; an empty reason: still changing.
+    """
+
+    site: str
+    published: int
+    waiting: dict[str, int]
+
+
+def states(connection: Connection) -> list[SiteState]:
+    """Of every site of whose archive something was seen, by code."""
+    rows = connection.execute(
+        text(
+            "SELECT site, count(*) FILTER (WHERE document_unique_id IS NOT NULL AND instances = published_instances),"
+            " coalesce(waits_for, '') AS reason,"
+            " count(*) FILTER (WHERE instances IS DISTINCT FROM published_instances) AS waiting"
+            " FROM published_study GROUP BY site, reason ORDER BY site, reason"
+        )
+    )
+    found: dict[str, SiteState] = {}
+    for site, registered_count, reason, count in rows:
+        state = found.setdefault(site, SiteState(site, 0, {}))
+        waits = {**state.waiting, reason: count} if count else state.waiting
+        found[site] = SiteState(site, state.published + registered_count, waits)
+    return list(found.values())

@@ -18,7 +18,7 @@ from ihe.serving import AfterCommit, Context
 from ihe.soap.multipart import ContentType
 from ihe.transaction import HttpBinding, Transaction
 from xds.application import XdsApplication
-from xds.services.wado import Located, Opened, Wanted, locate, open_first
+from xds.services.wado import Located, Opened, Wanted, locate, locate_picture, open_first
 from xds.translate.dicom_web import ROOTS, root_of, unreachable, warning_header
 from xds.translate.wado_parts import OnlyPart, PassingParts, metadata_json
 
@@ -36,11 +36,14 @@ TRANSACTION = Transaction(
         for path in (
             _STUDY,
             f"{_STUDY}/metadata",
+            f"{_STUDY}/thumbnail",
             _SERIES,
             f"{_SERIES}/metadata",
+            f"{_SERIES}/thumbnail",
             _INSTANCE,
             f"{_INSTANCE}/metadata",
             f"{_INSTANCE}/rendered",
+            f"{_INSTANCE}/thumbnail",
             f"{_INSTANCE}/frames/{{frames}}",
             f"{_INSTANCE}/frames/{{frames}}/rendered",
             f"{_INSTANCE}/bulk/{{bulk:path}}",
@@ -53,6 +56,7 @@ TRANSACTION = Transaction(
         "only what a manifest lists, and the asker may read, is asked of an archive",
         "the patient id is the asker's own; the archive's stands in OtherPatientIDs- and OriginalAttributesSequence",
         "pixel data pass untouched",
+        "a thumbnail is a small rendering of one instance, of a study or series of the middle of its first pictures",
         "an archive that does not answer is named: 503, or a Warning when another one had the study too",
     ),
     source="RAD TF-2: 4.107; DICOM PS3.18 10.4",
@@ -64,6 +68,8 @@ _JSON: Final = "application/dicom+json"
 _SAFE_ACCEPT: Final = re.compile(r"[\x20-\x7e]{1,500}")
 _FRAME_LIST: Final = re.compile(r"[1-9][0-9]{0,8}(,[1-9][0-9]{0,8})*")
 _BULK: Final = re.compile(r"[0-9A-Za-z]{1,16}(/[0-9A-Za-z]{1,16})*")
+_THUMBNAIL: Final = "160,160"
+"""Width and height, in pixels."""
 _WINDOW: Final = ("annotation", "quality", "viewport", "window")
 
 
@@ -76,6 +82,7 @@ class Question:
         accept: what is asked of the archive.
         domain: code of the domain below whose root is asked, or ``None``.
         is_single: whether the file itself is wanted, not a multipart body with it.
+        is_thumbnail: whether one picture that stands for the objects is wanted.
         headers: passed on.
     """
 
@@ -84,6 +91,7 @@ class Question:
     accept: str
     domain: str | None
     is_single: bool
+    is_thumbnail: bool
     headers: Mapping[str, str]
 
 
@@ -99,14 +107,17 @@ def decode(request: HttpRequest) -> Question:
     is_single = rest == "" and wanted.instance is not None and first == "application/dicom"
     headers = {"Range": request.headers["range"]} if "range" in request.headers else {}
     asked = _DICOM if is_single else _asked(rest, accept, first)
-    return Question(wanted, rest + _query(request, rest), asked, named.get("domain"), is_single, headers)
+    return Question(
+        wanted, rest + _query(request, rest), asked, named.get("domain"), is_single, _is_thumbnail(request), headers
+    )
 
 
 def serve(question: Question, context: Context[XdsApplication]) -> tuple[Question, Located]:
     """Find them, as far as the asker may see them."""
-    located = locate(context.uow, question.wanted, context.application.studies, question.domain)
+    find = locate_picture if question.is_thumbnail else locate
+    located = find(context.uow, question.wanted, context.application.studies, question.domain)
     context.trail.patient(located.found.study.facts.anchor)
-    wanted = question.wanted
+    wanted = located.wanted
     context.trail.document(wanted.study, series=wanted.series, instance=wanted.instance)
     return question, located
 
@@ -147,8 +158,15 @@ def reply(opened: Opened, request: HttpRequest, *, is_single: bool) -> HttpReply
     return HttpReply(answer.status, answer.content_type, answer, headers)
 
 
+def _is_thumbnail(request: HttpRequest) -> bool:
+    return request.path.endswith("/thumbnail")
+
+
 def _rest(request: HttpRequest) -> str:
+    """What is asked of the archive below the objects; few archives make thumbnails, which are small renderings."""
     named = request.path_parameters
+    if _is_thumbnail(request):
+        return "/rendered"
     last = request.path.rpartition("/")[2]
     if "frames" in named:
         if not _FRAME_LIST.fullmatch(named["frames"]):
@@ -181,6 +199,8 @@ def _query(request: HttpRequest, rest: str) -> str:
     if not rest.endswith("/rendered"):
         return ""
     given = [(name, value) for name, value in request.query if name in _WINDOW]
+    if _is_thumbnail(request) and "viewport" not in dict(given):
+        given.append(("viewport", _THUMBNAIL))
     if not all(re.fullmatch(r"[0-9A-Za-z.,-]{1,100}", value) for _, value in given):
         raise NotAcceptable("a parameter of the rendering is not readable")
     return "?" + "&".join(f"{name}={value}" for name, value in given) if given else ""

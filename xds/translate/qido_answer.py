@@ -10,15 +10,11 @@ from dataclasses import replace
 from datetime import date, time
 from typing import Any
 
-from ihe.values import AssigningAuthority, Code, Oid
+from ihe.values import AssigningAuthority, Oid
+from xds.domain.body_parts import region_of
 from xds.domain.imaging import ImagingSeries, ImagingStudy, Instance, IssuedId, ManifestPatient
 
 Json = dict[str, Any]
-SNOMED_CT = "2.16.840.1.113883.6.96"
-_REGIONS = {
-    "67734004": ("segment thoracique du tronc", "CHEST THORAX LUNG HEART BREAST"),
-    "774007": ("tête et cou", "HEAD BRAIN SKULL NECK SINUS"),
-}
 
 
 def text_of(item: Json, tag: str) -> str | None:
@@ -65,7 +61,7 @@ def read_study(
         series[series_uid] = replace(known, instances=(*known.instances, found))
     accession = text_of(header, "00080050")
     authority = AssigningAuthority(oid=accession_authority) if accession_authority else None
-    region = _region(text_of(header, "00180015"))
+    region = region_of(text_of(header, "00180015"))
     return ImagingStudy(
         uid=uid,
         series=tuple(series.values()),
@@ -94,13 +90,6 @@ def read_patient(header: Json) -> ManifestPatient:
         birth_date=_day(text_of(header, "00100030")),
         sex=sex if sex in ("M", "F", "O") else None,
     )
-
-
-def _region(body_part: str | None) -> Code | None:
-    for code, (display, words) in _REGIONS.items():
-        if body_part and body_part.upper() in words.split():
-            return Code(code, SNOMED_CT, display)
-    return None
 
 
 def _day(text: str | None) -> date | None:

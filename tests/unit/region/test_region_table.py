@@ -94,6 +94,8 @@ SITE = '[[domain]]\ncode = "SITE"\nname = "s"\nkind = "establishment"\noid = "1.
         (HEAD + RID + SITE + 'finess = "12"\n', "region.toml:17: domain SITE: finess must be nine digits"),
         (HEAD + RID + SITE + "test_only = 1\n", "region.toml:17: domain SITE: test_only must be a bool"),
         (HEAD + RID + SITE + 'pacs_url = "ftp://x"\n', "region.toml:17: domain SITE: pacs_url must be"),
+        (HEAD + RID + SITE + 'change_feed = "x"\n', "region.toml:17: domain SITE: change_feed must be an http"),
+        (HEAD + RID + SITE + "publish = 1\n", "region.toml:17: domain SITE: publish must be a bool"),
         (HEAD + RID + SITE + 'senders = ["GAM"]\n', "region.toml:17: domain SITE: senders must each be written"),
         (HEAD + RID + SITE + "notification = { enabled = true }\n", "region.toml:17: domain SITE: notification needs"),
         (HEAD + RID + SITE + "notification_v3 = { enabled = true }\n", "domain SITE: notification_v3 needs exactly"),

@@ -31,7 +31,7 @@ def test_series_keep_their_instances_and_say_where_they_are() -> None:
 
 
 def test_a_header_with_little_or_nonsense_is_read_as_far_as_it_goes() -> None:
-    study = read_study("1.2", [], _of(t00080020="2024", t00080030="99", t00180015="TOE"), None, None, "")
+    study = read_study("1.2", [], _of(t00080020="2024", t00080030="99", t00180015="NOWHERE"), None, None, "")
     assert (study.date, study.time, study.regions, study.accessions) == (None, None, (), ())
     assert read_patient({}).ids == ()
     patient = read_patient({"00100020": {"vr": "LO", "Value": ["7"]}, "00100010": {"vr": "PN"}})
