@@ -39,6 +39,7 @@ from mpi.domain.model import MatchModel
 from mpi.domain.stewardship import BallotPolicy
 from mpi.store import correlations, models, quality, snapshots
 from region import document_notifications, fhir_subscriptions, notifications
+from region.asynchronous_answers import AsynchronousAnswers, operations
 from region.communities import SoapCommunities
 from region.deferred_discovery import DeferredDiscovery
 from region.fhir_metadata import metadata_endpoint
@@ -193,10 +194,13 @@ def build_service(
     outbound = create_engine(database_url, pool_size=5, max_overflow=60)
     outbound_database = Database(outbound)
 
+    asynchronous = AsynchronousAnswers(operations(endpoints), pipeline, mpi.callbacks)
+
     def present_subscribers() -> list[Subscriber]:
         return [
             *notifications.subscribers(table, outbound_database, mpi),
             DeferredDiscovery(outbound_database, mpi),
+            asynchronous,
             *fhir_subscriptions.subscribers(outbound_database, mpi),
             *document_notifications.subscribers(outbound_database, xds),
             *subscribers(),

@@ -12,6 +12,8 @@ _HEAD = """# Conformance
 What this service supports of the IHE profiles. Made from the transaction files; do not edit, run
 `python -m region.conformance > docs/conformance.md`.
 
+Every SOAP action is offered by synchronous and by asynchronous Web services exchange (ITI TF-2: V.5).
+
 | transaction | name | actor | profile | file |
 |---|---|---|---|---|
 """

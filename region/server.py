@@ -101,6 +101,7 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
                 service.pipeline,
                 executor=executor,
                 authenticate=service.authenticate_soap,
+                callbacks=service.mpi.callbacks,
                 open_sink=service.xds.repository.content.stage,
                 limits=replace(DEFAULT_MESSAGE_LIMITS, total_bytes=listening.max_document_bytes),
             ),

@@ -147,7 +147,8 @@ class Settings(BaseSettings):
     callback_urls: Annotated[
         Codes,
         Field(
-            description="Addresses below which callers may have messages sent (FHIR subscriptions, deferred answers);"
+            description="Addresses below which callers may have messages sent (FHIR subscriptions, answers that"
+            " are not wanted on the connection of the request);"
             " unset: any, in production any public one."
         ),
     ] = ()

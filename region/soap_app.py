@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 
 from starlette.routing import Route
 
+from ihe.callbacks import CallbackRule
 from ihe.caller import Caller
 from ihe.serving import Pipeline
 from ihe.soap.envelope import SoapReply, SoapRequest
@@ -17,6 +18,7 @@ from ihe.soap.sinks import SinkFactory
 from ihe.soap.wire import SoapWire
 from ihe.soap.wsdl import WsdlEndpoint, services_of
 from ihe.transaction import Endpoint, SoapBinding
+from region.asynchronous_answers import AnsweringLater, operations
 
 
 def soap_routes(
@@ -25,6 +27,7 @@ def soap_routes(
     *,
     executor: Executor,
     authenticate: Callable[[SoapRequest, Peer], Caller],
+    callbacks: CallbackRule,
     open_sink: SinkFactory,
     limits: MessageLimits,
 ) -> list[Route]:
@@ -32,6 +35,7 @@ def soap_routes(
 
     Args:
         authenticate: who calls, from the message and the connection's peer.
+        callbacks: to which addresses answers may be sent by themselves.
         open_sink: where documents go while they arrive.
         limits: what is refused.
 
@@ -46,6 +50,7 @@ def soap_routes(
             if isinstance(binding, SoapBinding):
                 by_path[binding.path][binding.action] = endpoint
                 bindings[binding.path].append(binding)
+    later = AnsweringLater(operations(known), pipeline, authenticate, callbacks)
     routes = [
         Route(
             path,
@@ -55,6 +60,7 @@ def soap_routes(
                 executor,
                 open_sink,
                 limits,
+                later.take,
             ),
             methods=["POST"],
         )

@@ -67,7 +67,7 @@ def local(ids: frozenset[str]) -> frozenset[str]:
     return frozenset(i for i in ids if not i.startswith("TDU"))
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -16,6 +16,7 @@ from ihe.soap.mtom import (
     DEFAULT_MESSAGE_LIMITS,
     MessageLimits,
     MessageReader,
+    OutgoingMessage,
     ReceivedMessage,
     mtom_message,
     simple_message,
@@ -114,11 +115,27 @@ class SoapClient:
             if not answer.is_success:
                 raise Conflict(f"the endpoint refused the message with status {answer.status_code}")
 
+    def deliver(self, message: OutgoingMessage) -> None:
+        """Send a message as it is, and with it the documents that it brings; it has no answer.
+
+        Raises:
+            Unavailable: the endpoint cannot be reached, or cannot serve now.
+            Conflict: it refused the message.
+        """
+        with self._sent(message) as answer:
+            if not answer.is_success:
+                raise Conflict(f"the endpoint refused the message with status {answer.status_code}")
+
     @contextmanager
     def _posted(self, action: str, body: Element, *, is_mtom: bool = False) -> Iterator[httpx.Response]:
         envelope = soap_request(action, self._url, body)
         message = mtom_message(envelope, (), action) if is_mtom else simple_message(envelope, action)
-        content = message.body if isinstance(message.body, bytes) else b"".join(message.body)
+        with self._sent(message) as answer:
+            yield answer
+
+    @contextmanager
+    def _sent(self, message: OutgoingMessage) -> Iterator[httpx.Response]:
+        content = message.body if isinstance(message.body, bytes) else iter(message.body)
         headers = {"content-type": message.content_type}
         to = self._callbacks.destination(self._url) if self._callbacks is not None else Destination(self._url)
         headers |= to.headers

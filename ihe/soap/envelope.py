@@ -2,8 +2,9 @@
 
 What decides the transaction is ``wsa:Action``; a client that sends none may name the action in its content type
 instead, and where both are given they must agree (Source: WS-Addressing 1.0 SOAP Binding: 6.4.1.6; ITI TF-2: V.3).
-Answers go back on the connection of the request; another reply address is refused with the fault made for that, since
-a server that posts to addresses its callers name can be turned against its own network.
+Answers go back on the connection of the request, or to the address that the sender names for them. Whoever serves the
+request decides whether that address may be written to: a server that posts to any address its callers name can be
+turned against its own network.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class SoapRequest:
         message_id: ``wsa:MessageID``, or ``None`` when the sender gave none.
         to: ``wsa:To``, or ``None``.
         reply_to: address in ``wsa:ReplyTo``, or ``None``.
+        fault_to: address in ``wsa:FaultTo``, or ``None``.
         relates_to: ``wsa:RelatesTo`` of a response, or ``None``.
         headers: all header blocks, in order.
         attachments: documents that came with the message, by content id. Inline base64 is found here too:
@@ -57,6 +59,7 @@ class SoapRequest:
     message_id: str | None = None
     to: str | None = None
     reply_to: str | None = None
+    fault_to: str | None = None
     relates_to: str | None = None
     headers: tuple[Element, ...] = ()
     attachments: Mapping[str, Attachment] = field(default_factory=dict)
@@ -72,6 +75,16 @@ class SoapRequest:
     def security(self) -> Element | None:
         """The ``wsse:Security`` header, untouched."""
         return self.header(NS.WSSE, "Security")
+
+    @property
+    def answer_address(self) -> str | None:
+        """Where the answer is sent by itself; ``None`` for one on the connection of the request."""
+        return _elsewhere(self.reply_to)
+
+    @property
+    def fault_address(self) -> str | None:
+        """Where a fault is sent that is the answer (Source: WS-Addressing 1.0 Core: 3.4)."""
+        return _elsewhere(self.fault_to) or self.answer_address
 
     def attachment(self, element: Element) -> Attachment:
         """The document that an element such as ``xdsb:Document`` holds.
@@ -136,15 +149,13 @@ def read_envelope(
     children = list(body.iterchildren("*"))
     if len(children) != 1:
         raise MalformedRequest("the SOAP body must hold exactly one element", "/Envelope/Body")
-    reply_to = addressing.get("ReplyTo")
-    _refuse_other_address(reply_to, "ReplyTo")
-    _refuse_other_address(addressing.get("FaultTo"), "FaultTo")
     return SoapRequest(
         action=_action(addressing.get("Action"), content_action),
         body_element=children[0],
         message_id=addressing.get("MessageID"),
         to=addressing.get("To"),
-        reply_to=reply_to,
+        reply_to=addressing.get("ReplyTo"),
+        fault_to=addressing.get("FaultTo"),
         relates_to=addressing.get("RelatesTo"),
         headers=blocks,
         attachments=attachments or {},
@@ -208,17 +219,25 @@ def soap_response(action: str, relates_to: str | None, body: Element, headers: S
     return envelope
 
 
-def soap_response_text(action: str, relates_to: str | None, body: bytes) -> bytes:
+def soap_response_text(action: str, relates_to: str | None, body: bytes, headers: Sequence[Element] = ()) -> bytes:
     """The envelope of an answer whose body is UTF-8 text already, with its declaration."""
     marker = etree.Element("body")
-    head, mark, tail = serialize(soap_response(action, relates_to, marker)).partition(b"<body/>")
+    head, mark, tail = serialize(soap_response(action, relates_to, marker, headers)).partition(b"<body/>")
     assert mark
     return b"".join((head, body, tail))
 
 
-def soap_fault(fault: SoapFault, relates_to: str | None) -> Element:
+def soap_fault(fault: SoapFault, relates_to: str | None, headers: Sequence[Element] = ()) -> Element:
     """The envelope of a fault."""
-    return soap_response(fault.action, relates_to, fault.element(), fault.headers)
+    return soap_response(fault.action, relates_to, fault.element(), (*fault.headers, *headers))
+
+
+def addressed_to(address: str) -> Element:
+    """The header block of a message that is sent to an address."""
+    block = etree.Element(qname(NS.WSA, "To"), nsmap={"wsa": NS.WSA})
+    block.text = address
+    block.set(qname(NS.SOAP, "mustUnderstand"), "true")
+    return block
 
 
 def _envelope(action: str, headers: Sequence[Element]) -> tuple[Element, Element]:
@@ -300,11 +319,15 @@ def _action(addressed: str | None, content_action: str | None) -> str:
     return action
 
 
-def _refuse_other_address(address: str | None, header: str) -> None:
-    if address not in (None, ANONYMOUS, NONE):
-        raise addressing_fault(
-            f"the address in wsa:{header} must be the anonymous one: answers go back on the request's connection",
-            "InvalidAddressingHeader",
-            "OnlyAnonymousAddressSupported",
-            header=header,
-        )
+def only_anonymous(header: str) -> SoapFault:
+    """The address in a header is not one that answers are sent to (Source: WS-Addressing 1.0 SOAP Binding: 6.4.1)."""
+    return addressing_fault(
+        f"answers are not sent to the address in wsa:{header}",
+        "InvalidAddressingHeader",
+        "OnlyAnonymousAddressSupported",
+        header=header,
+    )
+
+
+def _elsewhere(address: str | None) -> str | None:
+    return None if address in (None, ANONYMOUS, NONE) else address

@@ -19,24 +19,15 @@ from starlette.types import Receive, Scope, Send
 
 from ihe.errors import IheError, MalformedRequest, TooLarge, Unavailable
 from ihe.serving import UnforeseenFailure, log_unforeseen
-from ihe.soap.envelope import (
-    SoapReply,
-    SoapRequest,
-    message_id_of,
-    read_envelope,
-    soap_fault,
-    soap_response,
-    soap_response_text,
-)
+from ihe.soap.answers import answer_message, fault_message
+from ihe.soap.envelope import SoapReply, SoapRequest, message_id_of, only_anonymous, read_envelope
 from ihe.soap.error_codes import fault_for
-from ihe.soap.fault import FaultCode, SoapFault, action_not_supported
+from ihe.soap.fault import FaultCode, SoapFault, action_not_supported, addressing_fault
 from ihe.soap.mtom import (
     DEFAULT_MESSAGE_LIMITS,
     MessageLimits,
     MessageReader,
     OutgoingMessage,
-    mtom_message,
-    simple_message,
 )
 from ihe.soap.multipart import MultipartBody
 from ihe.soap.sinks import SinkFactory, SpoolSink
@@ -66,6 +57,11 @@ Handler = Callable[[SoapRequest, Peer], SoapReply]
 """Serves one request, in a thread; raises ``IheError`` or ``SoapFault`` to refuse it."""
 
 
+Later = Callable[[SoapRequest, Peer, SoapBinding], None]
+"""Takes a request whose answer goes to an address of its own, in a thread; raises to refuse it. What it took is
+answered, whatever happens afterwards."""
+
+
 class SoapEndpoint:
     """The actions of one path.
 
@@ -77,6 +73,7 @@ class SoapEndpoint:
         executor: threads in which it is served; ``None`` takes those of the event loop.
         open_sink: where documents go; by default to temporary files.
         limits: what is refused.
+        later: takes requests that are answered elsewhere; ``None`` refuses them.
     """
 
     def __init__(
@@ -86,16 +83,18 @@ class SoapEndpoint:
         executor: Executor | None = None,
         open_sink: SinkFactory = SpoolSink,
         limits: MessageLimits = DEFAULT_MESSAGE_LIMITS,
+        later: Later | None = None,
     ) -> None:
         self._bindings = {binding.action: binding for binding in bindings}
         self._handle = handle
         self._executor = executor
         self._open_sink = open_sink
         self._limits = limits
+        self._later = later
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
-        exchange = _Exchange(self._bindings, self._handle, self._open_sink, self._limits, scope)
+        exchange = _Exchange(self._bindings, self._handle, self._later, self._open_sink, self._limits, scope)
         try:
             answer = await self._answer(exchange, receive)
         finally:
@@ -182,12 +181,14 @@ class _Exchange:
         self,
         bindings: Mapping[str, SoapBinding],
         handle: Handler,
+        later: Later | None,
         open_sink: SinkFactory,
         limits: MessageLimits,
         scope: Scope,
     ) -> None:
         self._bindings = bindings
         self._handle = handle
+        self._later = later
         self._open_sink = open_sink
         self._limits = limits
         self._method: str = scope["method"]
@@ -245,23 +246,32 @@ class _Exchange:
             raise action_not_supported(request.action)
         if request.body_element.tag != binding.request_element:
             raise MalformedRequest("the body element is not the one of this action", "/Envelope/Body")
+        if request.answer_address is not None or request.fault_address is not None:
+            self._take_for_later(request, binding)
+            return None
         return self._written(self._handle(request, self._peer), binding)
+
+    def _take_for_later(self, request: SoapRequest, binding: SoapBinding) -> None:
+        if request.answer_address is None:
+            raise only_anonymous("FaultTo")
+        if self._later is None:
+            raise only_anonymous("ReplyTo")
+        if request.message_id is None:
+            raise addressing_fault(
+                "a request that is answered elsewhere needs a wsa:MessageID",
+                "MessageAddressingHeaderRequired",
+                header="MessageID",
+            )
+        self._later(request, self._peer, binding)
 
     def _written(self, reply: SoapReply, binding: SoapBinding) -> _Answer | None:
         if reply.fault is not None:
             return self._fault(reply.fault)
-        action = reply.action or binding.response_action
-        if reply.body_text is not None:
-            return _answer(200, simple_message(soap_response_text(action, self._message_id, reply.body_text)))
-        if reply.body_element is None:
-            return None
-        envelope = soap_response(action, self._message_id, reply.body_element, reply.headers)
-        if binding.mtom or reply.attachments:
-            return _answer(200, mtom_message(envelope, reply.attachments))
-        return _answer(200, simple_message(envelope))
+        message = answer_message(reply, binding, self._message_id)
+        return None if message is None else _answer(200, message)
 
     def _fault(self, fault: SoapFault) -> _Answer:
-        answer = _answer(fault.http_status, simple_message(soap_fault(fault, self._message_id)))
+        answer = _answer(fault.http_status, fault_message(fault, self._message_id))
         if fault.http_status == 405:
             answer.headers.append((b"allow", b"POST"))
         return answer

@@ -53,14 +53,14 @@ def rows(output: str) -> list[dict[str, str]]:
 
 def test_status_lists_every_subscriber_and_dead_letters(served, consumer):
     idle = {"subscriber": "ITI-10 ROANNE", "waiting": "0", "lag_seconds": "0", "dead": "0"}
-    deferred = {**idle, "subscriber": "ITI-55 deferred"}
-    assert rows(run("status").output) == [idle, deferred]
+    others = [{**idle, "subscriber": name} for name in ("ITI-55 deferred", "asynchronous answers")]
+    assert rows(run("status").output) == [idle, *others]
     consumer.code = "AE"
     served.feed(served.adt("A28", "ROANNE", "R1"))
     wait_for(lambda: served.count("SELECT count(*) FROM outbox_delivery WHERE attempts > 0") == 1)
     with served.service.engine.begin() as connection:
         connection.execute(text("UPDATE outbox_delivery SET state = 'dead'"))
-    assert rows(run("status").output) == [idle | {"dead": "1"}, deferred]
+    assert rows(run("status").output) == [idle | {"dead": "1"}, *others]
     (letter,) = rows(run("status", "--dead").output)
     assert (letter["subscriber"], letter["kind"], letter["error"]) == ("ITI-10 ROANNE", "person.changed", "Conflict")
 

@@ -13,6 +13,7 @@ from lxml import etree
 from ihe import errors
 from ihe.errors import Finding, IheError, MalformedRequest, MissingElement, Refused, Unavailable, UnknownPatient
 from ihe.soap.envelope import (
+    SoapRequest,
     content_id_of,
     message_id_of,
     read_envelope,
@@ -110,15 +111,24 @@ def test_headers_for_others_optional_ones_and_security_pass(block: str) -> None:
     assert (request.security is not None) == ("Security" in block)
 
 
-def test_a_reply_address_elsewhere_is_refused_by_name() -> None:
-    fault = refused(
-        envelope(
-            f"<wsa:Action>{ACTION}</wsa:Action><wsa:ReplyTo><wsa:Address>http://elsewhere</wsa:Address></wsa:ReplyTo>"
-        )
-    )
-    assert [s.localname for s in fault.subcodes] == ["InvalidAddressingHeader", "OnlyAnonymousAddressSupported"]
-    assert fault.detail[0].text == "wsa:ReplyTo"
-    assert fault.action == f"{NS.WSA}/fault"
+def addressed(**headers: str) -> SoapRequest:
+    blocks = "".join(f"<wsa:{n}><wsa:Address>{a}</wsa:Address></wsa:{n}>" for n, a in headers.items())
+    return read_envelope(envelope(f"<wsa:Action>{ACTION}</wsa:Action>{blocks}"))
+
+
+def test_answers_and_faults_may_go_elsewhere() -> None:
+    anonymous = f"{NS.WSA}/anonymous"
+    for headers, answer, fault in (
+        ({}, None, None),
+        ({"ReplyTo": anonymous, "FaultTo": anonymous}, None, None),
+        ({"ReplyTo": f"{NS.WSA}/none"}, None, None),
+        ({"ReplyTo": "http://a"}, "http://a", "http://a"),
+        ({"ReplyTo": "http://a", "FaultTo": anonymous}, "http://a", "http://a"),
+        ({"ReplyTo": "http://a", "FaultTo": "http://b"}, "http://a", "http://b"),
+        ({"FaultTo": "http://b"}, None, "http://b"),
+    ):
+        request = addressed(**headers)
+        assert (request.answer_address, request.fault_address) == (answer, fault)
 
 
 @pytest.mark.parametrize("body", ["", "<a/><b/>", "text"])

@@ -412,3 +412,47 @@ def test_requests_are_served_in_the_threads_given() -> None:
     with ThreadPoolExecutor(1, thread_name_prefix="soap") as executor:
         post(SoapEndpoint([ASK], handle, executor), simple_message(envelope()))
     assert names[0].startswith("soap")
+
+
+def elsewhere(message_id: str = "urn:uuid:1", **addresses: str) -> OutgoingMessage:
+    root = soap_request("urn:ask", "http://host/ihe/x", etree.Element("{urn:x}ask"), message_id or None)
+    header = root.find(qname(NS.SOAP, "Header"))
+    assert header is not None
+    for name in ("ReplyTo", "FaultTo"):
+        for block in header.findall(qname(NS.WSA, name)):
+            header.remove(block)
+    if not message_id:
+        header.remove(header.find(qname(NS.WSA, "MessageID")))
+    for name, address in addresses.items():
+        etree.SubElement(etree.SubElement(header, qname(NS.WSA, name)), qname(NS.WSA, "Address")).text = address
+    return simple_message(root)
+
+
+def test_a_request_that_is_answered_elsewhere_is_taken_with_an_empty_202() -> None:
+    taken: list[tuple[SoapRequest, SoapBinding]] = []
+    app = SoapEndpoint([ASK], answer, later=lambda request, _peer, binding: taken.append((request, binding)))
+    response = post(app, elsewhere(ReplyTo="http://asker/"))
+    assert (response.status_code, response.content) == (202, b"")
+    ((request, binding),) = taken
+    assert (request.answer_address, binding) == ("http://asker/", ASK)
+
+
+@pytest.mark.parametrize(
+    ("app", "message", "subcode"),
+    [
+        (endpoint(), elsewhere(ReplyTo="http://asker/"), "OnlyAnonymousAddressSupported"),
+        (endpoint(), elsewhere(FaultTo="http://asker/"), "OnlyAnonymousAddressSupported"),
+        (
+            SoapEndpoint([ASK], answer, later=lambda *_: None),
+            elsewhere("", ReplyTo="http://asker/"),
+            "MessageAddressingHeaderRequired",
+        ),
+    ],
+)
+def test_one_that_cannot_be_answered_there_is_a_fault_at_once(
+    app: SoapEndpoint, message: OutgoingMessage, subcode: str
+) -> None:
+    response = post(app, message)
+    assert response.status_code == 400
+    assert text(response, "//wsa:Action") == f"{NS.WSA}/fault"
+    assert subcode in response.text
