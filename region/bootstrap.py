@@ -61,6 +61,7 @@ from xds.domain.value_sets import ValueSets
 from xds.ports import Person
 from xds.services import upkeep
 from xds.services.gateway import Gateway
+from xds.services.history_document import HistoryCreator
 from xds.services.patient_feed import FedDirectory
 from xds.services.publish_archive import PublishedSite
 from xds.services.publisher import Publisher
@@ -131,6 +132,7 @@ def build_service(
     callbacks: CallbackRule | None = None,
     value_sets: ValueSets | None = None,
     viewer: Path | None = None,
+    keeps_on_demand: bool = False,
 ) -> Service:
     """Wire the service over a migrated database.
 
@@ -151,6 +153,7 @@ def build_service(
         callbacks: which addresses that callers name may be written to; by default any.
         value_sets: codes of the affinity domain; by default the French ones.
         viewer: folder of the installed image viewer, or ``None``.
+        keeps_on_demand: whether documents made on demand are kept and registered.
 
     Raises:
         TransactionFault: a transaction file is misnamed or broken, or two share a binding.
@@ -180,6 +183,7 @@ def build_service(
         mpi.callbacks,
         _known_nowhere if has_other_index else directory.known_as,
         coerce_patient_ids=coerce_patient_ids,
+        keeps_on_demand=keeps_on_demand,
     )
     transactions = discover("mpi.transactions", "xds.transactions")
     if has_other_index:
@@ -278,6 +282,7 @@ def _xds(
     known_as: KnownAs,
     *,
     coerce_patient_ids: bool,
+    keeps_on_demand: bool,
 ) -> XdsApplication:
     repository_id = table.region.repository_unique_id
     if repository_id is None:
@@ -299,8 +304,11 @@ def _xds(
         SoapGateways(),
         PatientsElsewhere(table, registry.directory, known_as),
     )
-    repository = Repository(registry, content, repository_id, site_ids)
     studies = Studies(registry, sources, Archives(sources, archive_limits), coerces=coerce_patient_ids)
+    creator = HistoryCreator(studies, repository_id, table.name)
+    repository = Repository(
+        registry, content, repository_id, site_ids, creator=creator, keeps_on_demand=keeps_on_demand
+    )
     return XdsApplication(registry, repository, studies, gateway, patients, callbacks=callbacks)
 
 

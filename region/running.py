@@ -117,6 +117,7 @@ def _build(settings: Settings, url: str, *, demo: bool = False) -> Service:
         coerce_patient_ids=settings.coerce_patient_ids,
         value_sets=_value_sets(settings),
         viewer=installed(settings.data_dir),
+        keeps_on_demand=settings.keep_on_demand,
     )
 
 

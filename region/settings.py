@@ -123,6 +123,9 @@ class Settings(BaseSettings):
         Codes,
         Field(description="Attributes (classCode, typeCode…) of which codes outside the table pass with a warning."),
     ] = ()
+    keep_on_demand: Annotated[
+        bool, Field(description="Keep and register each document that is made on demand (a snapshot).")
+    ] = False
     hidden_from_professionals: Annotated[
         Codes, Field(description="Confidentiality codes, code^^scheme, that hide a document from professionals.")
     ] = tuple(sorted(ReadingRules().hidden_from_professionals))

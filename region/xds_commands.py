@@ -20,6 +20,7 @@ from xds.domain.criteria import DocumentCriteria
 from xds.domain.registered import RegisteredEntry
 from xds.ports import Person
 from xds.services.find import find_documents_on
+from xds.services.history_document import offer_history
 from xds.services.reading import oppose, withdraw_opposition
 
 Patient = Annotated[str, typer.Argument(metavar="PATIENT", help="Identifier as CX: VALUE^^^&OID&ISO.")]
@@ -56,6 +57,13 @@ def commands(settings: Callable[[], Settings]) -> typer.Typer:
             for entry in answered_on(service, uow, _patient(patient), moment.replace(tzinfo=UTC)):
                 status = entry.status.rpartition(":")[2]
                 write([entry.unique_id, status, entry.id, entry.repository_unique_id])
+
+    @xds.command("offer-history")
+    def offer(patient: Patient) -> None:
+        """Register a patient's imaging history, made anew at each retrieval; prints its uniqueId."""
+        with running.service(settings()) as service, service.database.unit(REGION) as uow:
+            xds = service.xds
+            typer.echo(offer_history(uow, _patient(patient), xds.repository, xds.studies))
 
     @xds.command("oppose")
     def state_opposition(patient: Patient) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from ihe.communities import Community
 from xds.domain.communities import CommunityAnswer
-from xds.domain.document_set import DocumentRequest, Retrieval
+from xds.domain.document_set import DocumentRequest, MadeContent, Retrieval
+from xds.domain.registered import RegisteredEntry
 
 if TYPE_CHECKING:
     from ihe.unit_of_work import UnitOfWork
@@ -60,6 +61,28 @@ class NoPatientResources:
         return None
 
     def resource_id_of(self, uow: UnitOfWork, patient_id: PatientId) -> str | None:
+        """None."""
+        return None
+
+
+class ContentCreator(Protocol):
+    """Makes documents when they are retrieved."""
+
+    def make(self, uow: UnitOfWork, entry: RegisteredEntry, unique_id: str) -> MadeContent | None:
+        """The content of an entry at this moment, as far as the unit's caller may see what goes into it.
+
+        Args:
+            unique_id: under which the content is known from now on.
+
+        Returns:
+            ``None`` for an entry whose content is not made here.
+        """
+
+
+class NoContent:
+    """Of a repository that makes nothing."""
+
+    def make(self, uow: UnitOfWork, entry: RegisteredEntry, unique_id: str) -> MadeContent | None:
         """None."""
         return None
 

@@ -1,13 +1,15 @@
 """The NIST toolkit's plans for the document repository and the responding gateway, positive and negative.
 
-Its plans for imaging document sources and for initiating gateways are of other actors or need simulators; those of
-on-demand content need a content creator that the plans don't describe.
+Its plans for imaging document sources and for initiating gateways are of other actors or need simulators. The content
+of on-demand documents is that of the plan's own bundle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
@@ -20,11 +22,13 @@ from ihe.errors import IheError
 from ihe.serving import Context
 from ihe.soap.envelope import SoapReply, SoapRequest
 from ihe.soap.sinks import Attachment
-from ihe.unit_of_work import Database
+from ihe.unit_of_work import Database, UnitOfWork
 from tests.conformance.toolkit2_plans import Step, StepRecord, errors_of, prepare, substitute
 from tests.conformance.toolkit2_runner import SETTINGS, NotPlayable, Outcome, Toolkit2Runner, text_of
 from tests.xds_samples import SampleDirectory
 from tests.xds_wire import RegistryClient, application
+from xds.domain.document_set import MadeContent
+from xds.domain.registered import RegisteredEntry
 from xds.services.registry import Registry
 from xds.translate.ebxml_document_set import XDSB, XOP
 from xds.translate.ebxml_vocabulary import LCM
@@ -45,7 +49,6 @@ NOT_OURS = (
     "iig",
     "rig",
     "rsnaedge",
-    "15812",
     "12038",
     "12083",
     "12300",
@@ -54,7 +57,7 @@ NOT_OURS = (
     "12315",
     "12337",
 )
-"""Imaging sources and initiating gateways; on-demand content; requests whose identifiers a person fills in."""
+"""Imaging sources and initiating gateways; requests whose identifiers a person fills in."""
 APART = ("15807",)
 """Tests each of whose sections has a patient of its own."""
 ORDER = ["submit", "query", "retrieve", "delete", "verify"]
@@ -94,6 +97,17 @@ class RepositoryClient(RegistryClient):
         return reply.body_element
 
 
+class Bundle:
+    """Makes on-demand documents from the editions that a plan describes, one after the other."""
+
+    def __init__(self, folder: Path) -> None:
+        self.editions = [file.read_bytes() for file in sorted(folder.glob("Content*/my_document.txt"))]
+        self.next = cycle(self.editions)
+
+    def make(self, uow: UnitOfWork, entry: RegisteredEntry, unique_id: str) -> MadeContent:
+        return MadeContent(next(self.next))
+
+
 class RepositoryRunner(Toolkit2Runner):
     """Plays the steps of a repository, and those of a registry between them."""
 
@@ -110,7 +124,7 @@ class RepositoryRunner(Toolkit2Runner):
         if step.kind not in ACTIONS:
             return super()._play(step, previous)
         record = self.records[step.test, step.section, step.name] = StepRecord()
-        values = SETTINGS | self._values(step)
+        values = SETTINGS | {name: value for name, value in self._values(step).items() if value}
         template = self._template(step)
         documents: dict[str, bytes] = {}
         try:
@@ -124,6 +138,7 @@ class RepositoryRunner(Toolkit2Runner):
             raise NotPlayable("the metadata file is no XML") from None
         answer = self.client.send_documents(ACTIONS[step.kind], body, documents)
         record.answer = answer
+        self._validate(step, answer)
         record.reports |= {f"{name}_uid": uid for name, uid in record.assigned.get("AssignedUids", {}).items()}
         for report in step.transaction.iter("Report"):
             source = body if report.get("section") == "InputMetadata" else answer
@@ -211,20 +226,33 @@ def outcomes(
     engine = create_engine(module_database_url)
     directory = SampleDirectory()
     folder = tmp_path_factory.mktemp("content")
-    client = RepositoryClient(Database(engine), application(Registry(directory), folder))
+    served = application(Registry(directory), folder)
+    bundle = Bundle(tests / "15812/Register_OD/ContentBundle")
+    repository = replace(served.repository, creator=bundle, keeps_on_demand=True)
+    client = RepositoryClient(Database(engine), replace(served, repository=repository))
     runner = RepositoryRunner(material, client, directory)
+    runner.provided.update(bundle.editions)
     names = sorted(each.name for each in tests.iterdir() if each.is_dir() and not each.name.startswith(NOT_OURS))
     for test in names:
         if any(kind in plan.read_text() for plan in (tests / test).rglob("testplan.xml") for kind in ACTIONS):
             list(runner.run(test))
     yield [each for section in runner.outcomes.values() for each in section]
     engine.dispose()
+    assert runner.invalid == {}, "answers that their schemas refuse"
 
 
 def test_every_step_of_a_repository_agrees(outcomes: list[Outcome]) -> None:
     played = [each for each in outcomes if not each.skipped]
     assert {each.step.label: each.problem for each in played if each.problem} == {}
     assert len(played) > 40
+
+
+def test_on_demand_documents_are_made_and_kept(outcomes: list[Outcome]) -> None:
+    played = [each.step.label for each in outcomes if each.step.test == "15812" and not each.skipped]
+    assert [label for label in played if "Retrieve" in label] == [
+        "15812/Retrieve_OD/Retrieve_1",
+        "15812/Retrieve_OD/Retrieve_2",
+    ]
 
 
 def test_the_plans_of_a_responding_gateway_are_played(outcomes: list[Outcome]) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -108,6 +109,15 @@ class Served:
             os.killpg(self.process.pid, number)
             self.process.wait(30)
             self.process = None
+            self._await_free_ports()
+
+    def _await_free_ports(self) -> None:
+        """Its children may outlive it for a moment, and hold the ports."""
+        deadline = time.monotonic() + 30
+        for port in self.ports:
+            while _is_taken(port):
+                assert time.monotonic() < deadline, f"port {port} stays taken"
+                time.sleep(0.02)
 
     def peak_bytes(self) -> int:
         """Largest resident size so far, of the process and its children."""
@@ -140,6 +150,16 @@ class Served:
     def retrieved_hash(self, unique_id: str) -> str:
         _, found = self.send(RETRIEVE, retrieve_body((REPOSITORY, unique_id)), {}, HashingSink)
         return found[0].facts.sha256 if found else ""
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
 
 
 def _peak(pid: int) -> int:

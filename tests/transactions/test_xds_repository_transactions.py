@@ -24,9 +24,11 @@ from ihe.xml import parse_xml
 from tests.xds_repository import house, include, make, provide_body, requests_body, retrieve_body
 from tests.xds_wire import alone
 from xds.application import XdsApplication
+from xds.domain.document_set import DocumentAnswer, DocumentRequest
 from xds.transactions import iti41_provide_and_register_document_set_b as iti41
 from xds.transactions import iti43_retrieve_document_set as iti43
 from xds.transactions import iti86_remove_documents as iti86
+from xds.translate.ebxml_document_set import retrieve_response
 from xds.translate.kos_writer import build_kos
 
 __all__ = ["house", "make"]
@@ -267,3 +269,17 @@ def test_a_removed_document_is_gone(wire: Wire, make: Any) -> None:
     assert wire.send(iti86, requests_body(element, (REPOSITORY, removed.unique_id))).status == SUCCESS
     found = wire.send(iti43, retrieve_body((REPOSITORY, removed.unique_id), (REPOSITORY, other.unique_id)))
     assert (found.status, found.in_order) == (PARTIAL, [b"bonsoir"])
+
+
+def test_what_was_made_on_demand_is_named_in_the_order_of_the_schema() -> None:
+    asked = DocumentRequest("1.2", "1.3", "urn:oid:1.1")
+    text = retrieve_response([DocumentAnswer(asked, "text/plain", "x", "1.4", "1.5")], ())
+    (document,) = etree.fromstring(text).iterfind(f"{{{XDSB}}}DocumentResponse")
+    assert [(etree.QName(each).localname, each.text) for each in document][:-1] == [
+        ("HomeCommunityId", "urn:oid:1.1"),
+        ("RepositoryUniqueId", "1.2"),
+        ("DocumentUniqueId", "1.3"),
+        ("NewRepositoryUniqueId", "1.5"),
+        ("NewDocumentUniqueId", "1.4"),
+        ("mimeType", "text/plain"),
+    ]

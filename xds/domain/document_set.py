@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ihe.errors import Finding
+from ihe.values import Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,14 @@ class DocumentAnswer:
         request: what is answered.
         mime_type: as registered.
         content_id: of the MIME part that holds the bytes.
+        new_unique_id, new_repository_unique_id: as in :class:`RetrievedDocument`.
     """
 
     request: DocumentRequest
     mime_type: str
     content_id: str
+    new_unique_id: str | None = None
+    new_repository_unique_id: str | None = None
 
 
 class Blocks(Protocol):
@@ -67,6 +71,8 @@ class RetrievedDocument:
         size: bytes.
         patient_ids: CX, as submitted with the entries that describe it.
         blocks: the bytes, verified; to be read to the end or closed.
+        new_unique_id: uniqueId of content that was made on demand, else ``None``.
+        new_repository_unique_id: where that content can be had again; ``None`` when it was not kept.
     """
 
     request: DocumentRequest
@@ -74,6 +80,20 @@ class RetrievedDocument:
     size: int
     patient_ids: frozenset[str]
     blocks: Blocks
+    new_unique_id: str | None = None
+    new_repository_unique_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MadeContent:
+    """Content made for one retrieval.
+
+    Attributes:
+        confidentiality_codes: of what went into it; it is as confidential as that.
+    """
+
+    data: bytes
+    confidentiality_codes: tuple[Code, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

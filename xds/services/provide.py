@@ -9,7 +9,7 @@ Source: ITI TF-2: 3.41; RAD TF-3: 4.68.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ihe.errors import Finding, MalformedRequest, Refused, TooLarge
@@ -26,12 +26,18 @@ from xds.translate import kos_manifest
 
 
 def provide(
-    uow: UnitOfWork, submission: Submission, documents: Mapping[str, StagedContent], repository: Repository
+    uow: UnitOfWork,
+    submission: Submission,
+    documents: Mapping[str, StagedContent],
+    repository: Repository,
+    *,
+    is_own: bool = False,
 ) -> list[Finding]:
     """Keep the documents of a submission and register it, in the caller's transaction.
 
     Args:
         documents: staged bytes by the ``id`` of their document entry.
+        is_own: whether they are the repository's own, and not of the caller's site.
 
     Returns:
         Warnings; everything is kept and registered.
@@ -48,10 +54,11 @@ def provide(
     if any(finding.severity == "Error" for finding in findings):
         raise Refused(findings)
 
-    repository_id = str(repository.id_for(uow.caller.site))
+    site = None if is_own else uow.caller.site
+    repository_id = str(repository.id_for(site))
     completed = [_completed(entry, facts[entry.id], repository_id) for entry in submission.entries]
     warnings = register(uow, replace(submission, entries=tuple(completed), findings=()), repository.registry)
-    _keep(uow, completed, documents, repository)
+    keep(uow, completed, documents, repository, site)
     for entry in completed:
         if entry.id in manifests and entry.unique_id:
             imaging.save_manifest(uow.connection, entry.unique_id, manifests[entry.id], repository.zone, uow.now)
@@ -122,12 +129,22 @@ def _completed(entry: DocumentEntry, facts: ContentFacts, repository_unique_id: 
     return replace(entry, hash=facts.sha1, size=facts.size, repository_unique_id=repository_unique_id)
 
 
-def _keep(
+def keep(
     uow: UnitOfWork,
-    entries: list[DocumentEntry],
+    entries: Sequence[DocumentEntry],
     documents: Mapping[str, StagedContent],
     repository: Repository,
+    provided_by: str | None,
 ) -> None:
+    """Keep staged bytes as the documents of entries.
+
+    Args:
+        documents: staged bytes by the ``id`` of their document entry.
+        provided_by: domain code of the site; ``None`` for the region itself.
+
+    Raises:
+        Refused: other bytes are kept under one of the uniqueIds.
+    """
     kept = [(entry, documents[entry.id].facts()) for entry in entries]
     lock_content(uow.connection, {facts.sha256 for _, facts in kept})
     for entry in entries:
@@ -141,7 +158,7 @@ def _keep(
                 entry.repository_unique_id or "",
                 facts.sha256,
                 entry.mime_type or "",
-                uow.caller.site,
+                provided_by,
             )
             for entry, facts in kept
         ],

@@ -14,12 +14,18 @@ from xds.store.content import StagedContent
 
 
 def provide_bytes(
-    uow: UnitOfWork, submission: Submission, documents: Mapping[str, bytes], repository: Repository
+    uow: UnitOfWork,
+    submission: Submission,
+    documents: Mapping[str, bytes],
+    repository: Repository,
+    *,
+    is_own: bool = False,
 ) -> list[Finding]:
     """As :func:`xds.services.provide.provide`, of documents in memory.
 
     Args:
         documents: bytes by the ``id`` of their document entry.
+        is_own: whether they are the repository's own, and not of the caller's site.
 
     Raises:
         Refused: something is wrong; nothing is kept.
@@ -29,4 +35,4 @@ def provide_bytes(
         for entry_id, data in documents.items():
             staged[entry_id] = stack.enter_context(repository.content.stage())
             staged[entry_id].write(data)
-        return provide(uow, submission, staged, repository)
+        return provide(uow, submission, staged, repository, is_own=is_own)

@@ -8,6 +8,7 @@ from datetime import tzinfo
 from zoneinfo import ZoneInfo
 
 from ihe.values import Oid
+from xds.ports import ContentCreator, NoContent
 from xds.services.registry import Registry
 from xds.store.content import BlobStore
 
@@ -24,6 +25,9 @@ class Repository:
         unique_id: repositoryUniqueId under which documents are kept.
         site_ids: a repositoryUniqueId of its own for documents from a site, by domain code.
         zone: of dates and times in DICOM objects that don't name theirs.
+        creator: makes documents that have no bytes until they are retrieved.
+        keeps_on_demand: whether each document made on demand is kept and registered (Persistence of Retrieved
+            Documents option).
     """
 
     registry: Registry
@@ -31,6 +35,8 @@ class Repository:
     unique_id: Oid
     site_ids: Mapping[str, Oid] = field(default_factory=dict)
     zone: tzinfo = PARIS
+    creator: ContentCreator = field(default_factory=NoContent)
+    keeps_on_demand: bool = False
 
     def id_for(self, site: str | None) -> Oid:
         """The repositoryUniqueId for documents that a site provides."""

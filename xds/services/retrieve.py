@@ -1,4 +1,4 @@
-"""Retrieve documents: each as it was kept, verified, or an error that names it.
+"""Retrieve documents: each as it was kept, verified, or made now, or an error that names it.
 
 Source: ITI TF-2: 3.43.
 """
@@ -11,6 +11,7 @@ from ihe.errors import Finding, TooMany
 from ihe.unit_of_work import UnitOfWork
 from xds.domain.document_set import DocumentRequest, Retrieval, RetrievedDocument
 from xds.services.access import DocumentFacts
+from xds.services.on_demand import make_document
 from xds.services.repository import Repository
 from xds.store.content import ContentError, ContentUnreachable
 from xds.store.repository import KeptDocument, find_documents
@@ -20,11 +21,12 @@ MAX_DOCUMENTS = 200
 
 
 def retrieve(uow: UnitOfWork, requests: Sequence[DocumentRequest], repository: Repository) -> Retrieval:
-    """Find documents and open their bytes.
+    """Find documents and open their bytes; make those that are made on demand.
 
     A document that the caller may not read is answered as one that isn't there.
 
     Raises:
+        Refused: what was made can't be registered.
         TooMany: more than :data:`MAX_DOCUMENTS` in one request.
     """
     if len(requests) > MAX_DOCUMENTS:
@@ -50,14 +52,13 @@ def _open(
             f"{request.repository_unique_id} is no repository of this service",
             request.unique_id,
         )
-    if (
-        kept is None
-        or kept.repository_unique_id != request.repository_unique_id
-        or not _may_read(uow, kept, repository)
-    ):
-        return Finding(
-            "XDSDocumentUniqueIdError", f"no document {request.unique_id} can be retrieved here", request.unique_id
-        )
+    absent = Finding(
+        "XDSDocumentUniqueIdError", f"no document {request.unique_id} can be retrieved here", request.unique_id
+    )
+    if kept is None:
+        return make_document(uow, request, repository) or absent
+    if kept.repository_unique_id != request.repository_unique_id or not _may_read(uow, kept, repository):
+        return absent
     try:
         blocks = repository.content.read(kept.sha256)
     except (ContentUnreachable, OSError):

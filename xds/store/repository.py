@@ -236,13 +236,17 @@ def named_content(connection: Connection, *, page: int = 1000) -> Iterator[Conte
 
 
 def entries_without_document(connection: Connection, repository_unique_ids: Iterable[str]) -> Iterator[str]:
-    """UniqueIds of stable entries that point to this repository but whose document it doesn't keep."""
+    """UniqueIds of stable entries that point to this repository but whose document it doesn't keep.
+
+    Those of no bytes are left out: they are assembled when they are first retrieved.
+    """
     entry = document_entry.c
     rows = connection.execute(
         select(entry.unique_id)
         .where(
             entry.repository_unique_id == any_(_texts(repository_unique_ids)),
             entry.on_demand.is_(False),
+            entry.size > 0,
             ~select(repository_document.c.unique_id).where(repository_document.c.unique_id == entry.unique_id).exists(),
         )
         .order_by(entry.unique_id)
@@ -252,7 +256,10 @@ def entries_without_document(connection: Connection, repository_unique_ids: Iter
 
 
 def entries_unlike_content(connection: Connection) -> Iterator[str]:
-    """UniqueIds of entries whose hash or size is not that of the kept bytes."""
+    """UniqueIds of entries whose hash or size is not that of the kept bytes.
+
+    The first version of one that was assembled late, of no bytes, is left out.
+    """
     entry = document_entry.c
     rows = connection.execute(
         select(entry.unique_id)
@@ -261,6 +268,7 @@ def entries_unlike_content(connection: Connection) -> Iterator[str]:
         .where(
             (entry.hash != func.encode(content.c.sha1, "hex")) | (entry.size != content.c.size),
             entry.repository_unique_id == repository_document.c.repository_unique_id,
+            (entry.size > 0) | (entry.status == "Approved"),
         )
         .order_by(entry.unique_id)
         .execution_options(yield_per=1000)

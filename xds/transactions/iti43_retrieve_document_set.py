@@ -37,6 +37,8 @@ TRANSACTION = Transaction(
         "partial success: what is found is sent, what is not is named",
         "bytes are verified against their hash while they are sent; damaged ones are never sent whole",
         "a document that the caller may not read is answered as one that isn't there",
+        "On-Demand Documents: made at each retrieval; snapshots by setting (Persistence of Retrieved Documents)",
+        "Delayed Document Assembly: made at the first retrieval, the entry updated with hash and size",
     ),
     source="ITI TF-2: 3.43",
 )
@@ -48,7 +50,7 @@ def decode(request: SoapRequest) -> tuple[DocumentRequest, ...]:
 
 
 def serve(requests: tuple[DocumentRequest, ...], context: Context[XdsApplication]) -> Retrieval:
-    """Find them and open their bytes."""
+    """Find them and open their bytes; make those that are made on demand."""
     found = retrieve(context.uow, requests, context.application.repository)
     note_retrieval(found, context.trail)
     return found

@@ -108,9 +108,11 @@ def _document_response(document: DocumentAnswer) -> str:
     href = f"cid:{quote(document.content_id, safe='@')}"
     return (
         "<xdsb:DocumentResponse>"
-        f"{_element('HomeCommunityId', request.home) if request.home else ''}"
+        f"{_optional('HomeCommunityId', request.home)}"
         f"{_element('RepositoryUniqueId', request.repository_unique_id)}"
         f"{_element('DocumentUniqueId', request.unique_id)}"
+        f"{_optional('NewRepositoryUniqueId', document.new_repository_unique_id)}"
+        f"{_optional('NewDocumentUniqueId', document.new_unique_id)}"
         f"{_element('mimeType', document.mime_type)}"
         f'<xdsb:Document><xop:Include href="{href}"/></xdsb:Document>'
         "</xdsb:DocumentResponse>"
@@ -119,3 +121,7 @@ def _document_response(document: DocumentAnswer) -> str:
 
 def _element(name: str, text: str) -> str:
     return f"<xdsb:{name}>{escape(text)}</xdsb:{name}>"
+
+
+def _optional(name: str, text: str | None) -> str:
+    return _element(name, text) if text else ""

@@ -73,7 +73,13 @@ def refused_query(error: IheError) -> SoapReply:
 def retrieval_reply(found: Retrieval) -> SoapReply:
     """``xdsb:RetrieveDocumentSetResponse`` with a MIME part for each document."""
     answers = [
-        DocumentAnswer(document.request, document.mime_type, f"document-{number}@traitdunion")
+        DocumentAnswer(
+            document.request,
+            document.mime_type,
+            f"document-{number}@traitdunion",
+            document.new_unique_id,
+            document.new_repository_unique_id,
+        )
         for number, document in enumerate(found.documents, 1)
     ]
     parts = tuple(

@@ -140,7 +140,12 @@ def _document(element: Element, attachments: Mapping[str, Attachment], community
     repository, unique_id, mime_type = ((each or "").strip() for each in named)
     home = (element.findtext(qname(XDSB, "HomeCommunityId")) or community.home_community_id.urn).strip()
     request = DocumentRequest(repository, unique_id, home)
-    return RetrievedDocument(request, mime_type, attachment.facts.size, frozenset(), SpooledBlocks(attachment.sink))
+    new_id, new_repository = (
+        (element.findtext(qname(XDSB, name)) or "").strip() or None
+        for name in ("NewDocumentUniqueId", "NewRepositoryUniqueId")
+    )
+    blocks = SpooledBlocks(attachment.sink)
+    return RetrievedDocument(request, mime_type, attachment.facts.size, frozenset(), blocks, new_id, new_repository)
 
 
 def _errors(answer: Element, community: Community) -> list[Finding]:
