@@ -24,6 +24,10 @@ class Domain(Protocol):
     def authority(self) -> AssigningAuthority:
         """Namespace and OID under which it assigns identifiers."""
 
+    @property
+    def notified_of(self) -> Sequence[str]:
+        """Codes of the domains whose identifiers its notifications tell; empty for all."""
+
 
 class Domains(Protocol):
     """The table of domains."""

@@ -171,7 +171,7 @@ def build_service(
         communities=SoapCommunities(table.home_community_id, table.communities, database),
     )
     directory = Directory(mpi)
-    metrics = Metrics(engine)
+    metrics = Metrics(engine, lambda: [each.name for each in present_subscribers()])
     patients = _fed_directory(table) if has_other_index else IndexDirectory(directory)
     policy_point = RegionPolicy(reading or ReadingRules(), patients, metrics.withheld)
     xds = _xds(

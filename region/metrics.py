@@ -6,7 +6,7 @@ Labels name transactions, outcomes, subscribers and kinds of task; never a patie
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -28,9 +28,10 @@ class Metrics:
 
     Args:
         engine: asked at each scrape for what waits.
+        subscribers: names of the subscribers of this moment, so that one without a backlog is seen to have none.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, subscribers: Callable[[], Iterable[str]] = tuple) -> None:
         self.registry = CollectorRegistry()
         self._messages = Counter(
             "traitdunion_messages",
@@ -57,7 +58,7 @@ class Metrics:
             ["site", "outcome"],
             registry=self.registry,
         )
-        self._waiting = _Waiting(engine)
+        self._waiting = _Waiting(engine, subscribers)
 
     def observe(self, transaction: str, outcome: str, seconds: float) -> None:
         """Count one served transaction."""
@@ -88,8 +89,9 @@ class Metrics:
 class _Waiting(Collector):
     """What waits, asked of the database at each scrape."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, subscribers: Callable[[], Iterable[str]]) -> None:
         self._engine = engine
+        self._subscribers = subscribers
 
     def collect(self) -> Iterable[Metric]:
         with self._engine.connect() as connection:
@@ -112,6 +114,9 @@ class _Waiting(Collector):
         dead = GaugeMetricFamily(
             "traitdunion_subscriber_dead_letters", "Deliveries given up, by subscriber.", labels=["subscriber"]
         )
+        for name in sorted({*self._subscribers()} - {backlog.subscriber for backlog in backlogs}):
+            lag.add_metric([name], 0.0)
+            dead.add_metric([name], 0)
         for backlog in backlogs:
             lag.add_metric([backlog.subscriber], (now - backlog.oldest).total_seconds() if backlog.oldest else 0.0)
             dead.add_metric([backlog.subscriber], backlog.dead)

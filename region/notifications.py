@@ -239,7 +239,7 @@ def pix_consumer(
 
     def changes(uow: UnitOfWork, event: OutboxEvent) -> Sequence[ReferenceChange]:
         present = successions_in_force(uow.connection, uow.now).estate(domain)
-        return changed_references(uow, app, name, concerned_keys(event.payload, present))
+        return changed_references(uow, app, name, domain, concerned_keys(event.payload, present))
 
     return Telling(
         name=name,

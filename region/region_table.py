@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from ihe.communities import Community
 from ihe.values import AssigningAuthority, Oid
+from region.community_rows import community_problem, is_oid
 
 
 class DomainKind(StrEnum):
@@ -97,6 +98,7 @@ class Domain:
         publish: whether what its PACS has is registered from here.
         change_feed: address at which its PACS (Orthanc) tells what changes, or ``None``.
         senders: systems that may feed it; empty for domains that nobody feeds over HL7 v2.
+        notified_of: codes of the domains whose identifiers its notifications tell; empty for all.
         test_only: accepted outside production only (test and demonstration INS).
     """
 
@@ -116,6 +118,7 @@ class Domain:
     senders: tuple[Sender, ...] = ()
     notification: Notification | None = None
     notification_v3: SoapNotification | None = None
+    notified_of: tuple[str, ...] = ()
     test_only: bool = False
 
     @property
@@ -255,6 +258,7 @@ _DOMAIN_KEYS: Mapping[str, type] = {
     "senders": list,
     "notification": dict,
     "notification_v3": dict,
+    "notified_of": list,
     "test_only": bool,
 }
 _REQUIRED = ("code", "name", "kind", "oid", "namespace")
@@ -290,7 +294,7 @@ class _Reader:
         ):
             self._add(0, "[region] needs name and home_community_id")
             return {}
-        if not _is_oid(region["home_community_id"]):
+        if not is_oid(region["home_community_id"]):
             self._add(0, "[region] home_community_id is not an OID")
         for key in document.keys() - {"region", "domain", "registry", "community"}:
             self._add(0, f"unknown table {key}")
@@ -316,7 +320,7 @@ class _Reader:
             name = row.get("name") if isinstance(row, dict) else None
             if not isinstance(name, str) or not name:
                 self._add(0, "[[community]] needs a name")
-            elif (problem := _community_problem(row)) is not None:
+            elif (problem := community_problem(row)) is not None:
                 self._add(0, f"community {name}: {problem}")
             elif row["home_community_id"] in (*found, (document.get("region") or {}).get("home_community_id")):
                 self._add(0, f"community {name}: home_community_id is another's")
@@ -336,6 +340,11 @@ class _Reader:
             self._unique(rows, key, lambda row, key=key: [row.get(key)])
         self._unique(rows, "namespace", lambda row: [] if row.get("test_only") else [row.get("namespace")])
         self._unique(rows, "senders", lambda row: _as_list(row.get("senders")))
+        codes = {row.get("code") for row in rows}
+        for index, row in enumerate(rows):
+            for code in _as_list(row.get("notified_of")):
+                if not isinstance(code, str) or code not in codes:
+                    self._say(index, row, "notified_of", "names a domain that is not there")
         if sum(row.get("kind") == DomainKind.REGION for row in rows) != 1:
             self._add(0, "exactly one [[domain]] must be of kind region")
         return domains
@@ -358,7 +367,7 @@ class _Reader:
             if key in row and not pattern.fullmatch(row[key]):
                 self._say(index, row, key, f"must be {meaning}")
         for key in _OIDS:
-            if key in row and not _is_oid(row[key]):
+            if key in row and not is_oid(row[key]):
                 self._say(index, row, key, "is not a dotted OID of at most 64 characters")
         for key in ("pacs_url", "change_feed"):
             if key in row and urlsplit(row[key]).scheme not in ("http", "https"):
@@ -385,6 +394,7 @@ class _Reader:
             senders=senders,
             notification=notification,
             notification_v3=notification_v3,
+            notified_of=tuple(row.get("notified_of", ())),
             test_only=row.get("test_only", False),
         )
 
@@ -413,7 +423,7 @@ class _Reader:
         kinds = {"enabled": bool, "url": str, "device": str}
         if given.keys() != kinds.keys() or not all(type(given[key]) is kind for key, kind in kinds.items()):
             self._say(index, row, "notification_v3", f"needs exactly {', '.join(kinds)}")
-        elif not given["url"].startswith(("http://", "https://")) or not _is_oid(given["device"]):
+        elif not given["url"].startswith(("http://", "https://")) or not is_oid(given["device"]):
             self._say(index, row, "notification_v3", "needs an http address and an OID")
         else:
             return SoapNotification(given["enabled"], given["url"], Oid(given["device"]))
@@ -447,42 +457,12 @@ class _Reader:
         return start + 1
 
 
-def _is_oid(text: str) -> bool:
-    try:
-        Oid(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _oid(text: str | None) -> Oid | None:
     return None if text is None else Oid(text)
 
 
 def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-_COMMUNITY_ADDRESSES = ("xcpd", "xca_query", "xca_retrieve")
-
-
-def _community_problem(row: Mapping[str, Any]) -> str | None:
-    """What is wrong with a community, or ``None``."""
-    unknown = row.keys() - {"name", "home_community_id", "timeout_seconds", "remember_days", *_COMMUNITY_ADDRESSES}
-    if unknown:
-        return f"{min(unknown)} is not a known key"
-    if not isinstance(row.get("home_community_id"), str) or not _is_oid(row["home_community_id"]):
-        return "home_community_id must be a dotted OID"
-    for key in _COMMUNITY_ADDRESSES:
-        if key in row and not str(row[key]).startswith(("http://", "https://")):
-            return f"{key} must be an http or https address"
-    seconds = row.get("timeout_seconds", 1)
-    if type(seconds) not in (int, float) or not 0 < seconds <= 300:
-        return "timeout_seconds must be a number of at most 300"
-    days = row.get("remember_days", 0)
-    if type(days) is not int or not 0 <= days <= 3650:
-        return "remember_days must be a whole number of at most 3650"
-    return None
 
 
 def _notification_problem(given: Mapping[str, Any]) -> str | None:

@@ -68,15 +68,23 @@ def patient_news(
     for record in wanted:
         if not record.is_active and record.id not in told:
             continue
-        news = _news(uow, app, record, is_new=record.id not in told)
+        news = _news(uow, app, record, _told_domains(app, stored.owner, record), is_new=record.id not in told)
         if told.get(record.id) != news.state:
             found.append(news)
     return found
 
 
-def _news(uow: UnitOfWork, app: MpiApplication, record: Record, *, is_new: bool) -> PatientNews:
+def _told_domains(app: MpiApplication, owner: str, record: Record) -> tuple[str, ...]:
+    """The domains whose identifiers the owner of a subscription is told, that of the record always; empty for all."""
+    wanted = next((tuple(each.notified_of) for each in app.domains if each.code == owner), ())
+    return (*wanted, record.key.domain) if wanted else ()
+
+
+def _news(
+    uow: UnitOfWork, app: MpiApplication, record: Record, domains: tuple[str, ...], *, is_new: bool
+) -> PatientNews:
     if record.is_active:
-        return PatientNews(record, all_identifiers(uow, app, [record])[0], None, is_new, uow.now)
+        return PatientNews(record, all_identifiers(uow, app, [record], domains)[0], None, is_new, uow.now)
     own = patient_id_of(app, record.key)
     survivor = None
     if record.merged_into is not None:

@@ -50,15 +50,16 @@ def changed_references(
     uow: UnitOfWork,
     app: MpiApplication,
     subscriber: str,
+    domain: str,
     keys: Sequence[RecordKey],
-    targets: Sequence[str] = (),
 ) -> list[ReferenceChange]:
     """What a consumer does not know yet of some of its records; inactive ones are left out.
 
     Args:
         subscriber: name of the consumer.
-        targets: codes of the domains whose identifiers interest it; empty means all.
+        domain: code of the domain that it is notified for.
     """
+    targets = app.domains.by_code(domain).notified_of
     found = [record for key in keys if (record := records.by_key(uow.connection, key)) and record.is_active]
     told = notified.last_told(uow.connection, subscriber, [record.id for record in found])
     changes = []

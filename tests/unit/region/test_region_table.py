@@ -98,6 +98,7 @@ SITE = '[[domain]]\ncode = "SITE"\nname = "s"\nkind = "establishment"\noid = "1.
         (HEAD + RID + SITE + "publish = 1\n", "region.toml:17: domain SITE: publish must be a bool"),
         (HEAD + RID + SITE + 'senders = ["GAM"]\n', "region.toml:17: domain SITE: senders must each be written"),
         (HEAD + RID + SITE + "notification = { enabled = true }\n", "region.toml:17: domain SITE: notification needs"),
+        (HEAD + RID + SITE + 'notified_of = ["NOBODY"]\n', "domain SITE: notified_of names a domain that is not there"),
         (HEAD + RID + SITE + "notification_v3 = { enabled = true }\n", "domain SITE: notification_v3 needs exactly"),
         (
             HEAD + RID + SITE + 'notification_v3 = { enabled = true, url = "ftp://x", device = "1.2" }\n',

@@ -40,7 +40,7 @@ def _payloads(unit):
 
 def told(unit, index, payload, domain="CHUSE"):
     with unit() as uow:
-        changes = changed_references(uow, index, "test", concerned_keys(payload, domain))
+        changes = changed_references(uow, index, "test", domain, concerned_keys(payload, domain))
         for change in changes:
             remember_told(uow, "test", change)
         return [{i.value for i in change.identifiers if not i.value.startswith("TDU")} for change in changes]
