@@ -19,7 +19,8 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match
+from starlette.types import Receive, Scope, Send
 
 from ihe.caller import Caller
 from ihe.errors import IheError, NotFound, TooLarge, UnsupportedRequest
@@ -80,8 +81,35 @@ def build_http_app(
         )
     _add_operations(app, executor, is_ready, render_metrics)
     app.router.routes.extend(routes)
+    app.router.routes.insert(0, _WholePaths(app.router.routes))
     app.add_exception_handler(HTTPException, _refuse_path)
     return app
+
+
+class _WholePaths(BaseRoute):
+    """Finds the routes without parameters by their path at once, where a router asks one after the other."""
+
+    def __init__(self, routes: Iterable[BaseRoute]) -> None:
+        self._by_path: dict[str, list[BaseRoute]] = {}
+        for route in routes:
+            path = getattr(route, "path", "{")
+            if "{" not in path:
+                self._by_path.setdefault(path, []).append(route)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """A route that takes the request; none of those that would refuse its method."""
+        for route in self._by_path.get(scope["path"], ()):
+            match, found = route.matches(scope)
+            if match is Match.FULL:
+                return match, {**found, _FOUND: route}
+        return Match.NONE, {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand over to the route found."""
+        await scope[_FOUND].handle(scope, receive, send)
+
+
+_FOUND = "traitdunion.route"
 
 
 def _most_literal_first(endpoints: Iterable[Endpoint]) -> list[tuple[Endpoint, HttpBinding]]:

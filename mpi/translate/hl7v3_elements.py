@@ -56,16 +56,29 @@ def add(parent: Element, name: str, text: str | None = None, **attributes: str) 
 
     Characters that XML does not allow are left out.
     """
-    element = etree.SubElement(parent, _PREFIX + name)
-    for key, value in attributes.items():
-        element.set(XSI_TYPE if key == "xsi_type" else key, _NO_XML.sub("", value))
-    element.text = _NO_XML.sub("", text) if text is not None else None
+    if "xsi_type" in attributes:
+        attributes[XSI_TYPE] = attributes.pop("xsi_type")
+    try:
+        element = etree.SubElement(parent, _PREFIX + name, attributes)
+    except ValueError:
+        allowed = {key: _NO_XML.sub("", value) for key, value in attributes.items()}
+        element = etree.SubElement(parent, _PREFIX + name, allowed)
+    if text is not None:
+        element.text = _NO_XML.sub("", text)
     return element
 
 
 def first(parent: Element | None, path: str) -> Element | None:
     """The first element at a path of local names (``sender/device/id``) that is not null; ``None`` without one."""
-    return next(every(parent, path), None)
+    if parent is None:
+        return None
+    name, _, rest = path.partition("/")
+    for element in parent.iterchildren(_PREFIX + name):
+        if element.get("nullFlavor") is None:
+            found = first(element, rest) if rest else element
+            if found is not None:
+                return found
+    return None
 
 
 def every(parent: Element | None, path: str) -> Iterator[Element]:
@@ -73,7 +86,7 @@ def every(parent: Element | None, path: str) -> Iterator[Element]:
     if parent is None:
         return
     name, _, rest = path.partition("/")
-    for element in parent.iterfind(_PREFIX + name):
+    for element in parent.iterchildren(_PREFIX + name):
         if element.get("nullFlavor") is None:
             if rest:
                 yield from every(element, rest)
