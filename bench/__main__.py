@@ -1,4 +1,6 @@
-"""``make bench``: runs the suites one after the other, prints their tables and writes ``bench/results/latest.json``.
+"""``make bench``: runs the suites one after the other and prints their tables, at the end the bars of the queries.
+
+Writes ``bench/results/latest.json``.
 
 Each suite is a module of its own, ``python -m bench.<suite>``, with its own options; here each runs in a process of
 its own at a size that takes minutes, or with ``--full`` at the size that the bars are set for, which takes hours.
@@ -17,6 +19,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import cpu_count
 from pathlib import Path
+from typing import Any
+
+from bench import bars
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -41,6 +46,7 @@ SUITES = {
         "--records 10000 --seconds 2",
         "--records 10000 1000000",
     ),
+    "hl7v2_parse": Suite("ADT messages read in a second of one core, beside python-hl7", "", ""),
     "matching": Suite(
         "precision and completeness, beside Splink and RecordLinker on the same files",
         "--records 5000 --seeds 1",
@@ -72,11 +78,13 @@ def main() -> None:
     figures = {name: _run(name, chosen.full) for name in SUITES if name in (chosen.suites or SUITES)}
     machine = {"python": platform.python_version(), "cores": cpu_count(), "at": datetime.now(UTC).isoformat()}
     (RESULTS / "latest.json").write_text(json.dumps({"machine": machine, **figures}, indent=2) + "\n")
+    read: dict[str, float] = figures.get("hl7v2_parse") or {}
+    print(bars.table(figures.get("service") or {}, read.get("ihe.hl7v2.er7")))
     print(f"\nfigures: {RESULTS / 'latest.json'}")
     sys.exit(None in figures.values())
 
 
-def _run(name: str, full: bool) -> object:
+def _run(name: str, full: bool) -> Any:
     """Figures of a suite; None when it failed."""
     suite = SUITES[name]
     arguments = suite.full if full else suite.brief

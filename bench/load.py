@@ -135,6 +135,44 @@ def measure(
     return summarise([value for each in latencies for value in each], time.perf_counter() - started, sum(failures))
 
 
+def at_rate(
+    connect: Callable[[], Connection],
+    requests: Sequence[bytes],
+    expect: bytes,
+    *,
+    connections: int,
+    per_second: float,
+    seconds: float,
+) -> Measured:
+    """Ask so many times a second, whether answers come or not (open loop), spread over the connections in turn.
+
+    A latency counts from the moment at which the request was due, so that waiting for a slow answer before it counts
+    too. What a server takes at a rate that it can bear is seen here; a closed loop (:func:`measure`) sees how long the
+    queue is that it makes itself.
+    """
+    count = int(per_second * seconds)
+    latencies: list[list[float]] = [[] for _ in range(connections)]
+    failures = [0] * connections
+    opened = [connect() for _ in range(connections)]
+    began = time.perf_counter() + 0.1
+
+    def run(number: int) -> None:
+        for position in range(number, count, connections):
+            due = began + position / per_second
+            time.sleep(max(0.0, due - time.perf_counter()))
+            answer = opened[number].ask(requests[position % len(requests)])
+            latencies[number].append(time.perf_counter() - due)
+            failures[number] += expect not in answer
+        opened[number].close()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(connections)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return summarise([value for each in latencies for value in each], time.perf_counter() - began, sum(failures))
+
+
 def once(connect: Callable[[], Connection], requests: Sequence[bytes], expect: bytes, connections: int) -> Measured:
     """Send each request once, spread over the connections in order (a feed)."""
     shares = [requests[number::connections] for number in range(connections)]

@@ -1,9 +1,10 @@
-"""The questions of the benchmark: PIX on three wires, and PDQ by name and birth date."""
+"""The questions of the benchmark: PIX, and PDQ by name and birth date, on three wires."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from urllib.parse import quote
+from xml.sax.saxutils import escape
 
 from region.region_table import RegionTable
 
@@ -29,6 +30,7 @@ def queries(table: RegionTable, sample: Sequence[dict[str, str]]) -> Iterator[tu
     yield "PDQ FHIR", "HTTP", [_get(path) for path in searches], b"200 OK"
     asked_v2 = [_pdq_v2(name, born, number) for number, (name, born) in enumerate(traits)]
     yield "PDQ v2", "MLLP", asked_v2, b"MSA|AA"
+    yield "PDQ v3", "HTTP", [post("/ihe/pdq", _SOAP, _pdq_v3(*each)) for each in traits], found
 
 
 _SOAP = "application/soap+xml; charset=UTF-8"
@@ -59,19 +61,36 @@ def _pdq_v2(family: str, born: str, number: int) -> bytes:
 
 
 def _pix_v3(oid: str, value: str) -> bytes:
+    parameters = (
+        f'<patientIdentifier><value root="{oid}" extension="{value}"/>'
+        "<semanticsText>Patient.id</semanticsText></patientIdentifier>"
+    )
+    return _query_v3("PRPA_IN201309UV02", parameters)
+
+
+def _pdq_v3(family: str, born: str) -> bytes:
+    parameters = (
+        f'<livingSubjectBirthTime><value value="{born.replace("-", "")}"/>'
+        "<semanticsText>LivingSubject.birthTime</semanticsText></livingSubjectBirthTime>"
+        f"<livingSubjectName><value><family>{escape(family)}</family></value>"
+        "<semanticsText>LivingSubject.name</semanticsText></livingSubjectName>"
+    )
+    return _query_v3("PRPA_IN201305UV02", parameters)
+
+
+def _query_v3(name: str, parameters: str) -> bytes:
     device = '<device classCode="DEV" determinerCode="INSTANCE"><id root="2.25.1"/></device>'
     return (
         '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:a="http://www.w3.org/2005/08/addressing">'
-        '<s:Header><a:Action s:mustUnderstand="true">urn:hl7-org:v3:PRPA_IN201309UV02</a:Action></s:Header><s:Body>'
-        '<PRPA_IN201309UV02 xmlns="urn:hl7-org:v3" ITSVersion="XML_1.0"><id root="2.25.2"/>'
+        f'<s:Header><a:Action s:mustUnderstand="true">urn:hl7-org:v3:{name}</a:Action></s:Header><s:Body>'
+        f'<{name} xmlns="urn:hl7-org:v3" ITSVersion="XML_1.0"><id root="2.25.2"/>'
         '<creationTime value="20260101"/>'
-        '<interactionId root="2.16.840.1.113883.1.6" extension="PRPA_IN201309UV02"/><processingCode code="P"/>'
+        f'<interactionId root="2.16.840.1.113883.1.6" extension="{name}"/><processingCode code="P"/>'
         '<processingModeCode code="T"/><acceptAckCode code="AL"/>'
         f'<receiver typeCode="RCV">{device}</receiver><sender typeCode="SND">{device}</sender>'
         '<controlActProcess classCode="CACT" moodCode="EVN">'
-        '<code code="PRPA_TE201309UV02" codeSystem="2.16.840.1.113883.1.6"/>'
+        f'<code code="{name.replace("_IN", "_TE")}" codeSystem="2.16.840.1.113883.1.6"/>'
         '<queryByParameter><queryId root="2.25.3"/><statusCode code="new"/><responsePriorityCode code="I"/>'
-        f'<parameterList><patientIdentifier><value root="{oid}" extension="{value}"/>'
-        "<semanticsText>Patient.id</semanticsText></patientIdentifier></parameterList>"
-        "</queryByParameter></controlActProcess></PRPA_IN201309UV02></s:Body></s:Envelope>"
+        f"<parameterList>{parameters}</parameterList></queryByParameter></controlActProcess></{name}>"
+        "</s:Body></s:Envelope>"
     ).encode()

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from os import cpu_count
@@ -25,8 +25,8 @@ from typing import Any
 
 import httpx
 
-from bench import floor
-from bench.load import Connection, HttpConnection, Measured, MllpConnection, measure, once
+from bench import bars, floor
+from bench.load import Connection, HttpConnection, Measured, MllpConnection, at_rate, measure, once
 from bench.population import generate
 from bench.queries import post, queries
 from mpi.translate.bulk_row import COLUMNS
@@ -122,20 +122,24 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\n') else text
 
 
-def run(sizes: tuple[int, ...], seconds: float, workers: int) -> dict[str, Any]:
-    """Measure at each size; JSON values."""
-    return {str(size): _run_size(size, seconds, workers) for size in sizes}
+def run(sizes: tuple[int, ...], seconds: float, workers: int, rate: float) -> dict[str, Any]:
+    """Measure at each size; JSON values.
+
+    Args:
+        rate: queries a second of the open loop.
+    """
+    return {str(size): _run_size(size, seconds, workers, rate) for size in sizes}
 
 
-def _run_size(size: int, seconds: float, workers: int) -> dict[str, Any]:
+def _run_size(size: int, seconds: float, workers: int, rate: float) -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     try:
         rows, load_seconds = load_population(folder, size)
         measured: dict[str, Any] = {"bulk load records/s": round(size / load_seconds, 1)}
-        measured["floors"] = _floors(folder, seconds, workers)
+        measured["floors"] = _floors(folder, seconds, workers, rate)
         with serving(folder, workers) as running:
             measured["loads"] = {}
-            for name, found in _loads(running, rows, seconds):
+            for name, found in _loads(running, rows, seconds, rate):
                 measured["loads"][name] = asdict(found)
                 _say(f"{name}: {found.per_second}/s, p99 {found.p99_ms} ms")
         measured["ratios"] = {
@@ -156,7 +160,7 @@ def _ratios(name: str, load: dict[str, Any], floors: dict[str, Any]) -> dict[str
     return {to: round(load["per_second"] / rate, 3) for to, rate in rates.items() if rate}
 
 
-def _floors(folder: Path, seconds: float, workers: int) -> dict[str, Any]:
+def _floors(folder: Path, seconds: float, workers: int, rate: float) -> dict[str, Any]:
     """What the machine can do: bare endpoint, pgbench, and the floor of queries on both wires."""
     port, mllp_port = free_port(), free_port()
     request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -174,13 +178,12 @@ def _floors(folder: Path, seconds: float, workers: int) -> dict[str, Any]:
     with EmbeddedPostgres(folder / "data" / "postgres") as server:
         url = server.url("traitdunion")
         with floor.serving_floor(url, port, mllp_port, workers):
-            for connections in _CONNECTIONS:
-                for wire, connect, asked, expected in (
-                    ("HTTP", http, request, b"200 OK"),
-                    ("MLLP", mllp, _ANY_MESSAGE, b"MSA|AA"),
-                ):
-                    measured = measure(connect, [asked], expected, connections=connections, seconds=seconds)
-                    found[f"floor {wire}, {connections} connections"] = asdict(measured)
+            for wire, connect, asked, expected in (
+                ("HTTP", http, request, b"200 OK"),
+                ("MLLP", mllp, _ANY_MESSAGE, b"MSA|AA"),
+            ):
+                for name, load in _query_loads(connect, [asked], expected, seconds, rate):
+                    found[f"floor {wire}, {name}"] = asdict(load)
         programs = server_programs(ServerUser.for_owner(folder.stat().st_uid))
         plain = url.replace("+psycopg", "")
         for name, script in _PGBENCH.items():
@@ -188,7 +191,22 @@ def _floors(folder: Path, seconds: float, workers: int) -> dict[str, Any]:
     return found
 
 
-_CONNECTIONS = (1, 16)
+def _query_loads(
+    connect: Callable[[], Connection], requests: Sequence[bytes], expected: bytes, seconds: float, rate: float
+) -> Iterator[tuple[str, Measured]]:
+    """Closed loops of more and more connections, then as many as before at a rate."""
+    for connections in _CONNECTIONS:
+        load = measure(connect, requests, expected, connections=connections, seconds=seconds)
+        yield f"{connections} connections", load
+    load = at_rate(
+        connect, requests, expected, connections=_CONNECTIONS[-1], per_second=rate, seconds=max(seconds, _LEAST_SECONDS)
+    )
+    yield f"{_CONNECTIONS[-1]} connections at {rate:g}/s", load
+
+
+_CONNECTIONS = (1, 4, bars.CONNECTIONS)
+_LEAST_SECONDS = 4.0
+"""For a percentile of an open loop, which asks less in the same time."""
 _ANY_MESSAGE = b"MSH|^~\\&|BENCH|BENCH|IPR|R|20260101||QBP^Q23^QBP_Q21|1|P|2.5\rQPD|IHE PIX Query|1|1\rRCP|I\r"
 _PGBENCH = {
     "select": "\\set i random(1, 1000)\nSELECT domain FROM record WHERE id = :i;\n",
@@ -196,15 +214,12 @@ _PGBENCH = {
 }
 
 
-def _loads(running: Running, rows: list[dict[str, str]], seconds: float) -> Iterator[tuple[str, Measured]]:
+def _loads(running: Running, rows: list[dict[str, str]], seconds: float, rate: float) -> Iterator[tuple[str, Measured]]:
     table = load_region(Settings().region_table)
     for name, wire, requests, expected in queries(table, rows):
         connect: Callable[[], Connection] = running.mllp if wire == "MLLP" else running.http
-        for connections in _CONNECTIONS:
-            yield (
-                f"{name}, {connections} connections",
-                measure(connect, requests, expected, connections=connections, seconds=seconds),
-            )
+        for connections, load in _query_loads(connect, requests, expected, seconds, rate):
+            yield f"{name}, {connections}", load
     scenario = build(persons=_FEED_PERSONS)
     messages = [sent.data for sent in scenario.messages]
     yield "feed, 1 connection", once(running.mllp, messages[: len(messages) // 2], b"MSA|AA", 1)
@@ -252,12 +267,12 @@ def table(results: dict[str, Any]) -> str:
         lines.append(f"\n{int(size):,} records: bulk load {found['bulk load records/s']:,} records/s")
         floors = found["floors"]
         lines.append(", ".join(f"{name} {value:,}" for name, value in floors.items() if isinstance(value, float)))
-        lines.append(f"{'':38}{'per s':>9}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}{'/bare':>8}{'/floor':>8}{'bad':>5}")
+        lines.append(f"{'':42}{'per s':>9}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}{'/bare':>8}{'/floor':>8}{'bad':>5}")
         measured = {name: value for name, value in floors.items() if isinstance(value, dict)}
         for name, load in (measured | found["loads"]).items():
             ratio = found["ratios"].get(name, {})
             lines.append(
-                f"{name:38}{load['per_second']:>9,}{load['p50_ms']:>9}{load['p95_ms']:>9}{load['p99_ms']:>9}"
+                f"{name:42}{load['per_second']:>9,}{load['p50_ms']:>9}{load['p95_ms']:>9}{load['p99_ms']:>9}"
                 f"{ratio.get('to bare endpoint', ''):>8}{ratio.get('to floor', ''):>8}{load['failures']:>5}"
             )
     return "\n".join(lines)
@@ -269,10 +284,12 @@ def main() -> None:
     parser.add_argument("--records", type=int, nargs="+", default=[100_000, 1_000_000], help="sizes of the index")
     parser.add_argument("--seconds", type=float, default=5.0, help="length of each load")
     parser.add_argument("--workers", type=int, default=cpu_count(), help="processes of the service")
+    parser.add_argument("--rate", type=float, default=300.0, help="queries a second of the open loop")
     parser.add_argument("-o", "--output", type=Path, help="also write the figures as JSON")
     chosen = parser.parse_args()
-    measured = run(tuple(chosen.records), chosen.seconds, chosen.workers)
+    measured = run(tuple(chosen.records), chosen.seconds, chosen.workers, chosen.rate)
     print(table(measured))
+    print(bars.table(measured, None))
     if chosen.output is not None:
         chosen.output.write_text(json.dumps(measured, indent=2) + "\n")
 
