@@ -27,7 +27,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bench.load import HttpConnection
-from ihe.hl7v2.listener import Limits, MllpListener, Peer
+from ihe.hl7v2.listener import Limits, MllpListener
+from ihe.peer import Peer
 from ihe.unit_of_work import Database
 from region.http_app import PlainRoute
 from region.server import Listening, bind, end_with_parent, server_of, supervise

@@ -27,6 +27,7 @@ issue server "/O=Trait d'Union/CN=$host" serverAuth "DNS:$host"
 for site in CHUSE GIER MONTBRISON FIRMINY FEURS ROANNE ANNONAY MFL IRMAS ICL SISRA; do
     issue "$site" "/O=Trait d'Union/OU=$site/CN=$site" clientAuth
 done
+issue OPERATIONS "/O=Trait d'Union/OU=REGION/CN=OPERATIONS" clientAuth
 # The proxy's unprivileged user must read what it serves with; the folder itself is the secret.
 chmod 0755 .
 chmod 0644 ./*.pem server.key

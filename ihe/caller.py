@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ihe.values import Oid
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
     """The authenticated origin of a request.
 
     Attributes:
-        node: the system that opened the connection (certificate subject, or the peer address in demo mode).
+        node: the system that opened the connection (its name in the region's table, or the peer address in demo mode).
         site: domain code of the establishment the caller acts for, or ``None`` when it is bound to none
             (the region's own tools, or demo mode).
         user: user identifier, or ``None`` for a system acting by itself.
         roles: role names.
         purpose: purpose of use (``normal``, ``bris_de_glace``, ``centre_15``).
+        authority: assigning authority of the site, under which alone the caller writes; ``None`` where that is not
+            limited (see ``site``).
+        scopes: transactions to which the caller's token is limited; ``None`` for no limit.
     """
 
     node: str
@@ -23,6 +28,8 @@ class Caller:
     user: str | None = None
     roles: frozenset[str] = frozenset()
     purpose: str = "normal"
+    authority: Oid | None = None
+    scopes: frozenset[str] | None = None
 
     @property
     def label(self) -> str:

@@ -1,4 +1,4 @@
-"""The way of every request: authenticate → decode → serve → encode → audit → commit → answer.
+"""The way of every request: authenticate → authorise → decode → serve → encode → audit → commit → answer.
 
 The answer is encoded before the commit, so that what is acknowledged and what is saved cannot differ; the audit
 event of what was written stands in the same commit, that of a question or of a failure in one that it may share with
@@ -95,6 +95,10 @@ class Observer(Protocol):
         """``outcome`` is ``success``, ``repeated``, ``refused`` or ``failed``."""
 
 
+def _allowed(caller: Caller, transaction: str) -> None:
+    return None
+
+
 def _unobserved(transaction: str, outcome: str, seconds: float) -> None:
     return None
 
@@ -111,11 +115,14 @@ class Pipeline:
         database: opens the unit of work.
         applications: each package's application by package name.
         observe: told of every outcome.
+        authorise: refuses callers what they may not do, by :class:`~ihe.errors.AccessDenied`; gets the caller and the
+            transaction's number. The one place where that is decided.
     """
 
     database: Database
     applications: Mapping[str, Any]
     observe: Observer = _unobserved
+    authorise: Callable[[Caller, str], None] = _allowed
 
     def run(
         self,
@@ -134,6 +141,7 @@ class Pipeline:
         exchange = _Exchange(endpoint, wire, request, correlation_id=correlation_id or uuid.uuid4().hex)
         try:
             exchange.caller = authenticate()
+            self.authorise(exchange.caller, endpoint.transaction.number)
             outcome, served = self._serve(exchange)
             reply = served.open() if isinstance(served, AfterCommit) else served
         except IheError as error:

@@ -17,11 +17,11 @@ from typing import Any, Final
 from ihe.callbacks import CallbackRule
 from ihe.caller import REGION, Caller
 from ihe.errors import AccessDenied, Conflict, TooLarge, Unavailable
+from ihe.peer import Peer
 from ihe.serving import Context, Pipeline
 from ihe.soap.answers import answer_message
 from ihe.soap.client import SoapClient
 from ihe.soap.envelope import SoapReply, SoapRequest, only_anonymous
-from ihe.soap.http import Peer
 from ihe.soap.mtom import OutgoingMessage
 from ihe.soap.wire import SoapWire
 from ihe.store.outbox import OutboxEvent

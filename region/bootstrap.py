@@ -16,16 +16,10 @@ from sqlalchemy import Connection, Engine, create_engine
 from ihe.audit_export import AuditTrailKeeper
 from ihe.audit_message import AuditSource
 from ihe.callbacks import CallbackRule
-from ihe.caller import Caller
-from ihe.hl7v2.er7 import Message
-from ihe.hl7v2.listener import Peer
 from ihe.hl7v2.wire import Hl7v2Router
 from ihe.housekeeping import Chore, Housekeeping
-from ihe.http import HttpRequest
 from ihe.outbox import Dispatcher, Subscriber
 from ihe.serving import Pipeline
-from ihe.soap.envelope import SoapRequest
-from ihe.soap.http import Peer as SoapPeer
 from ihe.store import audit_chain, messages, outbox
 from ihe.syslog import Collector
 from ihe.transaction import Endpoint, discover, refuse_lone_claims, refuse_shared_bindings
@@ -39,6 +33,7 @@ from mpi.domain.model import MatchModel
 from mpi.domain.stewardship import BallotPolicy
 from mpi.store import correlations, models, quality, snapshots
 from region import document_notifications, fhir_subscriptions, notifications
+from region.access import Access, Demonstration
 from region.asynchronous_answers import AsynchronousAnswers, operations
 from region.communities import SoapCommunities
 from region.deferred_discovery import DeferredDiscovery
@@ -80,6 +75,7 @@ class Service:
         table: domains of the region.
         endpoints: all transactions and JSON calls.
         subscribers: who gets outbox events at this moment.
+        access: who calls, for each wire.
         outbound: connections for deliveries, apart from those of requests, so that neither waits for the other.
     """
 
@@ -99,8 +95,7 @@ class Service:
     housekeeping: Housekeeping
     audit: AuditTrailKeeper
     publisher: Publisher
-    authenticate_http: Callable[[HttpRequest, str], Caller]
-    authenticate_soap: Callable[[SoapRequest, SoapPeer], Caller]
+    access: Access
     web: WebApplication
 
     def close(self) -> None:
@@ -133,6 +128,7 @@ def build_service(
     value_sets: ValueSets | None = None,
     viewer: Path | None = None,
     keeps_on_demand: bool = False,
+    access: Access | None = None,
 ) -> Service:
     """Wire the service over a migrated database.
 
@@ -154,6 +150,7 @@ def build_service(
         value_sets: codes of the affinity domain; by default the French ones.
         viewer: folder of the installed image viewer, or ``None``.
         keeps_on_demand: whether documents made on demand are kept and registered.
+        access: who calls; ``None`` for the demonstration, which authenticates nobody.
 
     Raises:
         TransactionFault: a transaction file is misnamed or broken, or two share a binding.
@@ -194,7 +191,8 @@ def build_service(
     refuse_lone_claims(endpoints)
     web = WebApplication(mpi, xds, workbench or Workbench(), viewer)
     applications: dict[str, Any] = {"mpi": mpi, "xds": xds, "web": web}
-    pipeline = Pipeline(database, applications, metrics.observe)
+    access = access or Demonstration(table)
+    pipeline = Pipeline(database, applications, metrics.observe, access.authorise)
     outbound = create_engine(database_url, pool_size=5, max_overflow=60)
     outbound_database = Database(outbound)
 
@@ -220,7 +218,7 @@ def build_service(
         endpoints=endpoints,
         pipeline=pipeline,
         metrics=metrics,
-        hl7v2=Hl7v2Router(endpoints, pipeline, _hl7v2_caller(table)),
+        hl7v2=Hl7v2Router(endpoints, pipeline, access.hl7v2),
         dispatcher=Dispatcher(outbound, present_subscribers, max_attempts=max_attempts),
         subscribers=present_subscribers,
         outbound=outbound,
@@ -235,8 +233,7 @@ def build_service(
             xds.repository,
             metrics.published,
         ),
-        authenticate_http=_http_caller,
-        authenticate_soap=_soap_caller,
+        access=access,
         web=web,
     )
 
@@ -357,21 +354,3 @@ def _sweeping(database: Database, repository: Repository) -> Chore:
         return swept.objects + swept.staged
 
     return sweep
-
-
-def _hl7v2_caller(table: RegionTable) -> Callable[[Message, Peer], Caller]:
-    """A sender that the table names (MSH-3, MSH-4) acts for its domain; another acts for none."""
-
-    def caller(message: Message, peer: Peer) -> Caller:
-        domain = table.by_sender(*message.sender)
-        return Caller(node=peer.host, site=domain.code if domain else None)
-
-    return caller
-
-
-def _soap_caller(request: SoapRequest, peer: SoapPeer) -> Caller:
-    return Caller(node=peer.host)
-
-
-def _http_caller(request: HttpRequest, peer: str) -> Caller:
-    return Caller(node=peer)

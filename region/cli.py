@@ -31,16 +31,19 @@ from region import (
     evaluating,
     model_commands,
     notify_commands,
+    pki_commands,
     publishing_commands,
     running,
     viewer_commands,
     xds_commands,
 )
+from region.access_settings import AccessFault, is_demonstration
 from region.demo import StoryFault
 from region.loading import LoadFault, LoadReport, load_file
 from region.log_output import set_up_logging
 from region.pacs.commands import commands as pacs_commands
 from region.pacs.orthanc import OrthancFault
+from region.pki import PkiFault
 from region.settings import Settings, SettingsError, describe, load_settings
 from region.viewer_commands import ViewerFault
 
@@ -69,11 +72,14 @@ class FileFormat(StrEnum):
     NDJSON = "ndjson"
 
 
+_FAULTS = (running.StartFault, AccessFault, PkiFault, StoryFault, LoadFault, OrthancFault, ViewerFault)
+
+
 def main() -> None:
     """Run the command line; a failure of the work ends with status 1 and one sentence."""
     try:
         app()
-    except (running.StartFault, StoryFault, LoadFault, OrthancFault, ViewerFault, IheError) as error:
+    except (*_FAULTS, IheError) as error:
         _fail(str(error))
 
 
@@ -98,6 +104,7 @@ app.add_typer(xds_commands.commands(_settings), name="xds")
 app.add_typer(pacs_commands(_settings), name="pacs")
 app.add_typer(viewer_commands.commands(_settings), name="viewer")
 app.add_typer(audit_commands.commands(_settings), name="audit")
+app.add_typer(pki_commands.commands(_settings), name="pki")
 model_commands.register(app, _settings)
 publishing_commands.register(app, _settings)
 evaluating.register(app, _settings)
@@ -114,6 +121,12 @@ def serve(
     chosen = _settings(http_host=host, http_port=port, mllp_port=mllp_port, workers=workers)
 
     def announce() -> None:
+        if is_demonstration(chosen):
+            messages.print(
+                "DEMONSTRATION: no TLS, nobody is authenticated, everything is allowed; loopback only",
+                style="bold red",
+                highlight=False,
+            )
         messages.print(
             f"serving: HTTP {chosen.http_host}:{chosen.http_port}, MLLP {chosen.http_host}:{chosen.mllp_port}",
             highlight=False,

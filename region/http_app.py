@@ -26,6 +26,7 @@ from ihe.caller import Caller
 from ihe.errors import IheError, NotFound, TooLarge, UnsupportedRequest
 from ihe.fhir import outcome
 from ihe.http import HttpReply, HttpRequest, HttpWire, Refuser
+from ihe.peer import Peer, peer_of
 from ihe.serving import Pipeline
 from ihe.transaction import Endpoint, HttpBinding
 from web import problem
@@ -47,20 +48,22 @@ def build_http_app(
     pipeline: Pipeline,
     *,
     executor: Executor,
-    authenticate: Callable[[HttpRequest, str], Caller],
+    authenticate: Callable[[HttpRequest, Peer], Caller],
     max_body_bytes: int,
     routes: Iterable[BaseRoute] = (),
     is_ready: Callable[[], bool],
     render_metrics: Callable[[], bytes],
+    may_watch: Callable[[Peer], bool] = lambda _: True,
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
     """Put the routes together.
 
     Args:
         executor: threads in which requests are served.
-        authenticate: who calls, from the request and the peer's address.
+        authenticate: who calls, from the request and the connection's peer.
         routes: further ones (SOAP endpoints, the workbench).
         is_ready: whether the service can serve now.
+        may_watch: who may read the metrics.
     """
     app = FastAPI(title="Trait d'Union", docs_url=None, redoc_url=None, openapi_url="/openapi.json", lifespan=lifespan)
     app.router.route_class = PlainRoute
@@ -79,7 +82,7 @@ def build_http_app(
             response_model=None,
             openapi_extra=_description(binding),
         )
-    _add_operations(app, executor, is_ready, render_metrics)
+    _add_operations(app, executor, is_ready, render_metrics, may_watch)
     app.router.routes.extend(routes)
     app.router.routes.insert(0, _WholePaths(app.router.routes))
     app.add_exception_handler(HTTPException, _refuse_path)
@@ -171,12 +174,12 @@ def _handler(
     sharing: Sequence[Endpoint],
     pipeline: Pipeline,
     executor: Executor,
-    authenticate: Callable[[HttpRequest, str], Caller],
+    authenticate: Callable[[HttpRequest, Peer], Caller],
     max_body_bytes: int,
 ) -> Callable[[Request], Any]:
     async def handle(request: Request) -> Response:
         wire = HttpWire(refuser_of(request.url.path))
-        peer = request.client.host if request.client else "unknown"
+        peer = peer_of(request.scope)
         correlation_id = uuid.uuid4().hex
         named = _request_ids(request, correlation_id)
         try:
@@ -261,7 +264,11 @@ async def _chunks(reply: HttpReply) -> AsyncIterator[bytes]:
 
 
 def _add_operations(
-    app: FastAPI, executor: Executor, is_ready: Callable[[], bool], render_metrics: Callable[[], bytes]
+    app: FastAPI,
+    executor: Executor,
+    is_ready: Callable[[], bool],
+    render_metrics: Callable[[], bytes],
+    may_watch: Callable[[Peer], bool],
 ) -> None:
     async def live(_request: Request) -> Response:
         return Response("live\n", media_type="text/plain")
@@ -273,7 +280,9 @@ def _add_operations(
             answered = False
         return Response("ready\n" if answered else "not ready\n", 200 if answered else 503, media_type="text/plain")
 
-    async def metrics(_request: Request) -> Response:
+    async def metrics(request: Request) -> Response:
+        if not may_watch(peer_of(request.scope)):
+            return Response("for operators\n", 403, media_type="text/plain")
         text = await asyncio.get_running_loop().run_in_executor(executor, render_metrics)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 

@@ -21,7 +21,7 @@ from ihe.caller import REGION
 from ihe.errors import IheError
 from ihe.hl7v2.batch import read_messages
 from ihe.hl7v2.er7 import Message
-from ihe.hl7v2.listener import Peer
+from ihe.peer import Peer
 from mpi.domain.identity import RecordKey
 from mpi.services.bulk_load import LINKING, BulkResult, BulkRow, bulk_load
 from mpi.services.feed_record import FeedOutcome, feed_record

@@ -296,7 +296,7 @@ class _Reader:
             return {}
         if not is_oid(region["home_community_id"]):
             self._add(0, "[region] home_community_id is not an OID")
-        for key in document.keys() - {"region", "domain", "registry", "community"}:
+        for key in document.keys() - {"region", "domain", "registry", "community", "node"}:
             self._add(0, f"unknown table {key}")
         return region
 

@@ -24,6 +24,7 @@ from ihe.syslog import Collector
 from mpi.domain.grades import STRICT, LinkPolicy
 from mpi.domain.stewardship import BallotPolicy
 from mpi.store import invariants
+from region import access_settings
 from region.bootstrap import Service, build_service
 from region.demo import run_story
 from region.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
@@ -118,6 +119,7 @@ def _build(settings: Settings, url: str, *, demo: bool = False) -> Service:
         value_sets=_value_sets(settings),
         viewer=installed(settings.data_dir),
         keeps_on_demand=settings.keep_on_demand,
+        access=access_settings.access(settings, table),
     )
 
 
@@ -207,6 +209,7 @@ def _policy(settings: Settings) -> LinkPolicy:
 
 
 def _listening(settings: Settings, *, shared: bool = False) -> Listening:
+    tls = access_settings.server_tls(settings)
     return Listening(
         host=settings.http_host,
         http_port=settings.http_port,
@@ -216,6 +219,8 @@ def _listening(settings: Settings, *, shared: bool = False) -> Listening:
         max_document_bytes=settings.max_document_bytes,
         idle_seconds=settings.idle_timeout_seconds,
         shared=shared,
+        http_tls=None if settings.trusted_proxies else tls,
+        mllp_tls=tls,
     )
 
 

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -26,6 +27,7 @@ from ihe.hl7v2.listener import Limits, MllpListener
 from ihe.soap.mtom import DEFAULT_MESSAGE_LIMITS
 from region.bootstrap import Service
 from region.http_app import build_http_app
+from region.http_protocol import CONNECTIONS, BoundedHttpProtocol
 from region.soap_app import soap_routes
 from web.viewer import viewer_routes
 from web.workbench import workbench_routes
@@ -44,6 +46,7 @@ class Listening:
         threads: requests served at once, by each listener.
         max_message_bytes: longest MLLP message and longest HTTP body outside the SOAP endpoints.
         shared: other processes listen on the same ports.
+        http_tls, mllp_tls: TLS of the listener; ``None`` for none.
     """
 
     host: str = "127.0.0.1"
@@ -54,6 +57,8 @@ class Listening:
     max_document_bytes: int = 4 * 1024**3
     idle_seconds: float = 600.0
     shared: bool = False
+    http_tls: ssl.SSLContext | None = None
+    mllp_tls: ssl.SSLContext | None = None
 
 
 def http_app(service: Service, listening: Listening) -> FastAPI:
@@ -66,6 +71,7 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
         limits=Limits(
             frame_bytes=listening.max_message_bytes, threads=listening.threads, idle_seconds=listening.idle_seconds
         ),
+        ssl=listening.mllp_tls,
         reuse_port=listening.shared,
     )
 
@@ -93,23 +99,26 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
         service.endpoints,
         service.pipeline,
         executor=executor,
-        authenticate=service.authenticate_http,
+        authenticate=service.access.http,
         max_body_bytes=listening.max_message_bytes,
         routes=[
             *soap_routes(
                 service.endpoints,
                 service.pipeline,
                 executor=executor,
-                authenticate=service.authenticate_soap,
                 callbacks=service.mpi.callbacks,
+                authenticate=service.access.soap,
                 open_sink=service.xds.repository.content.stage,
                 limits=replace(DEFAULT_MESSAGE_LIMITS, total_bytes=listening.max_document_bytes),
             ),
-            *workbench_routes(service.web, service.database, service.pipeline, executor=executor),
+            *workbench_routes(
+                service.web, service.database, service.pipeline, executor=executor, name_node=service.access.node
+            ),
             *viewer_routes(service.web.viewer, service.xds.studies.sources),
         ],
         is_ready=service.database.is_ready,
         render_metrics=service.metrics.render,
+        may_watch=service.access.may_watch,
         lifespan=life,
     )
 
@@ -124,10 +133,12 @@ def listener_of(
     service: Service, listening: Listening, on_listening: Callable[[], None] | None = None
 ) -> uvicorn.Server:
     """The server, not yet running; setting ``should_exit`` lets it finish what has come and stop."""
-    return server_of(http_app(service, listening), on_listening)
+    return server_of(http_app(service, listening), on_listening, listening.http_tls)
 
 
-def server_of(app: FastAPI, on_listening: Callable[[], None] | None = None) -> uvicorn.Server:
+def server_of(
+    app: FastAPI, on_listening: Callable[[], None] | None = None, tls: ssl.SSLContext | None = None
+) -> uvicorn.Server:
     """The server of an application."""
     config = uvicorn.Config(
         app,
@@ -135,7 +146,10 @@ def server_of(app: FastAPI, on_listening: Callable[[], None] | None = None) -> u
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=20,
-        h11_max_incomplete_event_size=64 * 1024,
+        http=BoundedHttpProtocol,
+        ws="none",
+        limit_concurrency=CONNECTIONS,
+        ssl_context_factory=(lambda _config, _default: tls) if tls is not None else None,
     )
     return _Server(config, on_listening)
 

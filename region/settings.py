@@ -75,6 +75,24 @@ class Settings(BaseSettings):
     http_host: Annotated[str, Field(description="Address that both listeners bind.")] = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65535, description="HTTP port.")] = 8080
     mllp_port: Annotated[int, Field(ge=0, le=65535, description="MLLP port.")] = 2575
+    tls_certificate: Annotated[
+        Path | None,
+        Field(description="Our certificate with its chain (PEM): TLS with client certificates; unset: loopback only."),
+    ] = None
+    tls_key: Annotated[Path | None, Field(description="Key of our certificate (PEM, not encrypted).")] = None
+    tls_authorities: Annotated[
+        Path | None, Field(description="Authorities whose certificates callers may show (PEM).")
+    ] = None
+    tls_revoked: Annotated[
+        Path | None, Field(description="Revocation lists of these authorities (PEM); unset: nothing is revoked.")
+    ] = None
+    trusted_proxies: Annotated[
+        Codes,
+        Field(
+            description="Addresses or networks of reverse proxies that end TLS for HTTP and hand on the caller's"
+            " certificate (X-Client-Certificate); HTTP is then plain, and serves nobody else."
+        ),
+    ] = ()
     workers: Annotated[int, Field(ge=1, le=64, description="Processes that listen; by default one for each core.")] = (
         min(os.cpu_count() or 1, 64)
     )

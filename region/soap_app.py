@@ -10,9 +10,10 @@ from starlette.routing import Route
 
 from ihe.callbacks import CallbackRule
 from ihe.caller import Caller
+from ihe.peer import Peer
 from ihe.serving import Pipeline
 from ihe.soap.envelope import SoapReply, SoapRequest
-from ihe.soap.http import Peer, SoapEndpoint
+from ihe.soap.http import SoapEndpoint
 from ihe.soap.mtom import MessageLimits
 from ihe.soap.sinks import SinkFactory
 from ihe.soap.wire import SoapWire

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from ihe.hl7v2.er7 import Message, Segment
-from ihe.hl7v2.listener import Peer
+from ihe.peer import Peer
 from region.bootstrap import Service, build_service
 from region.region_table import RegionTable, load_region
 from xds.store.content import DiskContent

@@ -28,6 +28,7 @@ from ihe.caller import REGION, Caller
 from ihe.errors import AccessDenied, IheError, NotAuthenticated, TooLarge, TooMany
 from ihe.fhir.error_codes import error_code
 from ihe.http import HttpReply, HttpRequest
+from ihe.peer import Peer, peer_of
 from ihe.serving import Context, Pipeline
 from ihe.store.messages import MessageKey
 from ihe.transaction import Endpoint, Transaction
@@ -65,7 +66,7 @@ class Asked:
 
     page: Page
     http: HttpRequest
-    peer: str
+    peer: Peer
     token: str
     language: str
     session: Session = field(default_factory=Session)
@@ -138,15 +139,17 @@ def workbench_routes(
     pipeline: Pipeline,
     *,
     executor: Executor,
+    name_node: Callable[[Peer], str] = lambda peer: peer.host,
     pages: Iterable[Page] | None = None,
 ) -> list[BaseRoute]:
     """The routes of all pages, and of the static files.
 
     Args:
         executor: threads in which pages are served.
+        name_node: the system at the other end; raises what the pipeline knows where it must not be served.
         pages: default those of :mod:`web.pages`.
     """
-    handling = _Handling(app, database, pipeline, executor)
+    handling = _Handling(app, database, pipeline, executor, name_node)
     found = sorted(discover() if pages is None else pages, key=lambda p: [s.startswith("{") for s in p.path.split("/")])
     return [
         Route("/static/{name}", _static, methods=["GET", "HEAD"]),
@@ -169,8 +172,16 @@ async def _static(request: Request) -> Response:
 class _Handling:
     """What all pages share."""
 
-    def __init__(self, app: WebApplication, database: Database, pipeline: Pipeline, executor: Executor) -> None:
+    def __init__(
+        self,
+        app: WebApplication,
+        database: Database,
+        pipeline: Pipeline,
+        executor: Executor,
+        name_node: Callable[[Peer], str],
+    ) -> None:
         self._app, self._database, self._pipeline, self._executor = app, database, pipeline, executor
+        self._name_node = name_node
         self._wire = WorkbenchWire(app)
         self._by_session = RateLimit(600)
         self._logins = RateLimit(60)
@@ -203,7 +214,7 @@ class _Handling:
         """
         page = asked.page
         if not page.roles:
-            self._logins.check(asked.peer)
+            self._logins.check(asked.peer.host)
         if asked.token:
             self._by_session.check(asked.token)
             asked.session = self._session_of(asked.token) or Session()
@@ -215,7 +226,7 @@ class _Handling:
             if not page.roles & asked.session.roles:
                 raise AccessDenied("this page is for other roles")
         opened = asked.http.path_parameters.get("person", "") in asked.session.opened
-        return asked.session.caller(asked.peer, BREAK_GLASS if opened else "normal")
+        return asked.session.caller(self._name_node(asked.peer), BREAK_GLASS if opened else "normal")
 
     def _session_of(self, token: str) -> Session | None:
         with self._database.unit(REGION) as uow:
@@ -239,9 +250,14 @@ def _check_origin(asked: Asked) -> None:
         raise AccessDenied("the form did not come from here")
 
 
+def page_number(page: Page) -> str:
+    """What stands for a page where a transaction has its number."""
+    return f"workbench {page.method} {page.path}"
+
+
 def _endpoint(page: Page) -> Endpoint:
     transaction = Transaction(
-        number=f"workbench {page.method} {page.path}",
+        number=page_number(page),
         name=page.name,
         actor="Workbench",
         profile="Trait d'Union",
@@ -340,7 +356,7 @@ async def _asked(page: Page, request: Request) -> Asked | Response:
     )
     cookies = _cookies(headers)
     language = chosen(cookies.get(_LANGUAGE_COOKIE, ""), headers.get("accept-language", ""))
-    return Asked(page, http, request.client.host if request.client else "unknown", cookies.get(COOKIE, ""), language)
+    return Asked(page, http, peer_of(request.scope), cookies.get(COOKIE, ""), language)
 
 
 def _response(asked: Asked, reply: HttpReply, everywhere: Mapping[str, str]) -> Response:

@@ -26,27 +26,13 @@ from typing import Any, cast
 from ihe.errors import IheError, MalformedRequest, Unavailable
 from ihe.hl7v2.acknowledgement import answers, refuse, salvage
 from ihe.hl7v2.mllp import Event, Frame, FrameDecoder, Noise, RefusedFrame, frame
+from ihe.peer import Peer
 from ihe.serving import log_unforeseen
 
 log = logging.getLogger(__name__)
 
 _SETTLE_SECONDS = 0.5
 """How long a frame may lack its last CR before it is taken without."""
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """The other end of a connection.
-
-    Attributes:
-        host: its address.
-        port: its port.
-        certificate: its TLS certificate (DER), or ``None``.
-    """
-
-    host: str
-    port: int
-    certificate: bytes | None = None
 
 
 Handler = Callable[[bytes, Peer], Sequence[bytes]]

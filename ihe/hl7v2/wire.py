@@ -11,7 +11,7 @@ from ihe.caller import Caller
 from ihe.errors import IheError, MalformedRequest, UnsupportedRequest
 from ihe.hl7v2.acknowledgement import answers, refuse
 from ihe.hl7v2.er7 import Message
-from ihe.hl7v2.listener import Peer
+from ihe.peer import Peer
 from ihe.serving import Pipeline
 from ihe.store.messages import MessageKey
 from ihe.transaction import Endpoint, Hl7v2Binding

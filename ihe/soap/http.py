@@ -11,13 +11,14 @@ import asyncio
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
 from starlette.types import Receive, Scope, Send
 
 from ihe.errors import IheError, MalformedRequest, TooLarge, Unavailable
+from ihe.peer import Peer, peer_of
 from ihe.serving import UnforeseenFailure, log_unforeseen
 from ihe.soap.answers import answer_message, fault_message
 from ihe.soap.envelope import SoapReply, SoapRequest, message_id_of, only_anonymous, read_envelope
@@ -36,19 +37,6 @@ from ihe.transaction import SoapBinding
 
 _BATCH: Final = 256 * 1024
 """Bytes handed to a thread at once, and bytes up to which an answer is sent in one piece."""
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Who is at the other end of the connection.
-
-    Attributes:
-        host: address of the peer, or ``unknown``.
-        headers: HTTP headers by lower-case name; of a repeated one, the last.
-    """
-
-    host: str
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 Result = TypeVar("Result")
@@ -195,9 +183,7 @@ class _Exchange:
         self._path: str = scope["path"]
         query = scope.get("query_string", b"").decode("latin-1")
         self._url = f"{base_url_of(scope)}{self._path}{'?' * bool(query)}{query}"
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        client = scope.get("client")
-        self._peer = Peer(client[0] if client else "unknown", headers)
+        self._peer = peer_of(scope)
         self._reader: MessageReader | None = None
         self._message_id: str | None = None
 

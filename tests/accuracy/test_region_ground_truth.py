@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from ihe.hl7v2.er7 import Message
-from ihe.hl7v2.listener import Peer
+from ihe.peer import Peer
 from mpi.domain.identity import RecordKey
 from mpi.store import records
 from region.bootstrap import build_service

@@ -28,8 +28,9 @@ from ihe.errors import InvalidElement, Unavailable
 from ihe.hl7v2.acknowledgement import acknowledge, answers
 from ihe.hl7v2.client import MllpClient
 from ihe.hl7v2.er7 import Message, Segment
-from ihe.hl7v2.listener import Handler, Limits, MllpListener, Peer
+from ihe.hl7v2.listener import Handler, Limits, MllpListener
 from ihe.hl7v2.mllp import Frame, FrameDecoder, Noise, frame
+from ihe.peer import Peer
 
 HOST = "127.0.0.1"
 Serve = Callable[..., AbstractContextManager[MllpListener]]

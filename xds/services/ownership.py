@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ihe.errors import Finding
+from ihe.errors import AccessDenied, Finding
 from ihe.unit_of_work import UnitOfWork
 from ihe.values import PatientId
 from xds.domain.checks import name_of
@@ -92,6 +92,22 @@ def check_patients(submission: Submission, ownership: Ownership) -> Iterable[Fin
                     f"{name_of(item)}: {problem}",
                     f"{name_of(item)}/sourcePatientId",
                 )
+
+
+def require_own(uow: UnitOfWork, source_patient_ids: Iterable[PatientId | str | None]) -> None:
+    """Let a site write documents of its own patients only.
+
+    Args:
+        source_patient_ids: of the entries that are written, changed or removed.
+
+    Raises:
+        AccessDenied: one was assigned by another site than the caller's.
+    """
+    own = uow.caller.authority
+    for each in source_patient_ids if own is not None else ():
+        patient_id = PatientId.from_xds_cx(each) if isinstance(each, str) else each
+        if patient_id is not None and patient_id.authority.oid != own:
+            raise AccessDenied("a site writes only documents of its own patients", "sourcePatientId")
 
 
 def _entry_anchor(entry: DocumentEntry, ownership: Ownership) -> PatientId:

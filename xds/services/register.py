@@ -26,7 +26,7 @@ from xds.domain.model import (
 )
 from xds.domain.registered import RegisteredFolder, RegisteredObject
 from xds.domain.registry_checks import Known, check_against_registry, outside_references
-from xds.services.ownership import Ownership, anchors, check_patients
+from xds.services.ownership import Ownership, anchors, check_patients, require_own
 from xds.services.registry import Registry
 from xds.store import objects
 from xds.translate.ebxml_writer import body_of
@@ -48,7 +48,9 @@ def register(
 
     Raises:
         Refused: something is wrong; carries every finding, warnings among them. Nothing was saved.
+        AccessDenied: an entry is of another site's patient.
     """
+    require_own(uow, (entry.source_patient_id for entry in submission.entries))
     findings = [*check_submission(submission, registry.value_sets, kind), *check_associations(submission)]
     ownership = Ownership(uow, registry.directory)
     findings += check_patients(submission, ownership)

@@ -12,6 +12,7 @@ from ihe.errors import Finding, Refused
 from ihe.unit_of_work import UnitOfWork
 from xds.domain.datatypes import is_uuid
 from xds.domain.registered import Registered, RegisteredAssociation, RegisteredEntry, RegisteredObject
+from xds.services.ownership import require_own
 from xds.store import objects, removals
 
 
@@ -24,6 +25,7 @@ def remove(uow: UnitOfWork, ids: Sequence[str]) -> None:
     Raises:
         Refused: an id is unknown, a removed object is still referred to, or an object that stays would have
             no association left; the first of these kinds that occurs, with every finding of it.
+        AccessDenied: an entry is of another site's patient.
     """
     wanted = list(dict.fromkeys(ids))
     found = objects.objects_by_id(uow.connection, [each for each in wanted if is_uuid(each)], for_update=True)
@@ -34,6 +36,7 @@ def remove(uow: UnitOfWork, ids: Sequence[str]) -> None:
             if each not in found
         ]
     )
+    require_own(uow, (each.source_patient_id for each in found.values() if isinstance(each, RegisteredEntry)))
     described = [each.id for each in found.values() if isinstance(each, RegisteredObject)]
     touching = _touching(uow, described)
     _refuse(

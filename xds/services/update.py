@@ -45,7 +45,7 @@ from xds.domain.update_operations import (
     StatusChange,
     read_operations,
 )
-from xds.services.ownership import Ownership, anchors, check_patients
+from xds.services.ownership import Ownership, anchors, check_patients, require_own
 from xds.services.register import refuse_errors
 from xds.services.registry import Registry
 from xds.store import objects
@@ -64,7 +64,9 @@ def update(uow: UnitOfWork, submission: Submission, registry: Registry, *, restr
 
     Raises:
         Refused: something is wrong; carries every finding. Nothing was changed.
+        AccessDenied: an entry is, or was, of another site's patient.
     """
+    require_own(uow, (entry.source_patient_id for entry in submission.entries))
     operations, problems = read_operations(submission)
     findings = [*check_submission(submission, registry.value_sets, None), *problems]
     ownership = Ownership(uow, registry.directory)
@@ -72,6 +74,8 @@ def update(uow: UnitOfWork, submission: Submission, registry: Registry, *, restr
     refuse_errors(findings)
 
     present = _load(uow, submission, operations, ownership)
+    concerned = [*present.by_id.values(), *(each for known in present.versions.values() for each in known)]
+    require_own(uow, (each.source_patient_id for each in concerned if isinstance(each, RegisteredEntry)))
     findings += check_operations(submission, operations, present, restricted=restricted)
     refuse_errors(findings)
 

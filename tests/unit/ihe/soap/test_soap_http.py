@@ -19,9 +19,10 @@ from lxml import etree
 from starlette.types import Message
 
 from ihe.errors import MissingElement, Unavailable
+from ihe.peer import Peer
 from ihe.soap.envelope import SoapReply, SoapRequest, read_envelope, soap_request
 from ihe.soap.fault import FAULT_ACTION
-from ihe.soap.http import Peer, SoapEndpoint
+from ihe.soap.http import SoapEndpoint
 from ihe.soap.mtom import (
     DEFAULT_MESSAGE_LIMITS,
     MessageLimits,

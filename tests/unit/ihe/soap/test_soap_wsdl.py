@@ -20,8 +20,9 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from ihe.errors import MissingElement
+from ihe.peer import Peer
 from ihe.soap.envelope import SoapReply, SoapRequest
-from ihe.soap.http import Peer, SoapEndpoint
+from ihe.soap.http import SoapEndpoint
 from ihe.soap.mtom import xop_include
 from ihe.soap.multipart import OutgoingPart
 from ihe.soap.sinks import SpoolSink

@@ -1,0 +1,114 @@
+"""HTTP/1.1 as uvicorn speaks it, with bounds on what a client may take, and with its certificate.
+
+A head has a size and a time in which it must come; a body must keep coming. Who exceeds a bound is refused and cut off,
+before a thread or the application hears of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+CONNECTIONS: Final = 2000
+"""Most connections open together; a request on one more is answered 503."""
+HEAD_BYTES: Final = 64 * 1024
+"""Longest address and header fields together."""
+STALL_SECONDS: Final = 30.0
+"""How long the head of a request may take, and how long a body may stand still."""
+_PARTING_SECONDS: Final = 1.0
+_TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    stall_seconds = STALL_SECONDS
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a first request."""
+        self._watch: asyncio.TimerHandle | None = None
+        self._is_in_head = True
+        self._head_bytes = 0
+        self._is_refused = False
+        self._certificates = _certificates(transport)
+        super().connection_made(transport)
+        self._expect_within_time()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is expected any more."""
+        self._expect_nothing()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """The service stops: an idle client need not agree (over TLS it would be waited for)."""
+        super().shutdown()
+        if self.transport.is_closing():
+            self.loop.call_later(_PARTING_SECONDS, self.transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; of a head that is too long, no more."""
+        if self._is_refused or self.transport.is_closing():
+            return
+        super().data_received(data)
+        if self._is_in_head:
+            # A field that does not end is not told before its end: what has come is what counts.
+            self._head_bytes += len(data)
+            self._is_refused |= self._head_bytes > HEAD_BYTES
+        if self._is_refused and not self.transport.is_closing():
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """A request begins: its head must come in time."""
+        super().on_message_begin()
+        if self._certificates:
+            self.scope["extensions"] = {"tls": {"client_cert_chain": self._certificates}}
+        self._is_in_head = True
+        self._head_bytes = 0
+        self._expect_within_time()
+
+    def on_headers_complete(self) -> None:
+        """The head is whole; the body must keep coming."""
+        self._is_in_head = False
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES:
+            self._is_refused = True
+        else:
+            self._expect_within_time()
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        if not self._is_refused:
+            self._expect_within_time()
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole: now it is our turn."""
+        self._expect_nothing()
+        if not self._is_refused:
+            super().on_message_complete()
+
+    def _expect_within_time(self) -> None:
+        self._expect_nothing()
+        self._watch = self.loop.call_later(self.stall_seconds, self._cut_off)
+
+    def _expect_nothing(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+
+    def _cut_off(self) -> None:
+        if self.flow.read_paused:  # it is we who do not read on
+            self._expect_within_time()
+        else:
+            self.transport.close()
+
+
+def _certificates(transport: asyncio.BaseTransport) -> tuple[str, ...]:
+    """The client's certificate as the TLS extension of ASGI gives it, or nothing."""
+    connection: Any = transport.get_extra_info("ssl_object")
+    certificate = connection.getpeercert(binary_form=True) if connection is not None else None
+    return (ssl.DER_cert_to_PEM_cert(certificate),) if certificate else ()

@@ -1,0 +1,165 @@
+"""Every cell of the authorisation matrix, asked over TLS on each wire; and what a site may write."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import count
+
+import httpx
+import pytest
+import requests
+import zeep
+from zeep.transports import Transport
+
+from ihe.authorisation import ANYONE, Reach, read_matrix
+from ihe.transaction import Endpoint, Hl7v2Binding, HttpBinding, OutboundBinding, SoapBinding
+from region.authorisation import TABLE, load_matrix
+from tests.e2e.test_documents_by_zeep import MARIE, SUCCESS, Site
+from tests.secured_region import Secured, secured
+
+MATRIX = load_matrix()
+ROLES = [role for role in MATRIX.roles if role != ANYONE]
+_numbers = count(1)
+
+NODES = "".join(
+    f"""
+[[node]]
+name = "{role}.of-a-site"
+subject = "CN={role}-OF-SITE,OU={role}-OF-SITE,O=Trait d'Union"
+sites = ["CHUSE"]
+roles = ["{role}"]
+
+[[node]]
+name = "{role}.of-none"
+subject = "CN={role}-OF-NONE,OU={role}-OF-NONE,O=Trait d'Union"
+roles = ["{role}"]
+"""
+    for role in ROLES
+)
+
+
+@pytest.fixture(scope="module")
+def region(module_database_url, tmp_path_factory) -> Iterator[Secured]:
+    clients = ["CHUSE", "ROANNE", *(f"{role}-OF-{place}" for role in ROLES for place in ("SITE", "NONE"))]
+    with secured(module_database_url, tmp_path_factory.mktemp("matrix"), clients, NODES) as found:
+        yield found
+
+
+def received(region: Secured) -> list[tuple[Endpoint, Hl7v2Binding | SoapBinding | HttpBinding]]:
+    """Each transaction with one binding of each wire, save those that claim messages on bindings of others."""
+    found = {}
+    for endpoint in region.service.endpoints:
+        for binding in endpoint.transaction.bindings:
+            if isinstance(binding, Hl7v2Binding | SoapBinding | HttpBinding) and endpoint.claims is None:
+                found.setdefault((endpoint.module, endpoint.transaction.number, type(binding)), (endpoint, binding))
+    return list(found.values())
+
+
+def is_denied(region: Secured, client: httpx.Client, name: str, binding: object) -> bool:
+    """Whether a request is refused for what the caller is; one without sense is refused for that only afterwards."""
+    if isinstance(binding, Hl7v2Binding):
+        message = (
+            f"MSH|^~\\&|GAM|CHUSE|IPR|R|20260115||{binding.message_code}^{binding.trigger_event}|M{next(_numbers)}"
+            f"|P|{binding.versions[0]}\r"
+        )
+        with region.mllp(name) as partner:
+            said = partner.ask(message)
+    elif isinstance(binding, SoapBinding):
+        namespace, local = re.fullmatch(r"\{(.*)\}(.*)", binding.request_element).groups()
+        body = (
+            '<e:Envelope xmlns:e="http://www.w3.org/2003/05/soap-envelope"'
+            ' xmlns:a="http://www.w3.org/2005/08/addressing"><e:Header>'
+            f"<a:Action>{binding.action}</a:Action></e:Header><e:Body>"
+            f'<n:{local} xmlns:n="{namespace}"/></e:Body></e:Envelope>'
+        )
+        said = client.post(binding.path, content=body, headers={"content-type": "application/soap+xml"}).text
+        assert ("FailedCheck" in said) == ("allowed to" in said), said
+    else:
+        path = re.sub(r"\{[^}]*\}", "1", binding.path)
+        said = client.request(binding.method, path).text
+    return (
+        "is not allowed to the roles" in said
+        or "is allowed to systems and users of a site" in said
+        or ("does not send for the application" in said)
+    )
+
+
+def test_every_transaction_has_a_row_and_every_row_a_transaction(region):
+    served = {
+        endpoint.transaction.number
+        for endpoint in region.service.endpoints
+        if not all(isinstance(binding, OutboundBinding) for binding in endpoint.transaction.bindings)
+    }
+    assert read_matrix(TABLE).transactions == served
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_cell_differs_from_the_table(region, role):
+    for place in ("SITE", "NONE"):
+        name = f"{role}-OF-{place}"
+        differing = []
+        with region.client(name) as client:
+            for endpoint, binding in received(region):
+                number = endpoint.transaction.number
+                reaches = {
+                    cell.reach
+                    for cell in MATRIX
+                    if (cell.transaction, cell.purpose) == (number, "normal") and cell.role in (role, ANYONE)
+                }
+                allowed = Reach.REGION in reaches or (Reach.OWN in reaches and place == "SITE")
+                if isinstance(binding, Hl7v2Binding):
+                    allowed &= place == "SITE"  # the sender that a message names is of a site
+                if is_denied(region, client, name, binding) == allowed:
+                    differing.append((number, str(binding)))
+        assert differing == []
+
+
+class CertifiedSite(Site):
+    """A partner that shows a certificate."""
+
+    def __init__(self, region: Secured, name: str) -> None:
+        self.running, self.messages = region, 0
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.session.cert = (str(region.folder / f"{name}.pem"), str(region.folder / f"{name}.key"))
+        self.session.verify = str(region.folder / "authority.pem")
+        wsdl, transport = f"{region.base_url}/wsdl", Transport(session=self.session)
+        self.repository = zeep.Client(f"{wsdl}/repository.wsdl", transport=transport).service
+        self.registry = zeep.Client(f"{wsdl}/registry.wsdl", transport=transport).service
+        self.name = name
+
+    def feed(self, code, local_id, person, ins=None, event="A28", extra=()):
+        authority = self.running.table.by_code(code).authority
+        ids = f"{local_id}^^^{authority.namespace}&{authority.oid}&ISO^PI"
+        message = (
+            f"MSH|^~\\&|GAM|{self.name}|IPR|R|20260115||ADT^{event}^ADT_A05|W{next(_numbers)}|P|2.5\rEVN||20260115\r"
+            f"PID|1||{ids}||{person}\r"
+        )
+        with self.running.mllp(self.name) as partner:
+            return partner.ask(message)
+
+
+def test_a_site_reads_every_sites_documents_and_writes_only_its_own(region):
+    chuse, roanne = CertifiedSite(region, "CHUSE"), CertifiedSite(region, "ROANNE")
+    assert "MSA|AA" in chuse.feed("CHUSE", "C1", MARIE)
+    assert "MSA|AR" in roanne.feed("CHUSE", "C1", MARIE)
+    unique_id, answer = chuse.provide("CHUSE", "C1", b"of CHUSE")
+    assert answer.status == SUCCESS
+    with pytest.raises(zeep.exceptions.Fault, match="own patients"):
+        roanne.provide("CHUSE", "C1", b"of another")
+    for site in (chuse, roanne):
+        assert site.found_ids(site.cx("CHUSE", "C1")) == {unique_id}
+    (entry,) = roanne.find(roanne.cx("CHUSE", "C1"))._value_1
+    with pytest.raises(zeep.exceptions.Fault, match="own patients"):
+        roanne.registry.DocumentRegistry_DeleteDocumentSet(
+            ObjectRefList={"ObjectRef": [{"id": entry["ExtrinsicObject"].id}]}
+        )
+    other = region.table.by_code("CHUSE").oid.urn
+    with region.client("ROANNE") as client:
+        patient = {"resourceType": "Patient", "identifier": [{"system": other, "value": "C1"}]}
+        answer = client.put("/fhir/Patient", params={"identifier": f"{other}|C1"}, json=patient)
+        assert answer.status_code == 403, answer.text
+        assert client.get("/fhir/Patient", params={"identifier": f"{other}|C1"}).status_code == 200
+    for site in (chuse, roanne):
+        site.session.close()
