@@ -62,6 +62,11 @@ SUITES = {
     "registry": Suite(
         "stored queries, registering, providing and retrieving", "--entries 20000 --seconds 2", "--entries 1000000"
     ),
+    "imaging": Suite(
+        "prior studies by QIDO-RS and /priors; pictures through the service, beside the archive itself",
+        "--studies 20000 --instances 50 --seconds 2",
+        "--studies 1000000 --instances 500",
+    ),
     "workbench": Suite("pages of the workbench", "--records 20000 --tasks 500", "--records 1000000 --tasks 20000"),
 }
 

@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from os import cpu_count
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ class Running:
     http_port: int
     mllp_port: int
     folder: Path
+    pid: int = 0
 
     def http(self) -> HttpConnection:
         """One more HTTP connection."""
@@ -67,7 +68,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _command(folder: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
+def command(folder: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
+    """Words and environment of our command over the data in a folder."""
     environment = {**os.environ, "TRAITDUNION_DATA_DIR": str(folder / "data")}
     environment.pop("TRAITDUNION_DATABASE_URL", None)
     return [sys.executable, "-c", "from region.cli import main; main()", *arguments], environment
@@ -77,10 +79,10 @@ def _command(folder: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
 def serving(folder: Path, workers: int) -> Iterator[Running]:
     """`traitdunion serve` over the embedded, durable database in a folder."""
     found = Running(free_port(), free_port(), folder)
-    command, environment = _command(
+    words, environment = command(
         folder, "serve", "--port", str(found.http_port), "--mllp-port", str(found.mllp_port), "--workers", str(workers)
     )
-    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL) as process:
         for _ in range(600):
             try:
                 if httpx.get(f"http://127.0.0.1:{found.http_port}/health/ready").status_code == 200:
@@ -88,7 +90,7 @@ def serving(folder: Path, workers: int) -> Iterator[Running]:
             except httpx.TransportError:
                 time.sleep(0.1)
         try:
-            yield found
+            yield replace(found, pid=process.pid)
         finally:
             process.terminate()
             process.wait(60)
@@ -108,8 +110,8 @@ def load_population(folder: Path, records: int) -> tuple[list[dict[str, str]], f
                 _say(f"generating: {number:,} of {records:,}")
     _say(f"loading {records:,} records")
     started = time.perf_counter()
-    command, environment = _command(folder, "load", str(file))
-    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    words, environment = command(folder, "load", str(file))
+    subprocess.run(words, env=environment, check=True, stdout=subprocess.DEVNULL)
     random.Random(1).shuffle(sample)
     return sample, time.perf_counter() - started
 

@@ -214,15 +214,25 @@ class MultipartReader:
         block = bytes(self._buffer[:size]).strip(b"\r\n")
         del self._buffer[:size]
         self._state, self._skipped = _State.BODY, 1
-        message = HeaderParser().parsestr(block.decode("latin-1"))
-        if message.defects or message.get_payload():
-            raise MalformedRequest("the headers of a MIME part are not readable")
-        content_id = str(message.get("Content-ID", "")).strip()
-        return PartStart(
-            content_id=content_id.removeprefix("<").removesuffix(">"),
-            content_type=str(message.get("Content-Type", "application/octet-stream")),
-            transfer_encoding=str(message.get("Content-Transfer-Encoding", "")),
-        )
+        return _part_start(block)
+
+
+@lru_cache(maxsize=64)
+def _part_start(block: bytes) -> PartStart:
+    """Read a header block; those of a series' pictures are alike.
+
+    Raises:
+        MalformedRequest: it is not readable.
+    """
+    message = HeaderParser().parsestr(block.decode("latin-1"))
+    if message.defects or message.get_payload():
+        raise MalformedRequest("the headers of a MIME part are not readable")
+    content_id = str(message.get("Content-ID", "")).strip()
+    return PartStart(
+        content_id=content_id.removeprefix("<").removesuffix(">"),
+        content_type=str(message.get("Content-Type", "application/octet-stream")),
+        transfer_encoding=str(message.get("Content-Transfer-Encoding", "")),
+    )
 
 
 _BLANK_LINE: Final = re.compile(rb"\n\r?(?=\n)")

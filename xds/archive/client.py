@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-import httpx
-
 from ihe.errors import NotAcceptable, NotFound, Unavailable
 from xds.archive.breaker import CircuitBreaker
+from xds.archive.connections import FAULTS, Answer, Connections
 from xds.domain.imaging_sources import ImagingSource
 
 _CHUNK: Final = 256 * 1024
+_JSON: Final = "application/dicom+json"
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -52,10 +52,10 @@ class ArchiveAnswer:
         headers: by lower-case name.
     """
 
-    def __init__(self, response: httpx.Response, archive: Archive) -> None:
-        self.status = response.status_code
-        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
-        self._response = response
+    def __init__(self, answer: Answer, archive: Archive) -> None:
+        self.status = answer.status
+        self.headers = answer.headers
+        self._answer = answer
         self._archive = archive
         self._closing = threading.Lock()
         self._is_closed = False
@@ -67,8 +67,9 @@ class ArchiveAnswer:
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            yield from self._response.iter_raw(_CHUNK)
-        except httpx.HTTPError as error:
+            while piece := self._answer.read_some(_CHUNK):
+                yield piece
+        except FAULTS as error:
             self._archive.breaker.failed()
             site = self._archive.site
             raise Unavailable(f"the archive of {site} broke off its answer", site) from error
@@ -80,8 +81,7 @@ class ArchiveAnswer:
         with self._closing:
             if not self._is_closed:
                 self._is_closed = True
-                self._response.close()
-                self._archive.release()
+                self._archive.release(self._answer)
 
 
 class Archive:
@@ -99,12 +99,8 @@ class Archive:
         self.breaker = CircuitBreaker(pause_seconds=limits.probe_every_seconds)
         self._limits = limits
         self._free = threading.BoundedSemaphore(limits.streams)
-        # What is asked goes to the address of the table and nowhere else: no redirects, no proxies of the environment.
-        self._http = httpx.Client(
-            timeout=httpx.Timeout(limits.answer_seconds, connect=limits.connect_seconds),
-            limits=httpx.Limits(max_connections=limits.streams + 1, max_keepalive_connections=limits.streams),
-            follow_redirects=False,
-            trust_env=False,
+        self._connections = Connections(
+            source.pacs_url or "", limits.connect_seconds, limits.answer_seconds, keep=limits.streams
         )
 
     def get(self, path: str, accept: str, headers: Mapping[str, str] = _NONE) -> ArchiveAnswer:
@@ -124,17 +120,12 @@ class Archive:
         if not self._free.acquire(timeout=self._limits.wait_seconds):
             raise self._unavailable("is asked too much at once; try again")
         try:
-            request = self._http.build_request(
-                "GET",
-                f"{self.source.pacs_url}{path}",
-                headers={**headers, "Accept": accept, "Accept-Encoding": "identity"},
-            )
-            response = self._http.send(request, stream=True)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            self.release()
+            begun = self._connections.get(path, {**headers, "Accept": accept, "Accept-Encoding": "identity"})
+        except FAULTS as error:
+            self._free.release()
             self.breaker.failed()
             raise self._unavailable("does not answer") from error
-        answer = ArchiveAnswer(response, self)
+        answer = ArchiveAnswer(begun, self)
         if answer.status in (200, 206):
             self.breaker.succeeded()
             return answer
@@ -149,13 +140,11 @@ class Archive:
     def probe(self) -> bool:
         """Ask whether it is there; what comes out decides whether it is asked for pictures."""
         try:
-            answer = self._http.get(
-                f"{self.source.pacs_url}/studies?limit=1",
-                headers={"Accept": "application/dicom+json"},
-                timeout=self._limits.probe_seconds,
-            )
-            is_there = answer.status_code < 500
-        except (httpx.HTTPError, httpx.InvalidURL):
+            answer = self._connections.get("/studies?limit=1", {"Accept": _JSON}, self._limits.probe_seconds)
+            answer.read()
+            is_there = answer.status < 500
+            self._connections.give_back(answer)
+        except FAULTS:
             is_there = False
         if is_there:
             self.breaker.succeeded()
@@ -163,13 +152,14 @@ class Archive:
             self.breaker.failed(surely=True)
         return is_there
 
-    def release(self) -> None:
+    def release(self, answer: Answer) -> None:
         """An answer is done with."""
+        self._connections.give_back(answer)
         self._free.release()
 
     def close(self) -> None:
         """Close its connections."""
-        self._http.close()
+        self._connections.close()
 
     def _unavailable(self, how: str) -> Unavailable:
         return Unavailable(f"the archive of {self.site} {how}", self.site)

@@ -149,7 +149,28 @@ _MANIFESTED = (
 
 
 def _find(connection: Connection, where: ColumnElement[bool]) -> list[ManifestedStudy]:
-    return [_manifested(row) for row in connection.execute(_MANIFESTED.where(where)).all()]
+    read = _Reader()
+    return [_manifested(row, read) for row in connection.execute(_MANIFESTED.where(where)).all()]
+
+
+class _Reader:
+    """Reads the JSON columns of one answer; what several rows say alike is read once."""
+
+    def __init__(self) -> None:
+        self._codes: dict[str, tuple[Code, ...]] = {}
+        self._ids: dict[str, tuple[IssuedId, ...]] = {}
+
+    def codes(self, text: str) -> tuple[Code, ...]:
+        """Codes."""
+        if (found := self._codes.get(text)) is None:
+            found = self._codes[text] = tuple(map(_code, orjson.loads(text)))
+        return found
+
+    def ids(self, text: str) -> tuple[IssuedId, ...]:
+        """Issued ids."""
+        if (found := self._ids.get(text)) is None:
+            found = self._ids[text] = tuple(map(_issued, orjson.loads(text)))
+        return found
 
 
 def _study_row(
@@ -213,7 +234,7 @@ def _series(row: Row[Any]) -> ImagingSeries:
     )
 
 
-def _manifested(row: Any) -> ManifestedStudy:
+def _manifested(row: Any, read: _Reader) -> ManifestedStudy:
     return ManifestedStudy(
         row_id=row.id,
         uid=row.study_uid,
@@ -230,10 +251,10 @@ def _manifested(row: Any) -> ManifestedStudy:
         time=row.study_time,
         description=row.description,
         modalities=tuple(row.modalities),
-        regions=tuple(map(_code, orjson.loads(row.regions))),
-        accessions=tuple(map(_issued, orjson.loads(row.accessions))),
+        regions=read.codes(row.regions),
+        accessions=read.ids(row.accessions),
         header=ManifestPatient(
-            ids=tuple(map(_issued, orjson.loads(row.patient_ids))),
+            ids=read.ids(row.patient_ids),
             name=row.patient_name,
             birth_date=row.patient_birth_date,
             sex=row.patient_sex,

@@ -121,7 +121,8 @@ def encode(answer: Answer, request: HttpRequest) -> HttpReply:
     if answer.question.asked.ignored:
         warnings.append(f"not matched here: {', '.join(answer.question.asked.ignored)}")
     if isinstance(answer.found, FoundStudies):
-        items = [dicom_json.study_json(each.study, each.shown_id, root) for each in answer.found.studies]
+        writer = dicom_json.StudyWriter(root)
+        items = [writer.write(each.study, each.shown_id) for each in answer.found.studies]
         if answer.found.has_more:
             warnings.append("there are more studies; ask with offset")
     else:

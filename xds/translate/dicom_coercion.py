@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -35,7 +35,7 @@ _ITEM_END: Final = 0xFFFEE00D
 _UNDEFINED: Final = 0xFFFFFFFF
 _DEPTH: Final = 24
 _SHORT_HEAD, _LONG_HEAD = struct.Struct("<HH2sH"), struct.Struct("<HH2sHI")
-_IMPLICIT_HEAD: Final = struct.Struct("<HHI")
+_IMPLICIT_HEAD, _WORD = struct.Struct("<HHI"), struct.Struct("<I")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,16 +165,14 @@ class PassingFile:
         if syntax in _UNCHANGEABLE:
             raise NotAcceptable("this transfer syntax cannot be shown under another patient id")
         explicit = syntax != _IMPLICIT
-        places, pieces = [], []
-        for tag, begin, end in _elements(data, start, explicit, is_whole):
-            places.append((tag, begin, end))
-            if tag in _REPLACED or tag == _CHARACTER_SET:
-                pieces.append(data[begin:end])
-        stop = places.pop()[1] if places and places[-1][0] > _LAST else len(data)
-        key = (b"E" if explicit else b"I") + b"".join(pieces)
+        tags, ends = _elements(data, start, explicit, is_whole)
+        stated = b"".join(
+            data[ends[at] : ends[at + 1]] for at, tag in enumerate(tags) if tag in _REPLACED or tag == _CHARACTER_SET
+        )
+        key = (b"E" if explicit else b"I") + stated
         if (new := self._known.get(key)) is None:
-            new = self._known[key] = self._replacement(b"".join(pieces), explicit)
-        return _merged(data, places, new, stop) if new else data
+            new = self._known[key] = self._replacement(stated, explicit)
+        return _merged(data, tags, ends, new) if new else data
 
     def _replacement(self, raw: bytes, explicit: bool) -> list[tuple[int, bytes]]:
         """The new elements in order, each as bytes; none when the header already says the right thing."""
@@ -203,21 +201,21 @@ def transfer_syntax(data: bytes) -> str:
         return ""
 
 
-def _merged(data: bytes, places: list[tuple[int, int, int]], new: list[tuple[int, bytes]], stop: int) -> bytes:
-    """The file with the replaced elements left out and the new ones in their places."""
-    out = []
-    cursor = 0
-    waiting = list(reversed(new))
-    for tag, begin, end in places:
-        while waiting and waiting[-1][0] <= tag:
-            out += [data[cursor:begin], waiting.pop()[1]]
-            cursor = begin
-        if tag in _REPLACED:
-            out.append(data[cursor:begin])
-            cursor = end
-    out.append(data[cursor:stop])
-    out += [content for _, content in reversed(waiting)]
-    out.append(data[stop:])
+def _merged(data: bytes, tags: list[int], ends: list[int], new: list[tuple[int, bytes]]) -> bytes:
+    """The file with the replaced elements left out and the new ones in their places.
+
+    Args:
+        tags: of the elements up to the last that matters.
+        ends: where each begins, and where the last ends.
+    """
+    places = ((ends[bisect_left(tags, tag)], content) for tag, content in new)
+    edits = [(at, at, content) for at, content in places]
+    edits += [(ends[at], ends[at + 1], b"") for at, tag in enumerate(tags) if tag in _REPLACED]
+    out, cursor = [], 0
+    for begin, end, content in sorted(edits, key=lambda edit: edit[:2]):
+        out += [data[cursor:begin], content]
+        cursor = max(cursor, end)
+    out.append(data[cursor:])
     return b"".join(out)
 
 
@@ -248,22 +246,34 @@ def _head(data: bytes, position: int, explicit: bool) -> tuple[int, int, bytes, 
     return group, element, vr, value, -1 if length == _UNDEFINED else value + length
 
 
-def _elements(data: bytes, position: int, explicit: bool, is_whole: bool) -> Iterator[tuple[int, int, int]]:
-    """Tag, beginning and end of each element, up to and with the first behind the last that matters."""
-    while position < len(data):
-        group, element, vr, value, end = _head(data, position, explicit)
+def _elements(data: bytes, position: int, explicit: bool, is_whole: bool) -> tuple[list[int], list[int]]:
+    """The tags up to the last that matters; where each element begins, and where the last one ends."""
+    tags: list[int] = []
+    ends = [position]
+    size = len(data)
+    short, word, implicit = _SHORT_HEAD.unpack_from, _WORD.unpack_from, _IMPLICIT_HEAD.unpack_from
+    while position < size:
+        vr = b""
+        if explicit:
+            group, element, vr, length = short(data, position)
+            value = position + 8
+            if vr in _LONG:
+                (length,) = word(data, value)
+                value += 4
+        else:
+            group, element, length = implicit(data, position)
+            value = position + 8
         tag = group << 16 | element
         if tag > _LAST:
-            yield tag, position, position
-            return
-        if end < 0:
-            end = _after_items(data, value, explicit and vr != b"UN", 0)
-        if end > len(data):
+            return tags, ends
+        position = _after_items(data, value, explicit and vr != b"UN", 0) if length == _UNDEFINED else value + length
+        if position > size:
             raise IndexError
-        yield tag, position, end
-        position = end
+        tags.append(tag)
+        ends.append(position)
     if not is_whole:
         raise IndexError
+    return tags, ends
 
 
 def _after_items(data: bytes, position: int, explicit: bool, depth: int) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from ihe.values import AssigningAuthority, PatientId
 from xds.domain.imaging import ImagingSeries, Instance, IssuedId
@@ -19,46 +19,66 @@ from xds.domain.priors import ManifestedStudy, PriorStudy
 JsonObject = dict[str, Any]
 
 
-def study_json(study: PriorStudy, shown_id: PatientId, root: str) -> JsonObject:
-    """One study.
+class StudyWriter:
+    """Writes the studies of one answer; what they say alike of the patient is written once.
 
     Args:
-        shown_id: the id under which the asker knows the patient.
         root: DICOMweb address of this service, without trailing slash.
     """
-    facts = study.facts
-    copy = study.copies[0]
-    return {
-        **_attribute("00080005", "CS", "ISO_IR 192"),
-        **_attribute("00080020", "DA", _da(facts.date)),
-        **_attribute("00080030", "TM", facts.time.isoformat().replace(":", "") if facts.time else None),
-        **_attribute("00080050", "SH", facts.accessions[0].value if facts.accessions else None),
-        **_accession_issuer(facts.accessions),
-        **_optional("00080054", "AE", *(each.manifest.retrieve_ae_title for each in study.copies)),
-        **_attribute("00080061", "CS", *facts.modalities),
-        **_optional("00080080", "LO", copy.source.name if copy.source else None),
-        **_name("00080090", None),
-        **_attribute("00081030", "LO", facts.description),
-        **_attribute("00081190", "UR", f"{root}/studies/{study.uid}"),
-        **_name("00100010", facts.header.name),
-        **_attribute("00100020", "LO", shown_id.value),
-        **_issuer_of_patient(shown_id.authority),
-        **_attribute(
-            "00100030", "DA", facts.header.birth_date and facts.header.birth_date.isoformat().replace("-", "")
-        ),
-        **_attribute("00100040", "CS", facts.header.sex),
-        **_other_ids(study, shown_id),
-        **_attribute("0020000D", "UI", study.uid),
-        **_attribute("00200010", "SH"),
-        **_attribute("00201206", "IS", facts.series_count),
-        **_attribute("00201208", "IS", facts.instance_count),
-    }
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._issuers: dict[AssigningAuthority, JsonObject] = {}
+        self._others: dict[tuple[Any, ...], JsonObject] = {}
+
+    def write(self, study: PriorStudy, shown_id: PatientId) -> JsonObject:
+        """One study.
+
+        Args:
+            shown_id: the id under which the asker knows the patient.
+        """
+        facts = study.facts
+        copy = study.copies[0]
+        return {
+            **_CHARACTERS,
+            **_attribute("00080020", "DA", _da(facts.date)),
+            **_attribute("00080030", "TM", facts.time.isoformat().replace(":", "") if facts.time else None),
+            **_attribute("00080050", "SH", facts.accessions[0].value if facts.accessions else None),
+            **_accession_issuer(facts.accessions),
+            **_optional("00080054", "AE", *(each.manifest.retrieve_ae_title for each in study.copies)),
+            **_attribute("00080061", "CS", *facts.modalities),
+            **_optional("00080080", "LO", copy.source.name if copy.source else None),
+            **_NOT_STATED,
+            **_attribute("00081030", "LO", facts.description),
+            **_attribute("00081190", "UR", f"{self._root}/studies/{study.uid}"),
+            **_name("00100010", facts.header.name),
+            **_attribute("00100020", "LO", shown_id.value),
+            **self._issuer(shown_id.authority),
+            **_attribute("00100030", "DA", _da(facts.header.birth_date)),
+            **_attribute("00100040", "CS", facts.header.sex),
+            **self._other_ids(study, shown_id),
+            **_attribute("0020000D", "UI", study.uid),
+            **_attribute("00201206", "IS", facts.series_count),
+            **_attribute("00201208", "IS", facts.instance_count),
+        }
+
+    def _issuer(self, authority: AssigningAuthority) -> JsonObject:
+        if (found := self._issuers.get(authority)) is None:
+            found = self._issuers[authority] = _issuer_of_patient(authority)
+        return found
+
+    def _other_ids(self, study: PriorStudy, shown_id: PatientId) -> JsonObject:
+        stated = ((copy.manifest.header.ids, copy.manifest.source_patient_id) for copy in study.copies)
+        key = (shown_id, *stated)
+        if (found := self._others.get(key)) is None:
+            found = self._others[key] = _other_ids(study, shown_id)
+        return found
 
 
 def series_json(study: PriorStudy, series: ImagingSeries, root: str) -> JsonObject:
     """One series, with the UID of its study."""
     return {
-        **_attribute("00080005", "CS", "ISO_IR 192"),
+        **_CHARACTERS,
         **_attribute("00080060", "CS", series.kind),
         **_attribute("0008103E", "LO", series.description),
         **_attribute("00081190", "UR", f"{root}/studies/{study.uid}/series/{series.uid}"),
@@ -73,7 +93,7 @@ def instance_json(study: PriorStudy, series: ImagingSeries, instance: Instance, 
     """One instance, with the UIDs of its study and series."""
     address = f"{root}/studies/{study.uid}/series/{series.uid}/instances/{instance.sop_instance_uid}"
     return {
-        **_attribute("00080005", "CS", "ISO_IR 192"),
+        **_CHARACTERS,
         **_attribute("00080016", "UI", instance.sop_class_uid),
         **_attribute("00080018", "UI", instance.sop_instance_uid),
         **_attribute("00080060", "CS", series.kind),
@@ -82,6 +102,11 @@ def instance_json(study: PriorStudy, series: ImagingSeries, instance: Instance, 
         **_attribute("0020000E", "UI", series.uid),
         **_attribute("00200013", "IS"),
     }
+
+
+_CHARACTERS: Final = {"00080005": {"vr": "CS", "Value": ["ISO_IR 192"]}}
+_NOT_STATED: Final = {"00080090": {"vr": "PN"}, "00200010": {"vr": "SH"}}
+"""Referring physician and study id, which no manifest states and the standard requires."""
 
 
 def _other_ids(study: PriorStudy, shown_id: PatientId) -> JsonObject:

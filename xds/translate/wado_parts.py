@@ -110,7 +110,7 @@ def _line(text: str) -> str:
     return text.replace("\r", " ").replace("\n", " ")
 
 
-def _gathered(pieces: Iterable[bytes], least: int = 64 * 1024) -> Iterator[bytes]:
+def _gathered(pieces: Iterable[bytes], least: int = 256 * 1024) -> Iterator[bytes]:
     """The same bytes in fewer pieces: each costs a visit to a thread."""
     held: list[bytes] = []
     size = 0
