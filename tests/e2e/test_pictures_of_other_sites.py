@@ -58,6 +58,8 @@ def test_a_thumbnail_is_a_small_rendering_of_the_middle_picture(region: Region) 
         assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
         wanted = f"studies/{study.uid}/series/{series.uid}/instances/{instance}/rendered?viewport=160,160"
         assert region.archive.asked[-1] == wanted
+    browsers = {"Accept": "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5"}
+    assert httpx.get(f"{at}/thumbnail", headers=browsers).status_code == 200
     assert httpx.get(f"{at}/series/1.2.3/thumbnail").status_code == 404
 
 

@@ -68,6 +68,7 @@ _JSON: Final = "application/dicom+json"
 _SAFE_ACCEPT: Final = re.compile(r"[\x20-\x7e]{1,500}")
 _FRAME_LIST: Final = re.compile(r"[1-9][0-9]{0,8}(,[1-9][0-9]{0,8})*")
 _BULK: Final = re.compile(r"[0-9A-Za-z]{1,16}(/[0-9A-Za-z]{1,16})*")
+_RENDERED: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/jp2"})
 _THUMBNAIL: Final = "160,160"
 """Width and height, in pixels."""
 _WINDOW: Final = ("annotation", "quality", "viewport", "window")
@@ -184,7 +185,8 @@ def _asked(rest: str, accept: str, first: str) -> str:
     if rest == "/metadata":
         return _JSON
     if rest.endswith("/rendered"):
-        return accept if first.startswith(("image/", "video/")) else "image/jpeg"
+        # Browsers name forms that no archive makes, and any other; archives refuse such a list.
+        return first if first in _RENDERED or first.startswith("video/") else "image/jpeg"
     if first == "multipart/related":
         return accept
     if first in ("*/*", ""):

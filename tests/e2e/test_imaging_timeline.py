@@ -1,0 +1,100 @@
+"""The imaging history page: every study with its thumbnail, for those who may, and for a reason otherwise."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+from ihe.caller import Caller
+from ihe.values import AssigningAuthority, PatientId
+from mpi.domain.record import person_of_regional_id
+from region.region_table import RegionTable
+from region.viewer_commands import installed
+from tests.e2e.conftest import serving
+from tests.imaging_region import Region, region
+from tests.real_archives import SITES, needs_orthanc, wait_until
+from tests.real_archives import region as archives
+from tests.workbench_browser import browser
+from tests.workbench_desk import enter
+from web.application import Workbench
+from web.people import load_people
+
+__all__ = ["archives", "region"]
+ROOT = Path(__file__).resolve().parents[2]
+ROANNE = "899700000011"
+
+
+@pytest.fixture
+def start(database_url: str, tmp_path: Path) -> Callable[[RegionTable], AbstractContextManager[Any]]:
+    def serve(table: RegionTable) -> AbstractContextManager[Any]:
+        workbench = Workbench(
+            region=table.name,
+            site_names={domain.code: domain.name for domain in table},
+            people=load_people(ROOT / "fixtures" / "people.toml", [domain.code for domain in table]),
+            demo_login=True,
+        )
+        viewer = installed(ROOT / ".traitdunion")
+        return serving(database_url, table, tmp_path / "documents", workbench=workbench, viewer=viewer)
+
+    return serve
+
+
+def _page_of(running: Any, number: str = "ROANNE1") -> str:
+    oid = running.table.by_code("ROANNE").oid
+    with running.service.database.unit(Caller(node="test")) as uow:
+        found = running.service.directory.resolve(uow, PatientId(number, AssigningAuthority(oid=oid)))
+        person = person_of_regional_id(found.regional_id.value)
+    return f"{running.base_url}/persons/{person}/imaging"
+
+
+def test_studies_stand_on_the_page_with_thumbnails_and_are_audited(region: Region) -> None:
+    address = _page_of(region.running)
+    with httpx.Client(base_url=region.running.base_url) as client:
+        assert client.get(address).status_code == 303
+        enter(client, ROANNE)
+        page = client.get(address)
+        assert page.status_code == 200, page.text
+        assert "no-store" in page.headers["cache-control"]
+        thumbnail = f"/dicom-web/domains/ROANNE/studies/{region.study.uid}/thumbnail"
+        assert thumbnail in page.text
+        assert "Scanner cérébral" in page.text
+        assert 'href="#study-1"' in page.text
+        assert client.get(thumbnail).headers["content-type"] == "image/jpeg"
+    with region.running.service.database.unit(Caller(node="test")) as uow:
+        seen = uow.connection.exec_driver_sql(
+            "SELECT count(*) FROM audit_event WHERE transaction LIKE 'workbench GET /persons/{person}/imaging'"
+        ).scalar_one()
+    assert seen >= 1
+
+
+@needs_orthanc
+def test_the_page_in_a_browser_with_three_archives(archives: Any) -> None:
+    kinds = dict(zip(SITES, ("CT", "MR", "CR"), strict=True))
+    studies = [archives.study(site, kind, (4,)) for site, kind in kinds.items()]
+    for study in studies:
+        archives.store(study.site, *archives.files(study, side=256))
+    wait_until(lambda: archives.found() == {study.uid for study in studies})
+    address = _page_of(archives.running)
+    with browser() as chromium:
+        for scheme in ("light", "dark"):
+            page = chromium.new_page(viewport={"width": 1280, "height": 800}, locale="fr-FR", color_scheme=scheme)
+            page.goto(f"{archives.running.base_url}/login")
+            page.locator(f"button[name=subject][value='{ROANNE}']").first.click()
+            page.goto(address)
+            expect(page.get_by_role("heading", name="Historique d’imagerie")).to_be_visible()
+            assert page.locator(".study").count() == len(studies)
+            drawn = "[...document.querySelectorAll('.study img')].every(each => each.naturalWidth > 20)"
+            wait_until(lambda page=page, drawn=drawn: page.evaluate(drawn), 20)
+            page.locator(".axis a").first.focus()
+            page.keyboard.press("Enter")
+            assert page.url.endswith("#study-1")
+            if folder := os.environ.get("SCREENSHOTS"):
+                page.screenshot(path=Path(folder) / f"imaging-{scheme}.png")
+            page.close()
