@@ -25,10 +25,11 @@ from tests.workbench_browser import browser
 from tests.workbench_desk import enter
 from web.application import Workbench
 from web.people import load_people
+from xds.store import imaging_notices
 
 __all__ = ["archives", "region"]
 ROOT = Path(__file__).resolve().parents[2]
-ROANNE = "899700000011"
+ROANNE, ADMINISTRATOR = "899700000011", "899700000086"
 
 
 @pytest.fixture
@@ -72,6 +73,22 @@ def test_studies_stand_on_the_page_with_thumbnails_and_are_audited(region: Regio
             "SELECT count(*) FROM audit_event WHERE transaction LIKE 'workbench GET /persons/{person}/imaging'"
         ).scalar_one()
     assert seen >= 1
+
+
+def test_operators_see_archives_and_odd_manifests_and_no_patient(region: Region) -> None:
+    with region.running.service.database.unit(Caller(node="test", site="CHUSE")) as uow:
+        document = uow.connection.exec_driver_sql("SELECT document_unique_id FROM imaging_study").scalar_one()
+        imaging_notices.note(uow.connection, uow.now, "CHUSE", document, "the manifest lists no instance")
+    with httpx.Client(base_url=region.running.base_url) as client:
+        enter(client, ROANNE)
+        assert client.get("/archives").status_code == 403
+    with httpx.Client(base_url=region.running.base_url) as client:
+        enter(client, ADMINISTRATOR)
+        page = client.get("/archives").text
+    assert "the manifest lists no instance" in page
+    assert region.study.uid in page
+    assert "CHU de Saint-Étienne" in page
+    assert "EXEMPLE" not in page
 
 
 @needs_orthanc
