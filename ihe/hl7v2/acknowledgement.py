@@ -9,9 +9,10 @@ Rules:
 - From version 2.5 on an error stands in ERR-2 (where), ERR-3 (what), ERR-4 (how bad), ERR-7 and ERR-8 (in
   words); before that in ERR-1, with the words in MSA-3.
 - Enhanced mode: MSH-15 asks for the accept acknowledgement (CA, CE, CR), MSH-16 for the application's own
-  answer.
+  answer. A sender that leaves MSH-16 empty and does not always want the former (MSH-15 is ER, as hospital
+  systems of the original mode like to write) waits for the one answer of the original mode.
 
-Source: HL7 v2.5: 2.9.2, 2.9.3, 2.15.5, 2.15.8; HL7 v2.3.1: 2.24.7.
+Source: HL7 v2.5: 2.9.2, 2.9.3, 2.15.5, 2.15.8; HL7 v2.3.1: 2.24.7; ITI TF-2: C.2.3.
 """
 
 from __future__ import annotations
@@ -149,12 +150,15 @@ def err_segments(question: Message, diagnostics: Sequence[Diagnostic]) -> list[S
 def answers(question: Message, application_answer: Message) -> tuple[Message, ...]:
     """Which messages go back, in order, by the acknowledgement mode that the question asks for.
 
-    Original mode (MSH-15 and MSH-16 empty): the application's answer. Enhanced mode: the accept acknowledgement,
-    then the application's answer, each if the question wants it; a message not accepted has no second answer.
+    Original mode (MSH-16 empty, MSH-15 other than AL): the application's answer. Enhanced mode: the accept
+    acknowledgement, then the application's answer, each if the question wants it; a message not accepted has no second
+    answer. What answers a query is wanted unless MSH-16 says otherwise.
     """
     accept_when, answer_when = question.msh.text(15), question.msh.text(16)
-    if not accept_when and not answer_when:
+    if not answer_when and accept_when != "AL":
         return (application_answer,)
+    if not answer_when and application_answer.type_code != "ACK":
+        answer_when = "AL"
     msa = application_answer.segment("MSA")
     code = msa.text(1) if msa else "AA"
     is_rejected = code == "AR"

@@ -218,5 +218,9 @@ def test_enhanced_mode_of_a_query_and_of_what_is_not_offered(desk, dial):
     with dial() as line:
         line.send(enhanced(desk.query("Q22", "@PID.5.1^EXEMPLE"), "AL", "AL"))
         assert [said(line.answer(), "MSA", 1) for _ in range(2)] == ["CA", "AA"]
+        line.send(enhanced(desk.query("Q22", "@PID.5.1^EXEMPLE"), "AL", ""))
+        assert [said(line.answer(), "MSA", 1) for _ in range(2)] == ["CA", "AA"]
+        line.send(enhanced(desk.query("Q22", "@PID.5.1^EXEMPLE"), "ER", ""))
+        assert said(line.answer(), "MSA", 1) == "AA"
         line.send(enhanced(desk.adt("A99", "CHUSE", "C1"), "AL", "AL"))
         assert said(line.answer(), "MSA", 1) == "CR"

@@ -115,3 +115,88 @@ def test_query_answers_of_the_guides_are_read_as_bundles(examples):
     """What others answer is of the same shape as what is answered here."""
     file = examples / "ITI.PDQm" / "derived-json" / "Bundle-ex-QueryPatientResourceResponseMessage.json"
     assert Bundle.model_validate(json.loads(file.read_text(encoding="utf-8"))).type == "searchset"
+
+
+COLOURS = {"1000": "CHUSE", "2000": "ROANNE", "3000": "ICL"}
+"""The red, green and blue domain of the PIXm guide, and those of ours in their place."""
+
+
+def in_our_region(running, text):
+    for colour, code in COLOURS.items():
+        text = text.replace(f"1.3.6.1.4.1.21367.13.20.{colour}", str(running.table.by_code(code).oid))
+    return text
+
+
+def test_the_story_of_the_pixm_guide_in_three_of_our_domains(running, examples):
+    """Alice is fed by three domains, asked for, merged and corrected, each message as the guide has it."""
+    folder = examples / "ITI.PIXm" / "input" / "examples"
+
+    def feed(name):
+        content = in_our_region(running, (folder / f"{name}.json").read_text(encoding="utf-8"))
+        own = json.loads(content)["identifier"][0]
+        answer = httpx.put(
+            f"{running.base_url}/fhir/Patient",
+            params={"identifier": f"{own['system']}|{own['value']}"},
+            content=content.encode(),
+            headers={"Content-Type": "application/fhir+json"},
+        )
+        assert answer.status_code in (200, 201), (name, answer.text)
+
+    def asked(name):
+        text = in_our_region(running, (folder / f"{name}.xml").read_text(encoding="utf-8"))
+        status, found = post(running, "Patient/$ihe-pix", folder / f"{name}.xml", text)
+        assert (status, found["resourceType"]) == (200, "Parameters"), name
+        parameters = found.get("parameter", ())
+        assert {p["name"] for p in parameters} <= {"targetId", "targetIdentifier"}
+        return {p["valueIdentifier"]["value"] for p in parameters if p["name"] == "targetIdentifier"}
+
+    for name in ("Patient-MohrAlice-Red", "Patient-MohrAlice-Green", "Patient-MohrAlice-Blue"):
+        feed(name)
+    everywhere = asked("pixm-request-mohralice-red-all")
+    assert "IHERED-994" not in everywhere
+    assert asked("pixm-request-mohralice-red-to-blue") <= {"IHEBLUE-994", "IHEGREEN-994"}
+    for name in ("Patient-MaidenAlice-Red", "Patient-MohrMaidenResolvedByMohrMalice-Red", "Patient-MohrAlissa-Red"):
+        feed(name)
+    assert "IHERED-m94" not in asked("pixm-request-mohralice-red-all")
+
+
+@pytest.mark.parametrize("guide", ["ITI.PIXm", "ITI.PDQm", "ITI.PMIR"])
+def test_patients_of_the_guides_are_fed_or_refused_for_what_they_lack(running, examples, guide):
+    """A Patient is fed by an identifier of its own; one without, or with one of another region, is refused so."""
+    files = sorted((examples / guide).rglob("Patient-*.json"))
+    assert files
+    own = str(running.table.by_code("IRMAS").oid)
+    for number, file in enumerate(files):
+        resource = json.loads(file.read_text(encoding="utf-8"))
+        told = next((i for i in resource.get("identifier", ()) if i.get("system") and i.get("value")), None)
+        elsewhere = httpx.put(
+            f"{running.base_url}/fhir/Patient",
+            params={"identifier": f"{told['system']}|{told['value']}" if told else "urn:oid:1.2.3|1"},
+            json=resource,
+        )
+        assert elsewhere.json()["resourceType"] == "OperationOutcome", file.name
+        assert elsewhere.status_code in (400, 404, 422), file.name
+        ours = {"system": f"urn:oid:{own}", "value": f"{guide}-{number}"}
+        token = f"{ours['system']}|{ours['value']}"
+        links = [each for each in resource.pop("link", ()) if each["type"] != "replaced-by"]
+        content = {**resource, "identifier": [ours], "active": True, **({"link": links} if links else {})}
+        fed = httpx.put(f"{running.base_url}/fhir/Patient", params={"identifier": token}, json=content)
+        assert fed.status_code == 201, (file.name, fed.text)
+        found = httpx.get(f"{running.base_url}/fhir/Patient", params={"identifier": token}).json()
+        assert Bundle.model_validate(found).total >= 1, file.name
+
+
+def test_matches_of_the_guide_are_found_once_their_patient_is_known(running, examples):
+    """The patient of the guide's inputs, fed to one of our domains: each input finds it, graded."""
+    files = sorted((examples / "ITI.PDQm" / "derived-json").glob("Parameters-ex-match-input-*.json"))
+    own = str(running.table.by_code("FEURS").oid)
+    resource = next(p["resource"] for p in json.loads(files[0].read_text())["parameter"] if p["name"] == "resource")
+    patient = {**resource, "identifier": [{"system": f"urn:oid:{own}", "value": "M1"}], "active": True}
+    token = f"urn:oid:{own}|M1"
+    assert httpx.put(f"{running.base_url}/fhir/Patient", params={"identifier": token}, json=patient).status_code == 201
+    for file in files:
+        status, found = post(running, "Patient/$match", file)
+        assert (status, found["resourceType"]) == (200, "Bundle"), file.name
+        for entry in found.get("entry", ()):
+            assert 0 <= entry["search"]["score"] <= 1
+            assert entry["search"]["extension"][0]["valueCode"] in ("certain", "probable", "possible")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import hl7
 import pytest
 from hl7apy.consts import VALIDATION_LEVEL
-from hl7apy.parser import parse_message
+from hl7apy.parser import parse_message, parse_segment
 
 from ihe.hl7v2.er7 import Message
 from ihe.hl7v2.sending import Envelope
@@ -60,6 +60,43 @@ def test_pdq_answers(fed):
     read(fed.ask(fed.query("Q22", "@PID.5.1^EXEMPLE", rcp="I|2^RD")))
     read(fed.ask(fed.query("Q22", "@PID.5.1^NOBODY")))
     read(fed.ask(fed.query("Q22", "@PID.8^F")))
+
+
+def test_acknowledgements_of_every_mode_and_event(fed):
+    for event in ("A01^ADT_A01", "A40^ADT_A39", "A44^ADT_A43"):
+        message = fed.adt(event, "CHUSE", "C8", PLAIN, version="2.5", visit=["I"]).replace("UNICODE UTF-8", "ASCII")
+        read(fed.ask(message))
+    for accept, application in (("AL", "AL"), ("AL", "NE"), ("ER", "")):
+        header, *rest = fed.adt("A28^ADT_A05", "CHUSE", "C9", PLAIN, version="2.5").split("\r")
+        fields = header.replace("UNICODE UTF-8", "ASCII").split("|")
+        fields[14:16] = accept, application
+        for answer in fed.answers("\r".join(["|".join(fields), *rest])):
+            read(answer)
+    read(fed.ask(fed.adt("A99^ADT_A05", "CHUSE", "C1", PLAIN, version="2.5").replace("UNICODE UTF-8", "ASCII")))
+
+
+def test_pages_and_their_cancellation(fed):
+    first = fed.ask(fed.query("Q22", "@PID.5.1^EXEMPLE", rcp="I|1^RD", tag="PAGED"))
+    pointer = first.segment("DSC").text(1)
+    read(fed.ask(fed.query("Q22", "@PID.5.1^EXEMPLE", rcp="I|1^RD", tag="PAGED", pointer=pointer)))
+    header = "MSH|^~\\&|VIEWER|TEST|TRAITDUNION|REGION|20260115101500||QCN^J01^QCN_J01|C1|P|2.5"
+    read(fed.ask(er7(header, "QID|PAGED|IHE PDQ Query")))
+    read(fed.ask(er7(header.replace("|C1|", "|C2|"), "QID||IHE PDQ Query")))
+
+
+def test_visit_answers_segment_by_segment(fed):
+    """HL7 has no structure of RSP^ZV2, which IHE made: each of its segments is held to HL7's own."""
+    visit = ["I", "CARDIO", *[""] * 15, "V1"]
+    fed.feed(fed.adt("A01^ADT_A01", "CHUSE", "CHUSE1", PLAIN, visit=visit, at="20260116101500"))
+    for answer in (
+        fed.ask(fed.query("ZV1", "@PID.5.1^EXEMPLE")),
+        fed.ask(fed.query("ZV1", "@PID.5.1^NOBODY")),
+        fed.ask(fed.query("ZV1", "@PID.8^F")),
+    ):
+        assert answer.msh.field(9).raw.startswith("RSP^ZV2")
+        for segment in answer:
+            parse_segment(segment.raw, version="2.5", validation_level=VALIDATION_LEVEL.STRICT).validate()
+        assert str(hl7.parse(str(answer)).segment("MSH")[10]) == answer.control_id
 
 
 def test_notifications():

@@ -49,6 +49,52 @@ def test_if_match_guards_a_merge(fhir):
     assert outcome(fhir.feed("CHUSE", "C1"), 409).code == "conflict"
 
 
+def test_create_update_merge_and_delete(fhir):
+    assert [fhir.feed("CHUSE", "C1").status_code for _ in range(2)] == [201, 200]
+    fhir.feed("CHUSE", "C2")
+    assert merge(fhir, "C1", "C2").status_code == 200
+    assert fhir.found(identifier=fhir.token("CHUSE", "C1")) == []
+    deleted = fhir.client.delete("/fhir/Patient", params={"identifier": fhir.token("CHUSE", "C2")})
+    assert (deleted.status_code, deleted.content) == (204, b"")
+    assert fhir.found(identifier=fhir.token("CHUSE", "C2")) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"identifier": []}, 400),
+        ({"identifier": [{"system": "urn:oid:1.2.3", "value": "C1"}]}, 400),
+        ({"birthDate": "yesterday"}, 400),
+        ({"gender": "neither"}, 400),
+        ({"resourceType": "Observation"}, 400),
+        ({"active": False, "link": [{"type": "replaced-by", "other": {"identifier": {"value": "C9"}}}]}, 400),
+    ],
+)
+def test_each_refusal_of_what_a_resource_says(fhir, change, status):
+    parameters = {"identifier": fhir.token("CHUSE", "C1")}
+    answer = fhir.client.put("/fhir/Patient", params=parameters, json={**patient(fhir.oid("CHUSE"), "C1"), **change})
+    assert outcome(answer, status).severity == "error"
+    assert fhir.found(identifier=fhir.token("CHUSE", "C1")) == []
+
+
+def test_each_refusal_of_whom_a_request_names(fhir):
+    resource = patient(fhir.oid("CHUSE"), "C1")
+    for parameters in (
+        {},
+        {"identifier": "urn:oid:1.2.3|C1"},
+        {"identifier": fhir.token("REGION", "TDU0000000001")},
+        {"identifier": f"urn:oid:{fhir.oid('CHUSE')}|"},
+        {"family": "EXEMPLE"},
+    ):
+        answer = fhir.client.put("/fhir/Patient", params=parameters, json=resource)
+        assert outcome(answer, 400).severity == "error", parameters
+    nobody = fhir.client.delete("/fhir/Patient", params={"identifier": fhir.token("CHUSE", "NOBODY")})
+    assert nobody.status_code in (204, 404)
+    fhir.feed("CHUSE", "C1")
+    assert outcome(merge(fhir, "C1", "C1"), 400).severity == "error"
+    assert fhir.found(identifier=fhir.token("CHUSE", "C1")) == ["C1"]
+
+
 @pytest.mark.parametrize("media_type", ["text/plain", "application/pdf", "multipart/form-data; boundary=x", ""])
 def test_another_media_type_is_refused(fhir, media_type):
     parameters = {"identifier": fhir.token("CHUSE", "C1")}

@@ -40,6 +40,25 @@ def test_a_subsumed_identifier_is_refused(desk):
     assert outcome(answer) == ("AE", "", "205", "PID^1^3")
 
 
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda m: m.replace("&ISO", "9&ISO"), ("204", "PID^1^3")),
+        (lambda m: m.replace("C1^^^", "^^^"), ("101", "PID^1^3")),
+        (lambda m: m.replace("|19480317|", "|19481317|"), ("102", "PID^1^7")),
+    ],
+    ids=["unknown domain", "no identifier", "no date"],
+)
+def test_each_refusal_names_its_place_and_changes_nothing(desk, change, error):
+    answer = desk.ask(change(desk.adt("A01", "CHUSE", "C1", visit=["I", "CARDIO"])))
+    assert outcome(answer) == ("AE", "", *error)
+    assert desk.count("SELECT (SELECT count(*) FROM record) + (SELECT count(*) FROM visit)") == 0
+
+
+def test_an_event_that_is_not_offered_is_rejected(desk):
+    assert outcome(desk.ask(desk.adt("A99", "CHUSE", "C1", visit=["I"])))[:3] == ("AR", "", "201")
+
+
 def move(desk, owner, wrong, mrg3="A77", **more):
     return desk.ask(desk.adt("A44", "CHUSE", owner, extra=[f"MRG|{desk.cx('CHUSE', wrong)}||{mrg3}"], **more))
 

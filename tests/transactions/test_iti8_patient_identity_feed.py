@@ -40,6 +40,31 @@ def test_a_refusal_is_in_the_form_of_the_version(desk):
     assert err.text(8) == ""
 
 
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda m: "\r".join(line for line in m.split("\r") if not line.startswith("PID")), "PID^1^^100"),
+        (lambda m: m.replace("C1^^^", "^^^"), "PID^1^3^101"),
+        (lambda m: m.replace("|19480317|", "|19481317|"), "PID^1^7^102"),
+        (lambda m: m.replace("||19480317|F|", "||19480317|Z|"), "PID^1^8^102"),
+        (lambda m: m.replace("^A04|", "^A40|"), "MRG^1^^100"),
+    ],
+    ids=["no PID", "no identifier", "no date", "no sex of the table", "a merge without MRG"],
+)
+def test_each_refusal_names_its_place_and_changes_nothing(desk, change, error):
+    answer = desk.ask(change(desk.adt("A04", "CHUSE", "C1", PLAIN, version="2.3.1")))
+    assert said(answer, "MSA", 1) == "AE"
+    assert answer.segment("ERR").field(1).raw.partition("&")[0] == error
+    assert desk.count("SELECT count(*) FROM record") == 0
+
+
+def test_a_patient_merged_into_itself_is_refused(desk):
+    desk.feed(desk.adt("A04", "CHUSE", "C1", PLAIN, version="2.3.1"))
+    answer = desk.ask(desk.adt("A40", "CHUSE", "C1", PLAIN, version="2.3.1", extra=["MRG|C1^^^CHUSE"]))
+    assert said(answer, "MSA", 1) == "AE"
+    assert desk.count("SELECT count(*) FROM record WHERE state = 'active'") == 1
+
+
 def test_events_of_other_profiles_are_refused(desk):
     answer = desk.ask(desk.adt("A28", "CHUSE", "C1", PLAIN, version="2.3.1"))
     assert said(answer, "MSA", 1) == "AR"

@@ -185,6 +185,8 @@ def enhanced(accept: str, application: str) -> Message:
         ("ER", "ER", "", "AE", "CR"),
         ("SU", "SU", "CA AA", "CA", ""),
         ("AL", "", "CA", "CA", "CR"),
+        ("ER", "", "AA", "AE", "AR"),
+        ("NE", "", "AA", "AE", "AR"),
         ("??", "AL", "CA AA", "CA AE", "CR"),
     ],
 )
