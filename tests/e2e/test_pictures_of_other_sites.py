@@ -18,6 +18,7 @@ from ihe.soap.sinks import SpoolSink
 from ihe.xml import parse_xml
 from tests.imaging_region import Region, region
 from tests.unit.xds.translate.test_dicom_coercion import PIXELS
+from xds.transactions import rad75_cross_gateway_retrieve_imaging_document_set as rad75
 
 __all__ = ["region"]
 
@@ -120,10 +121,18 @@ RAD69 = "urn:ihe:rad:2009:RetrieveImagingDocumentSet"
 EXPLICIT = "1.2.840.10008.1.2.1"
 
 
-def _retrieve(region: Region, *instances: tuple[str, str], syntax: str = EXPLICIT) -> tuple[Any, list[bytes]]:
+def _retrieve(
+    region: Region,
+    *instances: tuple[str, str],
+    syntax: str = EXPLICIT,
+    action: str = RAD69,
+    path: str = "/ihe/imaging",
+    home: str | None = None,
+) -> tuple[Any, list[bytes]]:
     series = region.study.series[0].uid
+    community = f"<b:HomeCommunityId>{home}</b:HomeCommunityId>" if home else ""
     named = "".join(
-        f"<b:DocumentRequest><b:RepositoryUniqueId>{source}</b:RepositoryUniqueId>"
+        f"<b:DocumentRequest>{community}<b:RepositoryUniqueId>{source}</b:RepositoryUniqueId>"
         f"<b:DocumentUniqueId>{uid}</b:DocumentUniqueId></b:DocumentRequest>"
         for source, uid in instances
     )
@@ -134,8 +143,8 @@ def _retrieve(region: Region, *instances: tuple[str, str], syntax: str = EXPLICI
         f"<i:TransferSyntaxUID>{syntax}</i:TransferSyntaxUID></i:TransferSyntaxUIDList>"
         "</i:RetrieveImagingDocumentSetRequest>"
     )
-    address = f"{region.running.base_url}/ihe/imaging"
-    message = mtom_message(soap_request(RAD69, address, parse_xml(body.encode())), [], RAD69)
+    address = f"{region.running.base_url}{path}"
+    message = mtom_message(soap_request(action, address, parse_xml(body.encode())), [], action)
     headers = {"Content-Type": message.content_type}
     answer = httpx.post(address, content=b"".join(message.body), headers=headers, timeout=60)
     assert answer.status_code == 200, answer.text
@@ -167,6 +176,20 @@ def test_pictures_come_over_soap_each_or_an_error_that_names_it(region: Region) 
     assert _status_and_codes(body) == ("Failure", ["urn:dicom:wado:0007"])
     body, found = _retrieve(region, (source, uids[0]), syntax="")
     assert _status_and_codes(body) == ("Failure", ["XDSIRequestError"])
+
+
+def test_another_community_is_answered_when_it_names_this_one(region: Region) -> None:
+    source = str(region.running.table.by_code("CHUSE").imaging_source_id)
+    uids = [instance.sop_instance_uid for instance in region.study.series[0].instances]
+    named = [(source, uid) for uid in uids]
+    own = f"urn:oid:{region.running.table.home_community_id}"
+    body, found = _retrieve(region, *named, action=rad75.ACTION, path="/ihe/xcai", home=own)
+    assert _status_and_codes(body) == ("Success", [])
+    assert [pydicom.dcmread(io.BytesIO(data)).SOPInstanceUID for data in found] == uids
+    for home, code in ((None, "XDSMissingHomeCommunityId"), ("urn:oid:2.25.404", "XDSUnknownCommunity")):
+        body, found = _retrieve(region, *named[:1], action=rad75.ACTION, path="/ihe/xcai", home=home)
+        assert _status_and_codes(body) == ("Failure", [code])
+        assert found == []
 
 
 def _wait(until: Callable[[], bool]) -> None:

@@ -46,6 +46,8 @@ def plan(uow: UnitOfWork, requests: Sequence[ImagingRequest], syntaxes: tuple[st
     """
     if len(requests) > MAX_INSTANCES:
         raise TooMany(f"at most {MAX_INSTANCES} instances are answered at once; ask in slices")
+    if not requests:
+        return Planned((), (), syntaxes)
     uids = frozenset(request.study for request in requests)
     found = {each.study.uid: each for each in search_studies(uow, StudyQuery(study_uids=uids), studies).studies}
     listed = {
