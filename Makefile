@@ -39,11 +39,10 @@ pacs: $(RUNTIME) ## three archives (Orthanc) on this machine with the demonstrat
 			apt-get install -qq -y --no-install-recommends orthanc orthanc-dicomweb dcmtk >/dev/null; }
 	@$(BIN)/traitdunion pacs start
 
-bench: $(DEV) ## benchmarks: tables, and bench/results/latest.json (ARGS: suites; --full: hours)
 viewer: $(RUNTIME) ## the image viewer (OHIF, prebuilt, fetched by npm), which the service then serves at /viewer
 	@$(BIN)/traitdunion viewer install $(ARGS)
 
-bench: $(DEV) ## benchmarks: a table, and bench/results/latest.json
+bench: $(DEV) ## benchmarks: tables, and bench/results/latest.json (ARGS: suites; --full: hours)
 	@$(BIN)/python -m bench $(ARGS)
 
 soak: $(DEV) ## the long-running tests
