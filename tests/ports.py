@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import socket
 
 _FIRST = 20_000
@@ -11,7 +12,8 @@ _EACH = 1_000
 """Ports a test worker has for itself; eight workers end below 32,768, where systems take outgoing ports from."""
 
 _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 12
-_numbers = itertools.cycle(range(_FIRST + _worker * _EACH, _FIRST + (_worker + 1) * _EACH))
+_start = random.randrange(_EACH)  # runs of several checkouts at once seldom begin at the same port
+_numbers = itertools.cycle(_FIRST + _worker * _EACH + (_start + number) % _EACH for number in range(_EACH))
 
 
 def free_port() -> int:
