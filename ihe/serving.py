@@ -19,6 +19,7 @@ from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 import psycopg
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -91,15 +92,15 @@ class AfterCommit(Generic[Reply]):
 class Observer(Protocol):
     """Is told of every served transaction (metrics)."""
 
-    def __call__(self, transaction: str, outcome: str, seconds: float) -> None:
-        """``outcome`` is ``success``, ``repeated``, ``refused`` or ``failed``."""
+    def __call__(self, transaction: str, outcome: str, seconds: float, site: str | None) -> None:
+        """``outcome`` is ``success``, ``repeated``, ``refused`` or ``failed``; ``site`` the caller's."""
 
 
 def _allowed(caller: Caller, transaction: str) -> None:
     return None
 
 
-def _unobserved(transaction: str, outcome: str, seconds: float) -> None:
+def _unobserved(transaction: str, outcome: str, seconds: float, site: str | None) -> None:
     return None
 
 
@@ -154,7 +155,7 @@ class Pipeline:
             exchange.log(error)
             failure = UnforeseenFailure(f"internal error; reference {exchange.correlation_id}")
             outcome, reply = "failed", self._refuse(exchange, failure)
-        self.observe(endpoint.transaction.number, outcome, time.perf_counter() - started)
+        self.observe(endpoint.transaction.number, outcome, time.perf_counter() - started, exchange.caller.site)
         return reply
 
     def _serve(self, exchange: _Exchange[Request, Reply]) -> tuple[str, Reply | AfterCommit[Reply]]:
@@ -162,23 +163,31 @@ class Pipeline:
         question = endpoint.decode(request)
         key = exchange.wire.message_key(request) if endpoint.transaction.writes else None
         attempt = 1
+        copy = None if endpoint.transaction.writes else self.database.copy()
         while True:
             exchange.trail.objects.clear()
             try:
-                return self._serve_once(exchange, question, key)
-            except (DBAPIError, psycopg.Error) as error:
+                return self._serve_once(exchange, question, key, copy)
+            except (DBAPIError, PoolTimeout, psycopg.Error) as error:
+                if copy is not None:
+                    # It writes after all, or the copy is gone or in the way of what it has to take over.
+                    copy = None
+                    continue
                 if _sqlstate(error) not in _RETRIED_SQLSTATES or attempt == _ATTEMPTS:
                     raise
                 time.sleep(0.01 * 2**attempt)
                 attempt += 1
 
     def _serve_once(
-        self, exchange: _Exchange[Request, Reply], question: Any, key: MessageKey | None
+        self, exchange: _Exchange[Request, Reply], question: Any, key: MessageKey | None, copy: Engine | None
     ) -> tuple[str, Reply | AfterCommit[Reply]]:
         endpoint, wire = exchange.endpoint, exchange.wire
         application = self.applications[endpoint.module.partition(".")[0]]
-        open_unit = self.database.unit if endpoint.transaction.writes else self.database.question
-        with open_unit(exchange.caller, trail=exchange.trail) as uow:
+        if endpoint.transaction.writes:
+            unit = self.database.unit(exchange.caller, trail=exchange.trail)
+        else:
+            unit = self.database.question(exchange.caller, trail=exchange.trail, engine=copy)
+        with unit as uow:
             if key is not None:
                 stored = messages.stored_answer(uow.connection, key)
                 if stored is not None:

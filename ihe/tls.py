@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
@@ -164,11 +165,32 @@ def read_revoked(path: Path) -> Revoked:
         ValueError: it holds no list.
     """
     found: set[tuple[bytes, int]] = set()
-    blocks = [block + _END_OF_PEM for block in path.read_bytes().split(_END_OF_PEM)[:-1]]
-    if not blocks:
-        raise ValueError(f"{path.name} holds no revocation list")
-    for block in blocks:
-        listed = x509.load_pem_x509_crl(block)
+    for listed in _revocation_lists(path.read_bytes()):
         issuer = listed.issuer.public_bytes()
         found.update((issuer, each.serial_number) for each in listed)
     return frozenset(found)
+
+
+def certificates_end(pem: bytes) -> list[datetime]:
+    """When each certificate of a file ceases to be valid.
+
+    Raises:
+        ValueError: it holds none.
+    """
+    return [each.not_valid_after_utc for each in x509.load_pem_x509_certificates(pem)]
+
+
+def revocation_ends(pem: bytes) -> list[datetime]:
+    """When each revocation list of a file must have been replaced by its next.
+
+    Raises:
+        ValueError: it holds no list.
+    """
+    return [each.next_update_utc for each in _revocation_lists(pem) if each.next_update_utc is not None]
+
+
+def _revocation_lists(pem: bytes) -> list[x509.CertificateRevocationList]:
+    blocks = [block + _END_OF_PEM for block in pem.split(_END_OF_PEM)[:-1]]
+    if not blocks:
+        raise ValueError("the file holds no revocation list")
+    return [x509.load_pem_x509_crl(block) for block in blocks]

@@ -9,8 +9,8 @@ begins a transaction when it is asked for more. Its audit event shares a commit 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Any, LiteralString, cast
 
@@ -92,23 +92,26 @@ class Question(UnitOfWork):
         caller: Caller,
         now: datetime,
         trail: AuditTrail | None = None,
+        *,
+        engine: Engine,
     ) -> None:
         super().__init__(None, caller, now, trail)
         self._database = database
         self._transaction = transaction
+        self._engine = engine
 
     @property
     def connection(self) -> Connection:
         """SQLAlchemy connection in a transaction of its own (``REPEATABLE READ``), begun when first asked for."""
         if self._connection is None:
-            self._connection = self._transaction.enter_context(self._database.transaction("REPEATABLE READ"))
+            self._connection = self._transaction.enter_context(_transaction(self._engine, "REPEATABLE READ"))
         return self._connection
 
     def ask(self, statement: LiteralString, parameters: Parameters, *, prepare: bool = True) -> Rows:
         """The rows of one statement, alone or in the transaction where one has begun."""
         if self._connection is not None:
             return super().ask(statement, parameters, prepare=prepare)
-        with self._database.alone() as connection:
+        with _alone(self._engine) as connection:
             return connection.execute(statement, parameters, prepare=prepare).fetchall()
 
     def keep(self, event: AuditEvent) -> None:
@@ -133,12 +136,16 @@ class Question(UnitOfWork):
 class Database:
     """Opens units of work on one engine.
 
+    Args:
+        copy: the engine of a copy of the database that questions may be answered from at this moment, or ``None``.
+
     Attributes:
         audit: writes the audit events of units that have no transaction.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, copy: Callable[[], Engine | None] = lambda: None) -> None:
         self.engine = engine
+        self.copy = copy
         self.audit = audit.SharedCommit(self.alone)
 
     @contextmanager
@@ -158,37 +165,52 @@ class Database:
             uow.flush_events()
 
     @contextmanager
-    def question(self, caller: Caller, *, trail: AuditTrail | None = None) -> Iterator[Question]:
-        """A unit that only reads, and sees one state however many statements it takes."""
+    def question(
+        self, caller: Caller, *, trail: AuditTrail | None = None, engine: Engine | None = None
+    ) -> Iterator[Question]:
+        """A unit that only reads, and sees one state however many statements it takes.
+
+        Args:
+            engine: where it reads; ``None`` for the one that everything is written to, where alone it may turn out
+                that something is to be written.
+        """
         with ExitStack() as transaction:
-            question = Question(self, transaction, caller, datetime.now(UTC), trail)
+            question = Question(self, transaction, caller, datetime.now(UTC), trail, engine=engine or self.engine)
             yield question
             question.flush_events()
 
-    @contextmanager
-    def transaction(self, isolation: str | None = None) -> Iterator[Connection]:
+    def transaction(self, isolation: str | None = None) -> AbstractContextManager[Connection]:
         """A connection in a transaction that ends with the block."""
-        engine = self.engine.execution_options(isolation_level=isolation) if isolation else self.engine
-        with engine.connect() as connection, connection.begin():
-            yield connection
+        return _transaction(self.engine, isolation)
 
-    @contextmanager
-    def alone(self) -> Iterator[psycopg.Connection]:
+    def alone(self) -> AbstractContextManager[psycopg.Connection]:
         """A connection on which each statement is committed by itself."""
-        pooled = self.engine.raw_connection()
-        connection = cast(psycopg.Connection, pooled.driver_connection)
-        try:
-            connection.autocommit = True
-            yield connection
-        finally:
-            if connection.closed:
-                pooled.invalidate()
-                self.engine.dispose()  # what broke one connection has most often broken all
-            else:
-                connection.autocommit = False
-                pooled.close()
+        return _alone(self.engine)
 
     def is_ready(self) -> bool:
         """Whether the database answers."""
         with self.engine.connect() as connection:
             return bool(connection.execute(text("SELECT 1")).scalar())
+
+
+@contextmanager
+def _transaction(engine: Engine, isolation: str | None) -> Iterator[Connection]:
+    chosen = engine.execution_options(isolation_level=isolation) if isolation else engine
+    with chosen.connect() as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[psycopg.Connection]:
+    pooled = engine.raw_connection()
+    connection = cast(psycopg.Connection, pooled.driver_connection)
+    try:
+        connection.autocommit = True
+        yield connection
+    finally:
+        if connection.closed:
+            pooled.invalidate()
+            engine.dispose()  # what broke one connection has most often broken all
+        else:
+            connection.autocommit = False
+            pooled.close()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import datetime
 from functools import partial
 
-from ihe.tls import FromFiles, ServerContext, TlsFiles, read_revoked
+from ihe.tls import FromFiles, ServerContext, TlsFiles, certificates_end, read_revoked, revocation_ends
 from region.access import LOOPBACK, Access, Authentication, Demonstration, TrustedProxies
 from region.authorisation import load_matrix
 from region.nodes import NodeDirectory, NodesFault, load_nodes
@@ -67,3 +69,20 @@ def server_tls(settings: Settings) -> ServerContext | None:
         return ServerContext(files)
     except OSError as error:
         raise AccessFault("the certificate files of TRAITDUNION_TLS_… cannot be used") from error
+
+
+def expiries(settings: Settings) -> dict[str, datetime]:
+    """When our certificate, the authorities and the revocation lists cease to be valid: the first of each file.
+
+    A file that cannot be read is left out; the start-up and the log speak of it.
+    """
+    found = {}
+    for name, file, moments in (
+        ("certificate", settings.tls_certificate, certificates_end),
+        ("authorities", settings.tls_authorities, certificates_end),
+        ("revoked", settings.tls_revoked, revocation_ends),
+    ):
+        if file is not None:
+            with suppress(OSError, ValueError):
+                found[name] = min(moments(file.read_bytes()))
+    return found

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, create_engine
 from ihe.audit_export import AuditTrailKeeper
 from ihe.audit_message import AuditSource
 from ihe.callbacks import CallbackRule
+from ihe.database_copy import DatabaseCopy
 from ihe.hl7v2.wire import Hl7v2Router
 from ihe.housekeeping import Chore, Housekeeping
 from ihe.outbox import Dispatcher, Subscriber
@@ -40,7 +41,7 @@ from region.deferred_discovery import DeferredDiscovery
 from region.fhir_metadata import metadata_endpoint
 from region.fhir_patients import IndexPatients
 from region.gateways import KnownAs, PatientsElsewhere, SoapGateways
-from region.metrics import Metrics
+from region.metrics import Metrics, Watched
 from region.region_table import Domain, RegionTable, RegionTableError
 from region.registry_feed import with_own_feed
 from web import fhir_imaging_study, json_api, prior_studies
@@ -68,11 +69,24 @@ from xds.store.content import BlobStore
 
 
 @dataclass(frozen=True, slots=True)
+class Replica:
+    """A database that replicates ours.
+
+    Attributes:
+        most_seconds: how far it may be behind when it is asked.
+    """
+
+    url: str
+    most_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """The service, wired and not yet listening.
 
     Attributes:
         table: domains of the region.
+        copy: the replica from which questions are answered while it is fresh, watched once it is started.
         endpoints: all transactions and JSON calls.
         subscribers: who gets outbox events at this moment.
         access: who calls, for each wire.
@@ -82,6 +96,7 @@ class Service:
     table: RegionTable
     engine: Engine
     database: Database
+    copy: DatabaseCopy | None
     mpi: MpiApplication
     directory: Directory
     xds: XdsApplication
@@ -129,6 +144,8 @@ def build_service(
     viewer: Path | None = None,
     keeps_on_demand: bool = False,
     access: Access | None = None,
+    replica: Replica | None = None,
+    watched: Watched | None = None,
 ) -> Service:
     """Wire the service over a migrated database.
 
@@ -151,12 +168,18 @@ def build_service(
         viewer: folder of the installed image viewer, or ``None``.
         keeps_on_demand: whether documents made on demand are kept and registered.
         access: who calls; ``None`` for the demonstration, which authenticates nobody.
+        replica: from which questions may be answered.
+        watched: what metrics tell of files and disks.
 
     Raises:
         TransactionFault: a transaction file is misnamed or broken, or two share a binding.
     """
     engine = create_engine(database_url, pool_size=pool_size, max_overflow=10, pool_timeout=30)
-    database = Database(engine)
+    copy = None
+    if replica is not None:
+        following = create_engine(replica.url, pool_size=pool_size, max_overflow=10, pool_timeout=5)
+        copy = DatabaseCopy(engine, following, replica.most_seconds)
+    database = Database(engine, copy.engine) if copy else Database(engine)
     mpi = MpiApplication(
         table,
         _model(engine),
@@ -168,7 +191,7 @@ def build_service(
         communities=SoapCommunities(table.home_community_id, table.communities, database),
     )
     directory = Directory(mpi)
-    metrics = Metrics(engine, lambda: [each.name for each in present_subscribers()])
+    metrics = Metrics(engine, lambda: [each.name for each in present_subscribers()], copy, watched)
     patients = _fed_directory(table) if has_other_index else IndexDirectory(directory)
     policy_point = RegionPolicy(reading or ReadingRules(), patients, metrics.withheld)
     xds = _xds(
@@ -212,6 +235,7 @@ def build_service(
         table=table,
         engine=engine,
         database=database,
+        copy=copy,
         mpi=mpi,
         directory=directory,
         xds=xds,

@@ -26,6 +26,7 @@ from mpi.services.explain_link import explain_pair, explain_record
 from mpi.store import records, tasks
 from region import (
     audit_commands,
+    backup_commands,
     community_commands,
     domain_commands,
     evaluating,
@@ -38,7 +39,9 @@ from region import (
     xds_commands,
 )
 from region.access_settings import AccessFault, is_demonstration
+from region.backup import BackupFault
 from region.demo import StoryFault
+from region.embedded_postgres import EmbeddedPostgresError
 from region.loading import LoadFault, LoadReport, load_file
 from region.log_output import set_up_logging
 from region.pacs.commands import commands as pacs_commands
@@ -72,7 +75,17 @@ class FileFormat(StrEnum):
     NDJSON = "ndjson"
 
 
-_FAULTS = (running.StartFault, AccessFault, PkiFault, StoryFault, LoadFault, OrthancFault, ViewerFault)
+_FAULTS = (
+    running.StartFault,
+    AccessFault,
+    BackupFault,
+    EmbeddedPostgresError,
+    PkiFault,
+    StoryFault,
+    LoadFault,
+    OrthancFault,
+    ViewerFault,
+)
 
 
 def main() -> None:
@@ -108,6 +121,7 @@ app.add_typer(pki_commands.commands(_settings), name="pki")
 model_commands.register(app, _settings)
 publishing_commands.register(app, _settings)
 evaluating.register(app, _settings)
+backup_commands.register(app, _settings)
 
 
 @app.command()

@@ -6,15 +6,19 @@ Labels name transactions, outcomes, subscribers and kinds of task; never a patie
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from sqlalchemy import Engine
 
+from ihe.database_copy import DatabaseCopy
 from ihe.store import outbox
 from mpi.store import tasks
 from xds.services.publish_archive import Round
@@ -29,9 +33,17 @@ class Metrics:
     Args:
         engine: asked at each scrape for what waits.
         subscribers: names of the subscribers of this moment, so that one without a backlog is seen to have none.
+        copy: the replica of the database, where there is one.
+        watched: what is looked at beside the database.
     """
 
-    def __init__(self, engine: Engine, subscribers: Callable[[], Iterable[str]] = tuple) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        subscribers: Callable[[], Iterable[str]] = tuple,
+        copy: DatabaseCopy | None = None,
+        watched: Watched | None = None,
+    ) -> None:
         self.registry = CollectorRegistry()
         self._messages = Counter(
             "traitdunion_messages",
@@ -46,6 +58,13 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self.registry,
         )
+        self._last = Gauge(
+            "traitdunion_last_success_timestamp_seconds",
+            "When a site's last message of a transaction was accepted.",
+            ["transaction", "site"],
+            registry=self.registry,
+            multiprocess_mode="mostrecent",
+        )
         self._withheld = Counter(
             "traitdunion_documents_withheld",
             "Documents left out of answers because the caller may not read them, by reason.",
@@ -59,11 +78,14 @@ class Metrics:
             registry=self.registry,
         )
         self._waiting = _Waiting(engine, subscribers)
+        self._surroundings = _Surroundings(copy, watched or Watched())
 
-    def observe(self, transaction: str, outcome: str, seconds: float) -> None:
-        """Count one served transaction."""
+    def observe(self, transaction: str, outcome: str, seconds: float, site: str | None = None) -> None:
+        """Count one served transaction of a site."""
         self._messages.labels(transaction, outcome).inc()
         self._seconds.labels(transaction).observe(seconds)
+        if outcome == "success" and site is not None:
+            self._last.labels(transaction, site).set_to_current_time()
 
     def withheld(self, reason: str) -> None:
         """Count one document that a caller may not read."""
@@ -83,7 +105,54 @@ class Metrics:
             registry = self.registry
         waiting = CollectorRegistry()
         waiting.register(self._waiting)
+        waiting.register(self._surroundings)
         return generate_latest(registry) + generate_latest(waiting)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is looked at beside the database.
+
+    Attributes:
+        expiries: when files of certificates cease to be valid, by what they are.
+        folders: of whose disks the free room is told, by name.
+    """
+
+    expiries: Callable[[], Mapping[str, datetime]] = dict
+    folders: Mapping[str, Path] = field(default_factory=dict)
+
+
+class _Surroundings(Collector):
+    """Certificates, disks and the replica, looked at when asked."""
+
+    def __init__(self, copy: DatabaseCopy | None, watched: Watched) -> None:
+        self._copy = copy
+        self._watched = watched
+
+    def collect(self) -> Iterable[Metric]:
+        ends = GaugeMetricFamily(
+            "traitdunion_certificate_expiry_timestamp_seconds",
+            "When the first of a file's certificates, or its revocation list, ceases to be valid.",
+            labels=["file"],
+        )
+        for name, moment in self._watched.expiries().items():
+            ends.add_metric([name], moment.timestamp())
+        yield ends
+        room = GaugeMetricFamily("traitdunion_disk_free_bytes", "Free room of a folder's disk.", labels=["folder"])
+        whole = GaugeMetricFamily("traitdunion_disk_bytes", "Size of a folder's disk.", labels=["folder"])
+        for name, folder in self._watched.folders.items():
+            if folder.is_dir():
+                usage = shutil.disk_usage(folder)
+                room.add_metric([name], usage.free)
+                whole.add_metric([name], usage.total)
+        yield room
+        yield whole
+        if self._copy is not None:
+            yield GaugeMetricFamily(
+                "traitdunion_replica_behind_seconds",
+                "How far the replica is behind at most.",
+                self._copy.behind_seconds,
+            )
 
 
 class _Waiting(Collector):

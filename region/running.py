@@ -25,10 +25,11 @@ from mpi.domain.grades import STRICT, LinkPolicy
 from mpi.domain.stewardship import BallotPolicy
 from mpi.store import invariants
 from region import access_settings
-from region.bootstrap import Service, build_service
+from region.bootstrap import Replica, Service, build_service
 from region.demo import run_story
 from region.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from region.log_output import set_up_logging
+from region.metrics import Watched
 from region.migrations import upgrade
 from region.region_table import RegionTable, RegionTableError, load_region
 from region.server import Listening, bind, end_with_parent, listener_of, require_free_ports, supervise
@@ -68,6 +69,20 @@ def database(settings: Settings) -> Iterator[str]:
             url = server.url(server.ensure_database(_DATABASE))
             upgrade(url)
             yield url
+    except EmbeddedPostgresError as error:
+        raise StartFault(str(error)) from error
+
+
+@contextmanager
+def replication_url(settings: Settings) -> Iterator[str]:
+    """Where a backup is read: the configured server, or the embedded one while the block runs; nothing is migrated."""
+    if settings.sqlalchemy_url is not None:
+        yield settings.sqlalchemy_url
+        return
+    try:
+        with EmbeddedPostgres(settings.data_dir / "postgres") as server:
+            server.ensure_database(_DATABASE)
+            yield server.superuser_url(_DATABASE)
     except EmbeddedPostgresError as error:
         raise StartFault(str(error)) from error
 
@@ -120,7 +135,19 @@ def _build(settings: Settings, url: str, *, demo: bool = False) -> Service:
         viewer=installed(settings.data_dir),
         keeps_on_demand=settings.keep_on_demand,
         access=access_settings.access(settings, table),
+        replica=_replica(settings),
+        watched=_watched(settings),
     )
+
+
+def _replica(settings: Settings) -> Replica | None:
+    url = settings.sqlalchemy_replica_url
+    return Replica(url, settings.replica_seconds) if url else None
+
+
+def _watched(settings: Settings) -> Watched:
+    """What operators see of the machine that we run on."""
+    return Watched(partial(access_settings.expiries, settings), {"data": settings.data_dir})
 
 
 def _value_sets(settings: Settings) -> ValueSets:

@@ -79,6 +79,8 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_STREAMS, thread_name_prefix="stream"))
+        if service.copy is not None:
+            service.copy.start()
         await mllp.start()
         service.dispatcher.start()
         service.housekeeping.start()
@@ -98,6 +100,8 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
             service.xds.studies.archives.stop()
             service.audit.stop()
             executor.shutdown(wait=True)
+            if service.copy is not None:
+                service.copy.stop()
 
     return build_http_app(
         service.endpoints,

@@ -49,6 +49,13 @@ class Settings(BaseSettings):
         SecretStr | None,
         Field(description="PostgreSQL 15 or later to use; unset: an embedded one in the data folder."),
     ] = None
+    replica_url: Annotated[
+        SecretStr | None,
+        Field(description="A replica of the database, from which questions are answered while it is fresh."),
+    ] = None
+    replica_seconds: Annotated[
+        float, Field(gt=0, le=60, description="How far the replica may be behind when it is asked.")
+    ] = 1.0
     data_dir: Annotated[Path, Field(description="Folder of the embedded database and of stored documents.")] = Path(
         ".traitdunion"
     )
@@ -203,7 +210,7 @@ class Settings(BaseSettings):
     ] = "info"
     log_format: Annotated[Literal["json", "text"], Field(description="How log entries are written.")] = "json"
 
-    @field_validator("database_url")
+    @field_validator("database_url", "replica_url")
     @classmethod
     def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
@@ -225,10 +232,18 @@ class Settings(BaseSettings):
     @property
     def sqlalchemy_url(self) -> str | None:
         """The database to use, with the driver of this service; ``None`` for the embedded one."""
-        if self.database_url is None:
-            return None
-        url = make_url(self.database_url.get_secret_value()).set(drivername="postgresql+psycopg")
-        return url.render_as_string(hide_password=False)
+        return _with_driver(self.database_url)
+
+    @property
+    def sqlalchemy_replica_url(self) -> str | None:
+        """Its replica, or ``None``."""
+        return _with_driver(self.replica_url)
+
+
+def _with_driver(url: SecretStr | None) -> str | None:
+    if url is None:
+        return None
+    return make_url(url.get_secret_value()).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -13,6 +13,7 @@ import shlex
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -153,6 +154,36 @@ class EmbeddedPostgres:
                 (self._data_dir / "location").unlink(missing_ok=True)
                 shutil.rmtree(place.folder)
         self._place = None
+
+    def place_cluster(self, fill: Callable[[Path], None]) -> None:
+        """Put a cluster that comes from elsewhere into the data folder; the next start runs over it.
+
+        Args:
+            fill: makes the folder that it is given; it becomes the server user's.
+
+        Raises:
+            EmbeddedPostgresError: the data folder holds a cluster already.
+        """
+        deadline = time.monotonic() + self._timeout_seconds
+        place = self._find_place(deadline)
+        with place.turn(deadline):
+            if place.cluster.exists():
+                raise EmbeddedPostgresError(f"{self._data_dir} holds a database already: name another data folder")
+            unfinished = place.folder / "cluster.unfinished"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            try:
+                fill(unfinished)
+                if place.user.switch:
+                    for path in (unfinished, *unfinished.rglob("*")):
+                        os.chown(path, place.user.uid, place.user.gid)
+            except BaseException:
+                shutil.rmtree(unfinished, ignore_errors=True)
+                raise
+            unfinished.rename(place.cluster)
+
+    def log_end(self) -> str:
+        """The end of the server's log, for messages to operators."""
+        return _log_end(self._find_place(time.monotonic() + self._timeout_seconds))
 
     def status(self) -> ServerStatus:
         """Whether a server runs over this data folder, started by whomever."""

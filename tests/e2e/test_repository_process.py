@@ -6,9 +6,6 @@ import hashlib
 import os
 import random
 import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,10 +15,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import hl7
 import httpx
 import pytest
-from hl7.client import MLLPClient
 from sqlalchemy import create_engine, text
 
 from ihe.soap.envelope import read_envelope, soap_request
@@ -33,7 +28,7 @@ from ihe.values import Oid
 from ihe.xml import parse_xml
 from region.region_table import load_region
 from tests import xds_samples
-from tests.ports import free_port
+from tests.service_process import ServiceProcess
 from tests.xds_repository import include, provide_body, retrieve_body
 from xds.services.registry import Registry
 from xds.services.repository import Repository
@@ -68,64 +63,8 @@ class HashingSink:
         return None
 
 
-@dataclass
-class Served:
-    """The service as a process."""
-
-    database_url: str
-    folder: Path
-    ports: tuple[int, int]
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.ports[0]}"
-
-    def start(self) -> None:
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "TRAITDUNION_DATABASE_URL": self.database_url,
-            "TRAITDUNION_DATA_DIR": str(self.folder),
-            "TRAITDUNION_LOG_LEVEL": "error",
-        }
-        arguments = ["serve", "--port", str(self.ports[0]), "--mllp-port", str(self.ports[1]), "--workers", "1"]
-        command = [sys.executable, "-c", "from region.cli import main; main()", *arguments]
-        self.process = subprocess.Popen(
-            command, env=environment, cwd=self.folder, stdout=subprocess.DEVNULL, start_new_session=True
-        )
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, "the service ended by itself"
-            try:
-                if httpx.get(f"{self.address}/health/ready").status_code == 200:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.05)
-        raise AssertionError("the service did not become ready")
-
-    def end(self, number: int) -> None:
-        if self.process is not None:
-            os.killpg(self.process.pid, number)
-            self.process.wait(30)
-            self.process = None
-            self._await_free_ports()
-
-    def _await_free_ports(self) -> None:
-        """Its children may outlive it for a moment, and hold the ports."""
-        deadline = time.monotonic() + 30
-        for port in self.ports:
-            while _is_taken(port):
-                assert time.monotonic() < deadline, f"port {port} stays taken"
-                time.sleep(0.02)
-
-    def peak_bytes(self) -> int:
-        """Largest resident size so far, of the process and its children."""
-        assert self.process is not None
-        found = [self.process.pid]
-        for pid in found:
-            found += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-        return max(_peak(pid) for pid in found)
+class Served(ServiceProcess):
+    """With documents sent and fetched."""
 
     def send(self, action: str, body: str, documents: dict[str, tuple[int, Iterator[bytes]]], open_sink: Any) -> Any:
         """The body of the answer and its documents."""
@@ -152,43 +91,16 @@ class Served:
         return found[0].facts.sha256 if found else ""
 
 
-def _is_taken(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-    return False
-
-
-def _peak(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
 @pytest.fixture
 def served(database_url: str, tmp_path: Path) -> Iterator[Served]:
     """A service that knows one patient of CHUSE."""
-    service = Served(database_url, tmp_path, (free_port(), free_port()))
+    service = Served(tmp_path, database_url)
     try:
         service.start()
-        _feed_patient(service)
+        service.feed("CHUSE1", str(SITE.oid))
         yield service
     finally:
         service.end(signal.SIGTERM)
-
-
-def _feed_patient(service: Served) -> None:
-    message = (
-        "MSH|^~\\&|TEST|TEST|IPR|REGION|20260115101500+0100||ADT^A28^ADT_A05|C1|T|2.5^FRA^2.11|||||FRA|UNICODE UTF-8\r"
-        "EVN||20260115101500+0100||||20260115101400+0100\r"
-        f"PID|1||CHUSE1^^^CHUSE&{SITE.oid}&ISO^PI||EXEMPLE^MARIE^MARIE^^^^L||19480317|F||||||||||||||||||||||||VALI\r"
-    )
-    with MLLPClient("127.0.0.1", service.ports[1]) as mllp:
-        assert str(hl7.parse(mllp.send_message(message).decode()).segment("MSA")[1]) == "AA"
 
 
 def _entry() -> Any:

@@ -43,8 +43,10 @@ def database(database_url):
     engine.dispose()
 
 
-def endpoint(serve, *, decode=lambda request: request, encode=lambda result, request: f"OK {result}", refuse=None):
-    transaction = Transaction("ITI-0", "Note", "a", "p", (HttpBinding("POST", "/x"),), True, "110110", "U")
+def endpoint(
+    serve, *, decode=lambda request: request, encode=lambda result, request: f"OK {result}", refuse=None, writes=True
+):
+    transaction = Transaction("ITI-0", "Note", "a", "p", (HttpBinding("POST", "/x"),), writes, "110110", "U")
     return Endpoint(transaction, decode, serve, encode, refuse, "mpi.test")
 
 
@@ -57,7 +59,7 @@ def write(question, context):
 
 def run(database, served, request, caller=None, observed=None):
     outcomes = observed if observed is not None else []
-    pipeline = Pipeline(database, {"mpi": None}, lambda number, outcome, seconds: outcomes.append(outcome))
+    pipeline = Pipeline(database, {"mpi": None}, lambda number, outcome, seconds, site: outcomes.append(outcome))
     return pipeline.run(served, TextWire(), request, lambda: caller or Caller("node", "CHUSE", "user"))
 
 
