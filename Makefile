@@ -1,7 +1,7 @@
 # Needs only make and Python 3.11 or later; everything else goes into .venv, pinned by hash.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help pacs viewer demo test check lint bench soak browser screenshots fix lock clean install install-dev
+.PHONY: help pacs viewer demo test check lint sbom audit bench soak browser screenshots fix lock clean install install-dev
 
 # The first Python that is recent enough; a version manager's shim may exist and still not run.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
@@ -24,7 +24,17 @@ demo: $(RUNTIME) ## the region in one command: feeds, matching, one history; ser
 test: $(DEV) ## all tests
 	@$(BIN)/python -m pytest -n logical --maxprocesses 8 -m "not soak" $(ARGS)
 
-check: lint test ## style, types, walls between packages, then all tests
+check: lint sbom audit test ## style, types, walls between packages, what we are made of, then all tests
+
+sbom: $(DEV) ## what the service is made of, as a CycloneDX bill: build/sbom.json
+	@mkdir -p build && $(BIN)/cyclonedx-py requirements requirements.lock --output-reproducible --of JSON -o build/sbom.json
+
+audit: $(DEV) ## known vulnerabilities of what the service is made of; fails when there is one, passes when nobody can be asked
+	@mkdir -p build && rm -f build/audit.txt
+	@$(BIN)/pip-audit --require-hashes --disable-pip --progress-spinner off -r requirements.lock -o build/audit.txt \
+		2>build/audit.log || { cat build/audit.txt 2>/dev/null && exit 1; echo "nobody could be asked:"; }
+	@tail -n 1 build/audit.log
+	@grep -sc 'could not be audited' build/audit.txt | sed 's/$$/ packages could not be looked up/'
 
 lint: $(DEV) ## style, types and walls only
 	$(BIN)/ruff check .

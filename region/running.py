@@ -30,7 +30,7 @@ from region.demo import run_story
 from region.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from region.log_output import set_up_logging
 from region.metrics import Watched
-from region.migrations import upgrade
+from region.migrations import SchemaFault, upgrade
 from region.region_table import RegionTable, RegionTableError, load_region
 from region.server import Listening, bind, end_with_parent, listener_of, require_free_ports, supervise
 from region.server import serve as listen
@@ -62,6 +62,8 @@ def database(settings: Settings) -> Iterator[str]:
             upgrade(settings.sqlalchemy_url)
         except OperationalError as error:
             raise StartFault("the database of TRAITDUNION_DATABASE_URL does not answer") from error
+        except SchemaFault as error:
+            raise StartFault(str(error)) from error
         yield settings.sqlalchemy_url
         return
     try:
@@ -69,7 +71,7 @@ def database(settings: Settings) -> Iterator[str]:
             url = server.url(server.ensure_database(_DATABASE))
             upgrade(url)
             yield url
-    except EmbeddedPostgresError as error:
+    except (EmbeddedPostgresError, SchemaFault) as error:
         raise StartFault(str(error)) from error
 
 
