@@ -17,6 +17,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from ihe.database_copy import DatabaseCopy
 from ihe.store import outbox
@@ -163,11 +164,19 @@ class _Waiting(Collector):
         self._subscribers = subscribers
 
     def collect(self) -> Iterable[Metric]:
-        with self._engine.connect() as connection:
-            open_tasks = tasks.count_open(connection)
-            backlogs = outbox.backlogs(connection)
-            oldest = outbox.oldest_undistributed(connection)
-            archives = published.states(connection)
+        answers = GaugeMetricFamily("traitdunion_database_answers", "Whether the database answers.")
+        try:
+            with self._engine.connect() as connection:
+                open_tasks = tasks.count_open(connection)
+                backlogs = outbox.backlogs(connection)
+                oldest = outbox.oldest_undistributed(connection)
+                archives = published.states(connection)
+        except SQLAlchemyError:
+            answers.add_metric([], 0)
+            yield answers
+            return
+        answers.add_metric([], 1)
+        yield answers
         now = datetime.now(UTC)
         family = GaugeMetricFamily("traitdunion_open_tasks", "Tasks that wait for a person, by kind.", labels=["kind"])
         for kind, count in open_tasks.items():

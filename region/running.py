@@ -70,7 +70,8 @@ def database(settings: Settings) -> Iterator[str]:
         with EmbeddedPostgres(settings.data_dir / "postgres") as server:
             url = server.url(server.ensure_database(_DATABASE))
             upgrade(url)
-            yield url
+            with server.kept_running():
+                yield url
     except (EmbeddedPostgresError, SchemaFault) as error:
         raise StartFault(str(error)) from error
 

@@ -70,14 +70,17 @@ class ServiceProcess:
         )
 
     def start(self) -> None:
+        log = (self.folder.parent / "service.log").open("ab")
         arguments = ["serve", "--port", self.ports[0], "--mllp-port", self.ports[1], "--workers", self.workers]
         self.process = subprocess.Popen(
             self.command(*map(str, arguments)),
             env=self.environment,
             cwd=self.folder.parent,
             stdout=subprocess.DEVNULL,
+            stderr=log,
             start_new_session=True,
         )
+        log.close()
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             assert self.process.poll() is None, "the service ended by itself"

@@ -8,12 +8,14 @@ the same folder, and stopped when that one ends.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shlex
 import shutil
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -25,11 +27,14 @@ from sqlalchemy import URL
 from region.embedded_postgres.binaries import EmbeddedPostgresError, server_programs
 from region.embedded_postgres.place import Place, find_place
 
+log = logging.getLogger(__name__)
+
 _SUPERUSER = "postgres"
 _ROLE = "traitdunion"
 _PORT = 5432
 _LONGEST_SOCKET_PATH = 107
 _LOG_BYTES_KEPT = 10_000_000
+_LOOK_SECONDS = 1.0
 
 _CONFIGURATION = {
     "listen_addresses": "",
@@ -88,6 +93,7 @@ class EmbeddedPostgres:
         self._timeout_seconds = timeout_seconds
         self._place: Place | None = None
         self._use: int | None = None
+        self._chosen_socket_dir: Path | None = None
 
     def __enter__(self) -> EmbeddedPostgres:
         self.start()
@@ -120,6 +126,36 @@ class EmbeddedPostgres:
                         self._shut_down(place)
                 raise
             self._use = use
+
+    @contextlib.contextmanager
+    def kept_running(self) -> Iterator[None]:
+        """While the block runs, start the server again whenever it ends: killed, or for want of room on its disk."""
+        ended = threading.Event()
+
+        def keep() -> None:
+            while not ended.wait(_LOOK_SECONDS):
+                try:
+                    self._revive()
+                except EmbeddedPostgresError:
+                    log.warning("the embedded PostgreSQL ended and could not be started again; trying on")
+
+        keeper = threading.Thread(target=keep, name="embedded PostgreSQL", daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            keeper.join()
+
+    def _revive(self) -> None:
+        place = self._place
+        if place is None or self._use is None or _postmaster(place) is not None:
+            return
+        deadline = time.monotonic() + self._timeout_seconds
+        with place.turn(deadline):
+            if _postmaster(place) is None:
+                log.warning("the embedded PostgreSQL ended; starting it again")
+                self._ensure_running(place, deadline, others_use_it=True)
 
     def stop(self) -> None:
         """End this use; the last one stops the server.
@@ -272,7 +308,7 @@ class EmbeddedPostgres:
         settings = {
             **_CONFIGURATION,
             **(_VOLATILE if self._volatile else _DURABLE),
-            "unix_socket_directories": str(_choose_socket_dir(place)),
+            "unix_socket_directories": str(self._socket_dir_of(place)),
         }
         options = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in settings.items())
         seconds = max(1, int(deadline - time.monotonic()))
@@ -288,6 +324,12 @@ class EmbeddedPostgres:
             time.sleep(0.2)
         else:
             raise EmbeddedPostgresError(_with_log(place, f"PostgreSQL did not start: {done.stdout.strip()}"))
+
+    def _socket_dir_of(self, place: Place) -> Path:
+        """The same for every start by this object: who is connected knows it."""
+        if self._chosen_socket_dir is None or not self._chosen_socket_dir.is_dir():
+            self._chosen_socket_dir = _choose_socket_dir(place)
+        return self._chosen_socket_dir
 
     def _shut_down(self, place: Place) -> None:
         found = _postmaster(place)

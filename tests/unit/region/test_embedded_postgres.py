@@ -189,6 +189,19 @@ def test_a_killed_server_is_started_again(data_dir: Path) -> None:
             assert rows(second.url("postgres"), "SELECT 1") == [(1,)]
 
 
+def test_a_server_that_is_killed_while_it_is_kept_running_comes_back_at_the_same_address(data_dir: Path) -> None:
+    with EmbeddedPostgres(data_dir, volatile=True) as server, server.kept_running():
+        before, url = server.status().pid, server.url("postgres")
+        assert before is not None
+        os.kill(before, signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while not server.status().ready or server.status().pid == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert server.url("postgres") == url
+    assert server.status().pid is None
+
+
 def test_a_pid_file_that_names_another_program_does_not_prevent_the_start(data_dir: Path) -> None:
     server = EmbeddedPostgres(data_dir, volatile=True)
     with server:
