@@ -63,7 +63,7 @@ def commands(settings: Callable[[], Settings]) -> typer.Typer:
             for each in chosen:
                 with service.database.unit(REGION) as uow:
                     notified.forget(uow.connection, each.name)
-                    opened = outbox.replay(uow.connection, each.name, each.takes, moment, uow.now)
+                    opened = outbox.replay(uow.connection, each.name, each.takes, moment)
                 typer.echo(f"{each.name}: {opened}")
 
     return notify

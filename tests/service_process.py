@@ -28,11 +28,13 @@ class ServiceProcess:
         database_url: ``None`` for an embedded database in ``folder``.
         folder: its data folder, and where it works.
         settings: further settings, by their name without prefix.
+        variables: of the environment of the service, and of nobody else.
     """
 
     folder: Path
     database_url: str | None = None
     settings: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
     workers: int = 1
     ports: tuple[int, int] = field(default_factory=lambda: (free_port(), free_port()))
     process: subprocess.Popen[bytes] | None = None
@@ -74,7 +76,7 @@ class ServiceProcess:
         arguments = ["serve", "--port", self.ports[0], "--mllp-port", self.ports[1], "--workers", self.workers]
         self.process = subprocess.Popen(
             self.command(*map(str, arguments)),
-            env=self.environment,
+            env=self.environment | self.variables,
             cwd=self.folder.parent,
             stdout=subprocess.DEVNULL,
             stderr=log,
@@ -83,7 +85,7 @@ class ServiceProcess:
         log.close()
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            assert self.process.poll() is None, "the service ended by itself"
+            assert self.process.poll() is None, (self.folder.parent / "service.log").read_text()[-2000:]
             try:
                 if httpx.get(f"{self.address}/health/ready").status_code == 200:
                     return

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, text, update
@@ -55,6 +55,10 @@ def append_events(connection: Connection, events: Sequence[Mapping[str, Any]]) -
             copy.write_row((event["at"], event["kind"], event["subject"], json.dumps(event["payload"])))
 
 
+_AT_ONCE = datetime.fromtimestamp(0, UTC)
+_LONGEST_DELAY = timedelta(hours=1)
+
+
 def waiting_for_distribution(connection: Connection, limit: int) -> list[OutboxEvent]:
     """Committed events that were not yet handed to the subscribers, oldest first."""
     rows = connection.execute(_EVENT.where(~outbox_event.c.distributed).order_by(outbox_event.c.id).limit(limit))
@@ -68,7 +72,7 @@ def distribute(connection: Connection, events: Sequence[OutboxEvent], takers: Ma
         takers: event id → names of the subscribers that take it.
     """
     deliveries = [
-        {"event_id": event.id, "subscriber": name, "subject": event.subject, "next_attempt_at": event.at}
+        {"event_id": event.id, "subscriber": name, "subject": event.subject, "next_attempt_at": _AT_ONCE}
         for event in events
         for name in takers.get(event.id, ())
     ]
@@ -85,7 +89,8 @@ _DUE = text(
     """
     SELECT e.id, e.at, e.kind, e.subject, e.payload, d.attempts
     FROM outbox_delivery d JOIN outbox_event e ON e.id = d.event_id
-    WHERE d.subscriber = :subscriber AND d.state = 'waiting' AND d.next_attempt_at <= :now
+    WHERE d.subscriber = :subscriber AND d.state = 'waiting'
+      AND (d.next_attempt_at <= :now OR d.next_attempt_at > :later)
       AND NOT EXISTS (
         SELECT 1 FROM outbox_delivery earlier
         WHERE earlier.subscriber = d.subscriber AND earlier.subject = d.subject
@@ -102,8 +107,12 @@ def claim(connection: Connection, subscriber: str) -> bool:
 
 
 def next_due(connection: Connection, subscriber: str, now: datetime) -> OutboxEvent | None:
-    """The oldest event to deliver now, or ``None``; never one whose subject has an earlier one waiting."""
-    row = connection.execute(_DUE, {"subscriber": subscriber, "now": now}).one_or_none()
+    """The oldest event to deliver now, or ``None``; never one whose subject has an earlier one waiting.
+
+    One that would wait for longer than anything has to was put off by a clock that has been set back since.
+    """
+    later = now + _LONGEST_DELAY
+    row = connection.execute(_DUE, {"subscriber": subscriber, "now": now, "later": later}).one_or_none()
     return OutboxEvent(*row) if row else None
 
 
@@ -127,7 +136,7 @@ def refused(
     """
     attempts = event.attempts + 1
     dead = attempts >= max_attempts
-    delay = timedelta(seconds=min(3600, 2 ** min(attempts, 12)))
+    delay = min(_LONGEST_DELAY, timedelta(seconds=2 ** min(attempts, 12)))
     _record(
         connection,
         subscriber,
@@ -148,9 +157,7 @@ def _record(connection: Connection, subscriber: str, event_id: int, **values: An
     )
 
 
-def replay(
-    connection: Connection, subscriber: str, takes: Callable[[OutboxEvent], bool], since: datetime, now: datetime
-) -> int:
+def replay(connection: Connection, subscriber: str, takes: Callable[[OutboxEvent], bool], since: datetime) -> int:
     """Deliver again everything that concerns one subscriber since a moment: what was delivered, what was given up, and
     what happened before it subscribed. Events that were deleted for their age are gone.
 
@@ -170,12 +177,12 @@ def replay(
         if not page:
             return opened
         rows = [
-            {"event_id": event.id, "subscriber": subscriber, "subject": event.subject, "next_attempt_at": now}
+            {"event_id": event.id, "subscriber": subscriber, "subject": event.subject, "next_attempt_at": _AT_ONCE}
             for event in (OutboxEvent(*row) for row in page)
             if takes(event)
         ]
         if rows:
-            anew = {"state": "waiting", "attempts": 0, "next_attempt_at": now, "last_error": None}
+            anew = {"state": "waiting", "attempts": 0, "next_attempt_at": _AT_ONCE, "last_error": None}
             key = [outbox_delivery.c.subscriber, outbox_delivery.c.event_id]
             connection.execute(upsert(outbox_delivery).on_conflict_do_update(index_elements=key, set_=anew), rows)
         opened += len(rows)
