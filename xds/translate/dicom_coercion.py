@@ -171,7 +171,11 @@ class PassingFile:
         )
         key = (b"E" if explicit else b"I") + stated
         if (new := self._known.get(key)) is None:
-            new = self._known[key] = self._replacement(stated, explicit)
+            try:
+                new = self._known[key] = self._replacement(stated, explicit)
+            except Exception:
+                # pydicom decodes late and fails in many ways on damaged elements.
+                raise MalformedRequest("an archive sent a DICOM file whose patient cannot be read") from None
         return _merged(data, tags, ends, new) if new else data
 
     def _replacement(self, raw: bytes, explicit: bool) -> list[tuple[int, bytes]]:
