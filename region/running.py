@@ -380,9 +380,13 @@ def check(built: Service) -> list[str]:
     return [*found, *check_documents(built)]
 
 
-def check_documents(built: Service) -> list[str]:
-    """What is wrong with registry and repository, a sentence each."""
+def check_documents(built: Service, grace: timedelta = upkeep.GRACE) -> list[str]:
+    """What is wrong with registry and repository, a sentence each.
+
+    Args:
+        grace: bytes that nothing names are no problem while younger.
+    """
     with built.database.unit(REGION, isolation="REPEATABLE READ") as uow:
         found = [f"{flaw.kind}: {flaw.object_id}" for flaw in integrity.check(uow)]
-    problems = upkeep.check(built.database, built.xds.repository)
+    problems = upkeep.check(built.database, built.xds.repository, grace=grace)
     return [*found, *(f"{problem.kind}: {problem.subject}" for problem in problems)]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -19,6 +20,7 @@ from region.settings import Settings
 from xds.domain.criteria import DocumentCriteria
 from xds.domain.registered import RegisteredEntry
 from xds.ports import Person
+from xds.services import upkeep
 from xds.services.find import find_documents_on
 from xds.services.history_document import offer_history
 from xds.services.reading import oppose, withdraw_opposition
@@ -36,12 +38,26 @@ def commands(settings: Callable[[], Settings]) -> typer.Typer:
     xds = typer.Typer(help="The document registry and repository.", no_args_is_help=True)
 
     @xds.command("check")
-    def check() -> None:
-        """Whether every entry has its bytes, every byte its entry, and the registry is whole; status 1 when not."""
+    def check(
+        repair: Annotated[bool, typer.Option("--repair", help="First remove what no document names.")] = False,
+        grace_hours: Annotated[
+            float, typer.Option(min=0, help="Leave alone what no document names while it is younger.")
+        ] = upkeep.GRACE / timedelta(hours=1),
+    ) -> None:
+        """Whether every entry has its bytes, every byte its entry, and the registry is whole; status 1 when not.
+
+        Reads and hashes every document. Below what it finds stands what to do about each kind.
+        """
+        grace = timedelta(hours=grace_hours)
         with running.service(settings()) as service:
-            findings = running.check_documents(service)
+            if repair:
+                swept = upkeep.sweep(service.database, service.xds.repository, grace=grace)
+                typer.echo(f"removed: {swept.objects} objects that no document named, {swept.staged} staged files")
+            findings = running.check_documents(service, grace)
         for finding in findings:
             typer.echo(finding)
+        for kind, count in Counter(each.partition(": ")[0] for each in findings).items():
+            typer.echo(f"{count} {kind}: {upkeep.REMEDIES.get(kind, 'no transaction leaves this; tell the makers')}")
         if findings:
             raise typer.Exit(1)
 

@@ -71,8 +71,8 @@ def consumer() -> Iterator[Consumer]:
 class Subscriber:
     """A DSUB subscriber by zeep."""
 
-    def __init__(self, running) -> None:
-        self.client = zeep.Client(f"{running.base_url}/wsdl/dsub.wsdl")
+    def __init__(self, running, **options: object) -> None:
+        self.client = zeep.Client(f"{running.base_url}/wsdl/dsub.wsdl", **options)
         (self.binding,) = self.client.wsdl.bindings
         self.broker = self.client.service
 

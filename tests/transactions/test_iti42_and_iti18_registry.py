@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from ihe.values import Code
 from tests.xds_samples import entry, folder, member, relation, submission
 from tests.xds_wire_fixtures import (
     ANNE,
@@ -170,6 +171,23 @@ def test_filters_narrow(wire: Wire, parameters: list[tuple[str, str]], found: li
     )
     entries = list(answer.iter(f"{{{RIM}}}ExtrinsicObject"))
     assert [names[identifier_of(each, "uniqueId")] for each in entries] == found
+
+
+def test_a_manifest_is_found_however_the_scheme_of_its_format_is_written(wire: Wire) -> None:
+    sent = [
+        entry(f"kos{scheme[0]}", ANNE_A, format_code=Code("1.2.840.10008.5.1.4.1.1.88.59", scheme))
+        for scheme in ("DCMUID", "1.2.840.10008.2.6.1")
+    ]
+    assert wire.submit(submission(ANNE_A, *sent)) == []
+    for scheme in ("DCMUID", "1.2.840.10008.2.6.1"):
+        answer = wire.ask(
+            FIND_DOCUMENTS,
+            ("$XDSDocumentEntryPatientId", f"'{ANNE.xds_cx}'"),
+            ("$XDSDocumentEntryStatus", f"({APPROVED})"),
+            ("$XDSDocumentEntryFormatCode", f"('1.2.840.10008.5.1.4.1.1.88.59^^{scheme}')"),
+        )
+        found = {identifier_of(each, "uniqueId") for each in answer.iter(f"{{{RIM}}}ExtrinsicObject")}
+        assert found == {each.unique_id for each in sent}
 
 
 def test_accession_and_study_find_their_document(wire: Wire) -> None:

@@ -6,6 +6,7 @@ Source: ITI TF-3: 4.2.2 and 4.2.1.5; ITI TF-2: 3.42.4.1.3.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ihe.errors import Finding
 from xds.domain.checks import METADATA_ERROR, name_of
@@ -68,51 +69,62 @@ class _Associations:
 
     def _membership(self, association: Association) -> Iterator[Finding]:
         if association.documentation is not None:
-            yield _wrong(association, "documentation", "must not stand on a HasMember")
-        if association.slot("PreviousVersion") is not None:
-            yield _wrong(association, "PreviousVersion", "belongs to metadata update")
+            problem = f"{_shown(association.documentation.code)} must not stand on a HasMember"
+            yield _wrong(association, "documentation", problem)
+        previous = association.slot("PreviousVersion")
+        if previous is not None:
+            yield _wrong(association, "PreviousVersion", f"{_shown(previous)} belongs to metadata update")
         source, target = self.by_id.get(association.source), self.by_id.get(association.target)
+        status = association.slot("SubmissionSetStatus")
+        if status is not None and (association.source != self.set_id or isinstance(target, Folder | Association)):
+            problem = f"{_shown(status)} says something of documents in a SubmissionSet only; here it means nothing"
+            yield replace(_wrong(association, "SubmissionSetStatus", problem), severity="Warning")
         if association.source == self.set_id:
             yield from self._set_membership(association)
         elif isinstance(source, Folder) or source is None:
             if target is not None and not isinstance(target, DocumentEntry):
-                yield _wrong(association, "targetObject", "of a Folder must be a DocumentEntry")
+                yield _wrong(association, "targetObject", f"{_shown(association.target)} is no DocumentEntry")
             elif source is None and association.id not in self.members:
                 problem = "is an existing Folder; the SubmissionSet must have this association as a member"
-                yield _wrong(association, "sourceObject", problem)
+                yield _wrong(association, "sourceObject", f"{_shown(association.source)} {problem}")
         else:
-            yield _wrong(association, "sourceObject", "of a HasMember must be the SubmissionSet or a Folder")
+            problem = f"{_shown(association.source)} is neither the SubmissionSet nor a Folder"
+            yield _wrong(association, "sourceObject", problem)
 
     def _set_membership(self, association: Association) -> Iterator[Finding]:
         target = self.by_id.get(association.target)
         status = association.slot("SubmissionSetStatus")
         if isinstance(target, DocumentEntry) and status != "Original":
-            problem = "must be Original: the DocumentEntry is part of the submission"
+            problem = f"is {_shown(status)} and must be Original: the DocumentEntry is part of the submission"
             yield _wrong(association, "SubmissionSetStatus", problem)
         elif target is None and status != "Reference":
             if status == "Original":
                 yield _unresolved(association, "targetObject", association.target)
             else:
-                problem = "must be Reference: the DocumentEntry is no part of the submission"
+                problem = f"is {_shown(status)} and must be Reference: the DocumentEntry is no part of the submission"
                 yield _wrong(association, "SubmissionSetStatus", problem)
         elif target is self.submission.submission_set:
-            yield _wrong(association, "targetObject", "must not be the SubmissionSet itself")
+            yield _wrong(association, "targetObject", f"{_shown(association.target)} is the SubmissionSet itself")
 
     def _relationship(self, association: Association) -> Iterator[Finding]:
         source, target = self.by_id.get(association.source), self.by_id.get(association.target)
         if not isinstance(source, DocumentEntry):
             yield _unresolved(association, "sourceObject", association.source)
         if target is not None and not isinstance(target, DocumentEntry):
-            yield _wrong(association, "targetObject", "of a relationship must be a DocumentEntry")
+            yield _wrong(association, "targetObject", f"{_shown(association.target)} is no DocumentEntry")
         elif target is not None and association.type in _TARGET_REGISTERED:
             yield _unresolved(association, "targetObject", association.target)
         if association.source == association.target:
-            yield _wrong(association, "targetObject", "must differ from sourceObject")
+            yield _wrong(association, "targetObject", f"{_shown(association.target)} is the sourceObject, too")
 
 
 def _wrong(association: Association, attribute: str, problem: str) -> Finding:
     where = name_of(association)
     return Finding(METADATA_ERROR, f"{where}: {attribute} {problem}", f"{where}/{attribute}")
+
+
+def _shown(value: str | None) -> str:
+    return "absent" if value is None else repr(value[:100])
 
 
 def _unresolved(association: Association, attribute: str, value: str) -> Finding:

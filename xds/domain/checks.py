@@ -16,7 +16,16 @@ from typing import Any
 from ihe.errors import Finding
 from ihe.values import Code
 from xds.domain import datatypes
-from xds.domain.model import Described, DocumentEntry, DocumentKind, Folder, RegistryObject, Submission, SubmissionSet
+from xds.domain.model import (
+    Association,
+    Described,
+    DocumentEntry,
+    DocumentKind,
+    Folder,
+    RegistryObject,
+    Submission,
+    SubmissionSet,
+)
 from xds.domain.value_sets import ValueSets
 
 METADATA_ERROR = "XDSRegistryMetadataError"
@@ -116,6 +125,7 @@ def check_submission(
     findings = list(submission.findings)
     known = {finding.location for finding in findings}
     findings += (f for f in _content(submission, value_sets, kind) if f.location not in known)
+    findings += (finding for item in submission.objects for finding in _lengths(item))
     findings += _identities(submission)
     findings += _one_patient(submission)
     return findings
@@ -152,8 +162,9 @@ def _required(
 
 def _forbidden(entry: DocumentEntry) -> Iterator[Finding]:
     for field, attribute in _ON_DEMAND_FORBIDDEN:
-        if getattr(entry, field) is not None:
-            yield _finding(entry, attribute, "must not stand in an on-demand entry")
+        value = getattr(entry, field)
+        if value is not None:
+            yield _finding(entry, attribute, f"{_shown(str(value))} must not stand in an on-demand entry")
 
 
 def _kind(entry: DocumentEntry, kind: DocumentKind | None) -> Iterator[Finding]:
@@ -178,7 +189,7 @@ def _well_formed(
         identifier = getattr(item, field, None)
         if identifier is not None and identifier.authority.oid is None:
             attribute = "patientId" if field == "patient_id" else "sourcePatientId"
-            yield _finding(item, attribute, "has an assigning authority without OID")
+            yield _finding(item, attribute, f"{_shown(identifier.value)} has an assigning authority without OID")
 
 
 def _coded(item: Described, value_sets: ValueSets) -> Iterator[Finding]:
@@ -207,7 +218,34 @@ def _entry_rules(entry: DocumentEntry, value_sets: ValueSets) -> Iterator[Findin
             yield _finding(entry, "serviceStopTime", f"{stop} lies before serviceStartTime {start}")
     for value in entry.reference_id_list:
         if not datatypes.is_reference_id(value):
-            yield _finding(entry, "referenceIdList", "holds a value that is no CXi (id^^^authority^type)")
+            yield _finding(entry, "referenceIdList", f"{_shown(value)} is no CXi (id^^^authority^type)")
+
+
+def _lengths(item: RegistryObject) -> Iterator[Finding]:
+    """Values longer than a slot of ebRIM may hold: an answer with them would be valid for nobody."""
+    for attribute, value in _slot_values(item):
+        if len(value) > datatypes.SLOT_LENGTH:
+            problem = f"{_shown(value)} has {len(value)} characters; a value has at most {datatypes.SLOT_LENGTH}"
+            yield _finding(item, attribute, problem)
+
+
+def _slot_values(item: RegistryObject) -> Iterator[tuple[str, str]]:
+    """Attribute and value of each slot that is not bound by a format of its own."""
+    if isinstance(item, Association):
+        yield from ((name, value) for name, values in item.slots.items() for value in values)
+        return
+    yield from ((name, value) for name, values in item.extra.items() for value in values)
+    for author in () if isinstance(item, Folder) else item.authors:
+        yield from (("author", value) for value in (author.person or "", *author.institutions, *author.roles))
+        yield from (("author", value) for value in (*author.specialties, *author.telecommunications))
+        yield from (("author", value) for values in author.extra.values() for value in values)
+    if isinstance(item, SubmissionSet):
+        yield from (("intendedRecipient", value) for value in item.intended_recipients)
+    if isinstance(item, DocumentEntry):
+        yield from (("sourcePatientInfo", value) for value in item.source_patient_info)
+        yield from (("referenceIdList", value) for value in item.reference_id_list)
+        yield from (("URI", value) for value in item.uri)
+        yield "legalAuthenticator", item.legal_authenticator or ""
 
 
 def _identities(submission: Submission) -> Iterator[Finding]:
@@ -236,7 +274,7 @@ def _one_patient(submission: Submission) -> Iterator[Finding]:
             continue
         if (found.value, found.authority.oid) != (expected.value, expected.authority.oid):
             where = name_of(item)
-            context = f"{where}: patientId is not the patientId of the SubmissionSet"
+            context = f"{where}: patientId {found.xds_cx} is not the patientId of the SubmissionSet, {expected.xds_cx}"
             yield Finding("XDSPatientIdDoesNotMatch", context, f"{where}/patientId")
 
 

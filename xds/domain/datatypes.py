@@ -17,6 +17,9 @@ _UUID = re.compile(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0
 _UNIQUE_ID = re.compile(r"[!-~]{1,128}")
 _MIME_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:\s*;.*)?")
 
+SLOT_LENGTH = 256
+"""Characters that one value of a slot may have (Source: ebRIM 3.0 schema, LongName)."""
+
 EMPTY_SHA1 = "da39a3ee5e6b4b0d3255bfef95601890afd80709"
 """Hash of no bytes: with size 0 it marks a document that is assembled later."""
 

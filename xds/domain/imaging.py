@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 
 from ihe.values import AssigningAuthority, Code
@@ -20,6 +20,9 @@ KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
 
 DICOM_UID_REGISTRY = "1.2.840.10008.2.6.1"
 """Coding scheme of that ``formatCode``."""
+
+UID_REGISTRY_DESIGNATOR = "DCMUID"
+"""As some sources write that scheme (Source: PS3.16 Table 8-1)."""
 
 MANIFEST_TITLE = Code("113030", "DCM", "Manifest")
 """Document title of a manifest (Source: PS3.16 CID 7010)."""
@@ -290,6 +293,18 @@ def instant(day: date | None, moment: time | None, zone: tzinfo) -> datetime | N
 def fixed_zone(offset_minutes: int) -> tzinfo:
     """The zone that many minutes east of UTC."""
     return timezone(timedelta(minutes=offset_minutes))
+
+
+def with_canonical_format(entry: DocumentEntry) -> DocumentEntry:
+    """The entry with the OID of DICOM's UID registry as the scheme of its ``formatCode`` where its source wrote the
+    designator, so that a query finds both.
+
+    Source: PS3.16 Table 8-1 (DCMUID); RAD TF-3: 4.68.4.1.2.3.2.
+    """
+    code = entry.format_code
+    if code is None or code.scheme != UID_REGISTRY_DESIGNATOR:
+        return entry
+    return replace(entry, format_code=replace(code, scheme=DICOM_UID_REGISTRY))
 
 
 def is_manifest_entry(entry: DocumentEntry) -> bool:

@@ -12,6 +12,7 @@ from ihe.errors import Finding
 from xds.domain.checks import METADATA_ERROR, name_of
 from xds.domain.model import (
     RELATIONSHIPS,
+    REPLACEMENTS,
     Association,
     AssociationType,
     Availability,
@@ -28,12 +29,14 @@ class Known:
     Attributes:
         by_id: objects that the submission refers to or whose id it claims.
         by_unique_id: entries, sets and folders whose uniqueId the submission also uses.
-        anchors: object id of the submission → CX of its anchor.
+        holders: id of an entry that is to be replaced → the folders that hold it.
+        anchors: object id of the submission → CX of its anchor; of objects of unknown patients none.
         owner: anchor CX → the owner now.
     """
 
     by_id: Mapping[str, Registered]
     by_unique_id: Mapping[str, Sequence[RegisteredObject]]
+    holders: Mapping[str, Sequence[RegisteredFolder]]
     anchors: Mapping[str, str]
     owner: Callable[[str], str]
 
@@ -54,7 +57,8 @@ def _identities(submission: Submission, known: Known) -> Iterator[Finding]:
     for item in submission.objects:
         if item.id in known.by_id:
             where = name_of(item)
-            yield Finding(METADATA_ERROR, f"{where}: an object with this id is already registered", where)
+            context = f"{where}: entryUUID {item.id} is already the id of a registered object"
+            yield Finding(METADATA_ERROR, context, where)
 
 
 def _unique_ids(submission: Submission, known: Known) -> Iterator[Finding]:
@@ -83,11 +87,11 @@ def _same_document(entry: DocumentEntry, holder: RegisteredEntry) -> Iterator[Fi
         return
     if entry.is_on_demand:
         return
-    if (entry.hash or "").lower() != holder.hash:
-        context = f"{entry.unique_id}: a document of this uniqueId is registered with another hash"
+    if entry.hash and entry.hash.lower() != holder.hash:
+        context = f"{entry.unique_id}: {where}: hash {entry.hash[:100]!r} is not that of the registered document"
         yield Finding("XDSNonIdenticalHash", context, f"{where}/hash")
-    if entry.size != holder.size:
-        context = f"{entry.unique_id}: a document of this uniqueId is registered with another size"
+    if entry.size is not None and entry.size != holder.size:
+        context = f"{entry.unique_id}: {where}: size {entry.size} is not that of the registered document"
         yield Finding("XDSNonIdenticalSize", context, f"{where}/size")
 
 
@@ -115,7 +119,7 @@ class _AssociationChecks:
 
     def _missing(self, association: Association) -> Iterator[Finding]:
         for attribute, end in (("sourceObject", association.source), ("targetObject", association.target)):
-            if end not in self.inside and end not in self.known.by_id:
+            if end and end not in self.inside and end not in self.known.by_id:
                 where = name_of(association)
                 context = f"{where}: {attribute} {end} is not registered"
                 yield Finding("UnresolvedReferenceException", context, f"{where}/{attribute}")
@@ -125,49 +129,73 @@ class _AssociationChecks:
         where = name_of(association)
         if target is not None:
             if not isinstance(target, RegisteredEntry):
-                yield Finding(METADATA_ERROR, f"{where}: targetObject must be a DocumentEntry", where)
+                context = f"{where}: targetObject {association.target} is no DocumentEntry"
+                yield Finding(METADATA_ERROR, context, f"{where}/targetObject")
                 return
-            yield from self._not_deprecated(association, target)
-        if association.type == AssociationType.SNAPSHOT_OF and target is not None and not target.on_demand:
-            context = f"{where}: the target of IsSnapshotOf must be an on-demand entry"
-            yield Finding(METADATA_ERROR, context, f"{where}/targetObject")
+            yield from self._not_deprecated(association, target, "targetObject")
+            if association.type == AssociationType.SNAPSHOT_OF:
+                yield from self._snapshot(association, target)
         yield from self._one_owner(association)
+        if association.type in REPLACEMENTS:
+            yield from self._folders_of_replaced(association)
+
+    def _snapshot(self, association: Association, target: RegisteredEntry) -> Iterator[Finding]:
+        source, where = self.inside.get(association.source), name_of(association)
+        if not target.on_demand:
+            context = f"{where}: targetObject {target.id} of IsSnapshotOf is no on-demand entry"
+            yield Finding(METADATA_ERROR, context, f"{where}/targetObject")
+        if isinstance(source, DocumentEntry) and source.is_on_demand:
+            context = f"{where}: sourceObject {source.id} of IsSnapshotOf is no stable entry"
+            yield Finding(METADATA_ERROR, context, f"{where}/sourceObject")
+
+    def _folders_of_replaced(self, association: Association) -> Iterator[Finding]:
+        """The replacement joins the folders of what it replaces, so they must be its patient's."""
+        owner, where = self._owner(association.source), name_of(association)
+        for folder in self.known.holders.get(association.target, ()):
+            if owner is not None and self.known.owner(folder.anchor) != owner:
+                context = f"{where}: Folder({folder.id}) holds the replaced document but belongs to another patient"
+                yield Finding("XDSPatientIdDoesNotMatch", context, f"{where}/targetObject")
 
     def _membership(self, association: Association) -> Iterator[Finding]:
         source, target = self.known.by_id.get(association.source), self.known.by_id.get(association.target)
         where = name_of(association)
         if association.source == self.submission.submission_set.id:
             if isinstance(target, RegisteredEntry):
-                yield from self._not_deprecated(association, target)
+                yield from self._not_deprecated(association, target, "targetObject")
             elif target is not None:
-                context = f"{where}: a SubmissionSet takes existing objects only if they are DocumentEntries"
+                context = f"{where}: targetObject {target.id} is registered and no DocumentEntry"
                 yield Finding(METADATA_ERROR, context, f"{where}/targetObject")
             return
         if source is not None and not isinstance(source, RegisteredFolder):
-            yield Finding(METADATA_ERROR, f"{where}: sourceObject must be a Folder", f"{where}/sourceObject")
+            context = f"{where}: sourceObject {association.source} is no Folder"
+            yield Finding(METADATA_ERROR, context, f"{where}/sourceObject")
             return
         if target is not None and not isinstance(target, RegisteredEntry):
-            context = f"{where}: targetObject must be a DocumentEntry"
+            context = f"{where}: targetObject {association.target} is no DocumentEntry"
             yield Finding(METADATA_ERROR, context, f"{where}/targetObject")
             return
-        for end in (source, target):
+        for attribute, end in (("sourceObject", source), ("targetObject", target)):
             if end is not None:
-                yield from self._not_deprecated(association, end)
+                yield from self._not_deprecated(association, end, attribute)
         yield from self._one_owner(association)
 
-    def _not_deprecated(self, association: Association, end: RegisteredEntry | RegisteredFolder) -> Iterator[Finding]:
+    def _not_deprecated(
+        self, association: Association, end: RegisteredEntry | RegisteredFolder, attribute: str
+    ) -> Iterator[Finding]:
         if end.status == Availability.DEPRECATED:
             where = name_of(association)
-            context = f"{where}: {end.id} is deprecated; no new association may refer to it"
-            yield Finding("XDSRegistryDeprecatedDocumentError", context, where)
+            context = f"{where}: {attribute} {end.id} is deprecated; no new association may refer to it"
+            yield Finding("XDSRegistryDeprecatedDocumentError", context, f"{where}/{attribute}")
 
     def _one_owner(self, association: Association) -> Iterator[Finding]:
-        if self._owner(association.source) != self._owner(association.target):
+        owner, other = self._owner(association.source), self._owner(association.target)
+        if owner is not None and other is not None and owner != other:
             where = name_of(association)
             context = f"{where}: {association.source} and {association.target} belong to different patients"
             yield Finding("XDSPatientIdDoesNotMatch", context, where)
 
-    def _owner(self, object_id: str) -> str:
+    def _owner(self, object_id: str) -> str | None:
+        """``None`` when the submission doesn't say, or names nobody known."""
         registered = self.known.by_id.get(object_id)
-        anchor = registered.anchor if isinstance(registered, RegisteredObject) else None
-        return self.known.owner(anchor or self.known.anchors[object_id])
+        anchor = registered.anchor if isinstance(registered, RegisteredObject) else self.known.anchors.get(object_id)
+        return None if anchor is None else self.known.owner(anchor)

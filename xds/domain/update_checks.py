@@ -94,25 +94,27 @@ class _Checks:
         item, latest = operation.item, self.present.latest(operation)
         where = name_of(item)
         if isinstance(item, DocumentEntry) != (isinstance(latest, RegisteredEntry) or latest is None):
-            yield Finding(UPDATE_ERROR, f"{where}: its logicalID belongs to another kind of object", item.id)
+            context = f"{where}: logicalID {item.logical_id} belongs to another kind of object"
+            yield Finding(UPDATE_ERROR, context, item.id)
             return
         if latest is None:
-            context = f"{where}: no version with this logicalID is registered"
+            context = f"{where}: no version with logicalID {item.logical_id} is registered"
             yield Finding(VERSION_ERROR, context, item.id)
             return
         if str(latest.version) != operation.previous_version.strip():
-            context = f"{where}: PreviousVersion is not {latest.version}, the latest version registered"
+            submitted = operation.previous_version[:100]
+            context = f"{where}: PreviousVersion {submitted!r} is not {latest.version}, the latest version registered"
             yield Finding(VERSION_ERROR, context, item.id)
         if item.unique_id != latest.unique_id:
             code = "XDSMetadataIdentifierError" if self.restricted else UPDATE_ERROR
-            yield Finding(code, f"{where}: uniqueId must not change", item.id)
+            yield Finding(code, f"{where}: uniqueId must not change; it is {item.unique_id!r}", item.id)
         if self.restricted:
             yield from self._restricted(operation, latest)
         elif latest.status != Availability.APPROVED:
             yield Finding(UPDATE_ERROR, f"{where}: the latest version is deprecated", item.id)
         if _object_type(item) != _object_type(latest):
             code = "UnmodifiableMetadataError" if self.restricted else UPDATE_ERROR
-            yield Finding(code, f"{where}: objectType must not change", item.id)
+            yield Finding(code, f"{where}: objectType must not change; it is {_object_type(item)!r}", item.id)
         yield from self._set_patient(self.present.anchors[item.id], where, item.id)
 
     def _restricted(self, operation: NewVersion, latest: RegisteredEntry | RegisteredFolder) -> Iterator[Finding]:
@@ -125,7 +127,8 @@ class _Checks:
             context = f"{where}: AssociationPropagation must not be no"
             yield Finding("XDSMetadataAnnotationError", context, item.id)
         if item.patient_id is not None and item.patient_id.xds_cx != latest.patient_id:
-            yield Finding("XDSPatientIDReconciliationError", f"{where}: patientId must not change", item.id)
+            context = f"{where}: patientId must not change; it is {item.patient_id.xds_cx}"
+            yield Finding("XDSPatientIDReconciliationError", context, item.id)
         source = item.source_patient_id.xds_cx if item.source_patient_id is not None else None
         for attribute, submitted, registered in (
             ("sourcePatientId", source, latest.source_patient_id),
@@ -134,7 +137,8 @@ class _Checks:
             ("availabilityStatus", item.status or latest.status, latest.status),
         ):
             if submitted != registered:
-                yield Finding(unmodifiable, f"{where}: {attribute} must not change", item.id)
+                shown = "absent" if submitted is None else repr(submitted[:100])
+                yield Finding(unmodifiable, f"{where}: {attribute} must not change; it is {shown}", item.id)
 
     def _status_change(self, operation: StatusChange) -> Iterator[Finding]:
         where, trigger = name_of(operation.trigger), operation.trigger.id
@@ -148,7 +152,8 @@ class _Checks:
             yield Finding(UPDATE_ERROR, context, trigger)
             return
         if target.status != operation.original:
-            context = f"{where}: OriginalStatus is not the present status of {operation.target}"
+            original = operation.original.rpartition(":")[2]
+            context = f"{where}: OriginalStatus {original} is not the present status of {operation.target}"
             yield Finding(UPDATE_ERROR, context, trigger)
         if isinstance(target, RegisteredEntry | RegisteredFolder):
             versions = self.present.versions.get(target.logical_id, ())
@@ -166,7 +171,8 @@ class _Checks:
         source, target = self.present.by_id.get(association.source), self.present.by_id.get(association.target)
         for attribute, end in (("sourceObject", source), ("targetObject", target)):
             if end is None:
-                context = f"{where}: {attribute} is not registered"
+                value = association.source if attribute == "sourceObject" else association.target
+                context = f"{where}: {attribute} {value[:100]!r} is not registered"
                 yield Finding("UnresolvedReferenceException", context, f"{where}/{attribute}")
             elif end.status != Availability.APPROVED:
                 context = f"{where}: {attribute} {end.id} is deprecated"
@@ -175,7 +181,8 @@ class _Checks:
             return
         expected = RegisteredFolder if association.type == AssociationType.HAS_MEMBER else RegisteredEntry
         if not isinstance(source, expected) or not isinstance(target, RegisteredEntry):
-            yield Finding(METADATA_ERROR, f"{where}: it may not join objects of these kinds", where)
+            context = f"{where}: associationType {association.type} may not join objects of these kinds"
+            yield Finding(METADATA_ERROR, context, where)
         elif self.present.owner(source.anchor) != self.present.owner(target.anchor):
             context = f"{where}: {source.id} and {target.id} belong to different patients"
             yield Finding("XDSPatientIdDoesNotMatch", context, where)
@@ -189,7 +196,7 @@ class _Checks:
     def _set_patient(self, anchor: str, where: str, location: str) -> Iterator[Finding]:
         patient_id = self.submission.submission_set.patient_id
         if patient_id is not None and self.present.owner(anchor) != self.present.owner(patient_id.xds_cx):
-            context = f"{where}: the SubmissionSet names another patient"
+            context = f"{where}: the SubmissionSet names another patient, {patient_id.xds_cx}"
             yield Finding("XDSPatientIDReconciliationError", context, location)
 
 

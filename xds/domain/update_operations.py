@@ -117,15 +117,17 @@ class _Reader:
             self._note(association, "has no PreviousVersion; an initial version has its own transaction")
             return
         if isinstance(item, DocumentEntry) and association.slot("SubmissionSetStatus") != "Original":
-            self._note(association, "must have SubmissionSetStatus Original")
+            status = association.slot("SubmissionSetStatus")
+            self._note(association, f"SubmissionSetStatus is {_shown(status)} and must be Original")
             return
         if not item.logical_id or item.logical_id == item.id or not is_uuid(item.logical_id):
-            context = f"{name_of(item)}: logicalID (lid) must be the UUID of the object's first version"
+            problem = "must be the UUID of the object's first version"
+            context = f"{name_of(item)}: logicalID (lid) is {_shown(item.logical_id)} and {problem}"
             self.findings.append(Finding(UPDATE_ERROR, context, item.id))
             return
         propagation = association.slot("AssociationPropagation") or "yes"
         if propagation not in _PROPAGATION:
-            self._note(association, "has an AssociationPropagation that is neither yes nor no")
+            self._note(association, f"AssociationPropagation {_shown(propagation)} is neither yes nor no")
             return
         self.operations.append(NewVersion(association, item, previous, _PROPAGATION[propagation]))
 
@@ -146,11 +148,15 @@ class _Reader:
 def _status_problems(association: Association, original: str | None, new: str | None) -> Iterator[str]:
     for name in association.slots:
         if name not in (_ORIGINAL_STATUS, _NEW_STATUS):
-            yield f"has a slot {name[:60]!r} that does not belong to UpdateAvailabilityStatus"
+            yield f"slot {name[:100]!r} does not belong to UpdateAvailabilityStatus"
     for name, value in ((_ORIGINAL_STATUS, original), (_NEW_STATUS, new)):
         if value is None:
-            yield f"has no {name}"
+            yield f"{name} is absent"
         elif value not in tuple(Availability):
-            yield f"has a {name} that is no availabilityStatus"
+            yield f"{name} {_shown(value)} is no availabilityStatus"
     if original is not None and original == new:
-        yield "has the same OriginalStatus and NewStatus"
+        yield f"OriginalStatus and NewStatus are both {_shown(new)}"
+
+
+def _shown(value: str | None) -> str:
+    return "absent" if value is None else repr(value[:100])

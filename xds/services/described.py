@@ -64,6 +64,6 @@ def _members(uow: UnitOfWork, registry: Registry, ids: set[str]) -> dict[str, De
     if not ids:
         return {}
     entries: list[RegisteredEntry] = visible(uow, registry, get.entries(uow, Named(ids=ids)))
-    folders: list[RegisteredFolder] = get.folders(uow, Named(ids=ids))
+    folders: list[RegisteredFolder] = visible(uow, registry, get.folders(uow, Named(ids=ids)))
     found: list[Described] = [*entries, *folders]
     return {each.id: each for each in found}

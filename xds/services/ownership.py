@@ -53,17 +53,21 @@ class Ownership:
 
 
 def anchors(submission: Submission, ownership: Ownership) -> dict[str, PatientId]:
-    """The anchor of each object of a submission, by object id.
+    """The anchor of each object of a submission that names a patient, by object id.
 
     An entry follows its source patient identifier when the index knows it: that is the record of the site which
     made the document. A set or folder follows the common anchor of the entries, if they have one.
     """
-    by_id = {entry.id: _entry_anchor(entry, ownership) for entry in submission.entries}
+    by_id = {
+        entry.id: anchor
+        for entry in submission.entries
+        if (anchor := _entry_anchor(entry, ownership)) is not None and anchor.authority.oid is not None
+    }
     common = set(by_id.values())
     for item in submission.described:
-        if item.id not in by_id:
-            assert item.patient_id is not None
-            by_id[item.id] = next(iter(common)) if len(common) == 1 else item.patient_id
+        patient_id = item.patient_id
+        if item.id not in by_id and patient_id is not None and patient_id.authority.oid is not None:
+            by_id[item.id] = next(iter(common)) if len(common) == 1 else patient_id
     return by_id
 
 
@@ -110,7 +114,6 @@ def require_own(uow: UnitOfWork, source_patient_ids: Iterable[PatientId | str | 
             raise AccessDenied("a site writes only documents of its own patients", "sourcePatientId")
 
 
-def _entry_anchor(entry: DocumentEntry, ownership: Ownership) -> PatientId:
-    assert entry.patient_id is not None
+def _entry_anchor(entry: DocumentEntry, ownership: Ownership) -> PatientId | None:
     source = entry.source_patient_id
     return source if source is not None and ownership.person(source) is not None else entry.patient_id

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from ihe.errors import Finding, Refused
 from ihe.unit_of_work import UnitOfWork
 from xds.domain.association_checks import check_associations
 from xds.domain.checks import check_submission
-from xds.domain.datatypes import is_symbolic
+from xds.domain.datatypes import is_uuid
 from xds.domain.identifiers import as_first_versions, with_final_ids
+from xds.domain.imaging import with_canonical_format
 from xds.domain.model import (
     REPLACEMENTS,
     Association,
@@ -51,17 +53,18 @@ def register(
         AccessDenied: an entry is of another site's patient.
     """
     require_own(uow, (entry.source_patient_id for entry in submission.entries))
+    submission = replace(submission, entries=tuple(map(with_canonical_format, submission.entries)))
     findings = [*check_submission(submission, registry.value_sets, kind), *check_associations(submission)]
     ownership = Ownership(uow, registry.directory)
     findings += check_patients(submission, ownership)
-    refuse_errors(findings)
 
     known = _load(uow, submission, ownership)
-    findings += check_against_registry(submission, known)
+    told = {(each.code, each.location) for each in findings}
+    findings += (each for each in check_against_registry(submission, known) if (each.code, each.location) not in told)
     refuse_errors(findings)
 
     final = as_first_versions(with_final_ids(submission, lambda: uuid.uuid4().urn))
-    _Registration(uow, final, ownership).save()
+    _Registration(uow, final, ownership, known.holders).save()
     return findings
 
 
@@ -79,8 +82,8 @@ def _load(uow: UnitOfWork, submission: Submission, ownership: Ownership) -> Know
     """Lock, then read, everything in the registry that decides about the submission."""
     unique_ids = [item.unique_id for item in submission.described if item.unique_id]
     objects.lock(uow.connection, [*unique_ids, *(item.id for item in submission.objects)])
-    claimed = [item.id for item in submission.objects if not is_symbolic(item.id)]
-    referred = outside_references(submission)
+    claimed = [item.id for item in submission.objects if is_uuid(item.id)]
+    referred = [each for each in outside_references(submission) if is_uuid(each)]
     by_id = objects.objects_by_id(uow.connection, [*claimed, *referred], for_update=True)
     holders: dict[str, list[RegisteredObject]] = defaultdict(list)
     for holder in (
@@ -89,10 +92,16 @@ def _load(uow: UnitOfWork, submission: Submission, ownership: Ownership) -> Know
         *objects.folders_by_unique_id(uow.connection, unique_ids),
     ):
         holders[holder.unique_id].append(holder)
+    replaced = {each.target for each in submission.associations if each.type in REPLACEMENTS and each.target in by_id}
     return Known(
         by_id,
         holders,
-        {object_id: anchor.xds_cx for object_id, anchor in anchors(submission, ownership).items()},
+        {each: objects.folders_holding(uow.connection, each, for_update=True) for each in sorted(replaced)},
+        {
+            object_id: anchor.xds_cx
+            for object_id, anchor in anchors(submission, ownership).items()
+            if ownership.person(anchor) is not None
+        },
         ownership.owner,
     )
 
@@ -100,10 +109,16 @@ def _load(uow: UnitOfWork, submission: Submission, ownership: Ownership) -> Know
 class _Registration:
     """Saves a submission that was found right, with what it brings about."""
 
-    def __init__(self, uow: UnitOfWork, submission: Submission, ownership: Ownership) -> None:
+    def __init__(
+        self,
+        uow: UnitOfWork,
+        submission: Submission,
+        ownership: Ownership,
+        holders: Mapping[str, Sequence[RegisteredFolder]],
+    ) -> None:
         self.uow = uow
         self.submission = submission
-        self.ownership = ownership
+        self.holders = holders
         self.anchors = anchors(submission, ownership)
 
     def save(self) -> None:
@@ -125,9 +140,7 @@ class _Registration:
     def _inherited_memberships(self, replaced: Iterable[Association]) -> Iterable[Association]:
         """The replacement joins the folders of what it replaces (ITI TF-2: 3.42.4.1.3.3.1)."""
         for association in replaced:
-            folders = objects.folders_holding(self.uow.connection, association.target, for_update=True)
-            self._refuse_foreign(association, folders)
-            for folder in folders:
+            for folder in self.holders.get(association.target, ()):
                 member = Association(
                     id=uuid.uuid4().urn,
                     type=AssociationType.HAS_MEMBER,
@@ -141,21 +154,6 @@ class _Registration:
                     source=self.submission.submission_set.id,
                     target=member.id,
                 )
-
-    def _refuse_foreign(self, association: Association, folders: Iterable[RegisteredFolder]) -> None:
-        owner = self.ownership.owner(self.anchors[association.source].xds_cx)
-        foreign = [each for each in folders if self.ownership.owner(each.anchor) != owner]
-        if foreign:
-            raise Refused(
-                [
-                    Finding(
-                        "XDSPatientIdDoesNotMatch",
-                        f"Folder({each.id}): holds the replaced document but belongs to another patient",
-                        each.id,
-                    )
-                    for each in foreign
-                ]
-            )
 
     def _touched_folders(self, associations: Iterable[Association]) -> list[str]:
         """Existing folders that gain a document; new ones carry the moment of registration already."""

@@ -12,6 +12,7 @@ from ihe.values import PatientId
 from xds.domain.answers import QueryAnswer, Reference, Returned
 from xds.domain.criteria import DocumentCriteria, FolderCriteria, Period, SetCriteria
 from xds.domain.datatypes import dtm_start, is_uuid
+from xds.domain.imaging import DICOM_UID_REGISTRY, UID_REGISTRY_DESIGNATOR
 from xds.domain.model import DocumentKind
 from xds.domain.registered import Registered
 from xds.domain.stored_query import StoredQuery
@@ -47,7 +48,7 @@ def document_criteria(query: StoredQuery, statuses: tuple[str, ...] | None = Non
         on_demand=_on_demand(query.many(f"{_ENTRY}Type")),
         class_codes=query.many(f"{_ENTRY}ClassCode"),
         type_codes=query.many(f"{_ENTRY}TypeCode"),
-        format_codes=query.many(f"{_ENTRY}FormatCode"),
+        format_codes=tuple(map(_canonical_format, query.many(f"{_ENTRY}FormatCode"))),
         practice_setting_codes=query.many(f"{_ENTRY}PracticeSettingCode"),
         healthcare_facility_type_codes=query.many(f"{_ENTRY}HealthcareFacilityTypeCode"),
         event_codes=query.groups(f"{_ENTRY}EventCodeList"),
@@ -211,6 +212,12 @@ def _uuids(values: Sequence[str]) -> tuple[str, ...]:
 
 def _association_statuses(query: StoredQuery) -> tuple[str, ...]:
     return query.many("$XDSAssociationStatus") or ("Approved",)
+
+
+def _canonical_format(key: str) -> str:
+    """``code^^scheme`` as entries are kept, see :func:`xds.domain.imaging.with_canonical_format`."""
+    code, _, scheme = key.partition("^^")
+    return f"{code}^^{DICOM_UID_REGISTRY}" if scheme == UID_REGISTRY_DESIGNATOR else key
 
 
 def _on_demand(types: Sequence[str]) -> bool | None:

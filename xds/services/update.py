@@ -19,6 +19,7 @@ from ihe.values import PatientId
 from xds.domain.checks import check_submission
 from xds.domain.datatypes import is_uuid
 from xds.domain.identifiers import as_first_version, with_final_ids
+from xds.domain.imaging import with_canonical_format
 from xds.domain.model import (
     RELATIONSHIPS,
     REPLACEMENTS,
@@ -67,6 +68,7 @@ def update(uow: UnitOfWork, submission: Submission, registry: Registry, *, restr
         AccessDenied: an entry is, or was, of another site's patient.
     """
     require_own(uow, (entry.source_patient_id for entry in submission.entries))
+    submission = replace(submission, entries=tuple(map(with_canonical_format, submission.entries)))
     operations, problems = read_operations(submission)
     findings = [*check_submission(submission, registry.value_sets, None), *problems]
     ownership = Ownership(uow, registry.directory)

@@ -20,6 +20,17 @@ GRACE = timedelta(hours=24)
 """How long bytes that nothing names are left alone."""
 
 
+REMEDIES = {
+    "missing": "put the bytes back from a backup of the documents, or let the source provide the same document again",
+    "damaged": "as for missing bytes; until then the document is refused, never sent damaged",
+    "unnamed": "removed by the service once a day, or now by --repair",
+    "entry-without-document": "the source provides the document again, or its metadata is removed (ITI-62)",
+    "document-without-entry": "the source registers the metadata again, or the document is removed (ITI-86)",
+    "entry-unlike-document": "the metadata is updated to what is kept (ITI-57)",
+}
+"""What an operator does about each kind of problem."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that is not as it should be.

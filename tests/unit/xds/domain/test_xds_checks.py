@@ -13,7 +13,7 @@ from tests.xds_samples import entry, folder, member, pid, relation, submission
 from xds.application import load_value_sets
 from xds.domain.association_checks import check_associations
 from xds.domain.checks import check_submission
-from xds.domain.model import AssociationType, DocumentKind, Submission
+from xds.domain.model import AssociationType, Author, DocumentKind, Submission
 from xds.domain.value_sets import ValueSets
 
 ANNE = pid("A-1")
@@ -78,6 +78,71 @@ def test_one_id_and_one_unique_id_for_each_object() -> None:
 def test_one_patient_for_all() -> None:
     made = submission(ANNE, entry("doc", pid("A-2")))
     assert findings(made) == [("XDSPatientIdDoesNotMatch", "DocumentEntry(doc)/patientId")]
+
+
+def test_a_finding_names_object_attribute_and_value() -> None:
+    wrong = entry(
+        "doc",
+        pid("A-2"),
+        creation_time="2024-13",
+        service_stop_time="2024",
+        hash="short",
+        reference_id_list=("bare",),
+        class_code=Code("10", ""),
+    )
+    links = [member("set", UUID, "Sideways"), relation(AssociationType.APPENDS, "doc", "nowhere")]
+    found = submission(ANNE, wrong, associations=links)
+    contexts = {each.location: each.context for each in check_submission(found, NOTHING_ALLOWED)}
+    contexts |= {each.location: each.context for each in check_associations(found)}
+    for attribute, value in (
+        ("creationTime", "2024-13"),
+        ("serviceStopTime", "2024"),
+        ("hash", "short"),
+        ("referenceIdList", "bare"),
+        ("classCode", "10"),
+        ("patientId", "A-2^^^&2.25.2&ISO"),
+    ):
+        context = contexts[f"DocumentEntry(doc)/{attribute}"]
+        assert context.startswith(f"DocumentEntry(doc): {attribute} ")
+        assert value in context
+    for link, attribute, value in (
+        (links[0], "SubmissionSetStatus", "Sideways"),
+        (links[1], "targetObject", "nowhere"),
+    ):
+        assert f"{attribute} " in contexts[f"Association({link.id})/{attribute}"]
+        assert value in contexts[f"Association({link.id})/{attribute}"]
+
+
+def test_a_value_longer_than_a_slot_takes_is_found_wherever_it_stands() -> None:
+    long = "x" * 257
+    fitting = "x" * 256
+    wrong = entry(
+        "doc",
+        ANNE,
+        source_patient_info=(f"PID-5|{long}",),
+        authors=(Author(person=f"^{fitting[1:]}", institutions=(long,)),),
+        legal_authenticator=long,
+        uri=(long,),
+        extra={"urn:example:x": (long, fitting)},
+    )
+    link = relation(AssociationType.APPENDS, "doc", UUID, slots={"urn:example:y": (long,)})
+    made = submission(ANNE, wrong, associations=[link], intended_recipients=(long,))
+    assert sorted(place or "" for _, place in findings(made)) == [
+        f"Association({link.id})/urn:example:y",
+        "DocumentEntry(doc)/URI",
+        "DocumentEntry(doc)/author",
+        "DocumentEntry(doc)/legalAuthenticator",
+        "DocumentEntry(doc)/sourcePatientInfo",
+        "DocumentEntry(doc)/urn:example:x",
+        "SubmissionSet(set)/intendedRecipient",
+    ]
+
+
+def test_a_submission_set_status_where_it_means_nothing_is_a_warning() -> None:
+    links = [member("folder", "doc", "Original")]
+    made = submission(ANNE, entry("doc", ANNE), folders=[folder("folder", ANNE)], associations=links)
+    (found,) = check_associations(made)
+    assert (found.severity, found.location) == ("Warning", f"Association({links[0].id})/SubmissionSetStatus")
 
 
 UUID = "urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1"

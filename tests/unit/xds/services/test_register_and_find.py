@@ -29,7 +29,7 @@ from tests.xds_samples import (
 )
 from xds.application import load_value_sets
 from xds.domain.criteria import DocumentCriteria
-from xds.domain.model import AssociationType, Availability
+from xds.domain.model import AssociationType, Availability, DocumentKind
 from xds.services import find, get
 from xds.services.get import Named
 from xds.services.register import register
@@ -128,6 +128,71 @@ def test_everything_wrong_is_told_at_once_and_nothing_is_kept(uow: UnitOfWork, r
         "SubmissionSet(set)/sourceId",
     }
     assert titles_of(uow, registry, ANNE_A) == []
+
+
+def test_what_the_registry_forbids_is_told_beside_what_is_wrong_in_itself(uow: UnitOfWork, registry: Registry) -> None:
+    first, old = entry("doc", ANNE_A), entry("old", ANNE_A)
+    sent = submission(ANNE_A, first, old)
+    register(uow, sent, registry)
+    (kept,) = get.entries(uow, Named(unique_ids=[old.unique_id]))
+    register(
+        uow,
+        submission(ANNE_A, entry("new", ANNE_A), associations=[relation(AssociationType.REPLACES, "new", kept.id)]),
+        registry,
+    )
+    unheard = "urn:uuid:00000000-0000-4000-8000-000000000001"
+    wrong = entry("doc", ANNE_A, unique_id=first.unique_id, hash="0" * 40, class_code=None)
+    of_nobody = entry("stranger", pid("A-404", SITE_A_OID))
+    links = [
+        relation(AssociationType.APPENDS, "doc", kept.id),
+        relation(AssociationType.APPENDS, "doc", unheard),
+        relation(AssociationType.REPLACES, "doc", "nowhere"),
+    ]
+    with pytest.raises(Refused) as refused:
+        register(
+            uow,
+            submission(ANNE_A, wrong, of_nobody, associations=links, unique_id=sent.submission_set.unique_id),
+            registry,
+        )
+    assert sorted((each.code, each.location) for each in refused.value.findings) == sorted(
+        [
+            ("XDSRegistryMetadataError", "DocumentEntry(doc)/classCode"),
+            ("XDSPatientIdDoesNotMatch", "DocumentEntry(stranger)/patientId"),
+            ("XDSUnknownPatientId", "DocumentEntry(stranger)/patientId"),
+            ("XDSNonIdenticalHash", "DocumentEntry(doc)/hash"),
+            ("XDSDuplicateUniqueIdInRegistry", "SubmissionSet(set)/uniqueId"),
+            ("XDSRegistryDeprecatedDocumentError", f"Association({links[0].id})/targetObject"),
+            ("UnresolvedReferenceException", f"Association({links[1].id})/targetObject"),
+            ("UnresolvedReferenceException", f"Association({links[2].id})/targetObject"),
+        ]
+    )
+
+
+def test_ids_that_are_none_are_told_and_never_looked_up(uow: UnitOfWork, registry: Registry) -> None:
+    link = relation(AssociationType.APPENDS, "doc", "urn:uuid:nonsense")
+    wrong = entry("doc", ANNE_A, patient_id=None)
+    with pytest.raises(Refused) as refused:
+        register(uow, submission(ANNE_A, wrong, entry("urn:uuid:odd", ANNE_A), associations=[link]), registry)
+    assert {(each.code, each.location) for each in refused.value.findings} == {
+        ("XDSRegistryMetadataError", "DocumentEntry(doc)/patientId"),
+        ("XDSRegistryMetadataError", "DocumentEntry(urn:uuid:odd)/entryUUID"),
+        ("UnresolvedReferenceException", f"Association({link.id})/targetObject"),
+    }
+
+
+def test_a_snapshot_is_a_stable_entry_of_an_on_demand_one(uow: UnitOfWork, registry: Registry) -> None:
+    nothing = {"object_type": DocumentKind.ON_DEMAND, "creation_time": None, "hash": None, "size": None}
+    origin = entry("origin", ANNE_A, **nothing)
+    register(uow, submission(ANNE_A, origin), registry, DocumentKind.ON_DEMAND)
+    (kept,) = get.entries(uow, Named(unique_ids=[origin.unique_id]))
+    link = relation(AssociationType.SNAPSHOT_OF, "doc", kept.id)
+    with pytest.raises(Refused) as refused:
+        register(
+            uow, submission(ANNE_A, entry("doc", ANNE_A, **nothing), associations=[link]), registry,
+            DocumentKind.ON_DEMAND,
+        )  # fmt: skip
+    assert [each.location for each in refused.value.findings] == [f"Association({link.id})/sourceObject"]
+    assert register(uow, submission(ANNE_A, entry("doc", ANNE_A), associations=[link]), registry) == []
 
 
 def test_a_replacement_deprecates_what_it_replaces_with_all_derived_from_it(

@@ -9,8 +9,8 @@ from ihe.caller import REGION
 from ihe.errors import TooMany
 from ihe.unit_of_work import Database, UnitOfWork
 from ihe.values import Code
-from tests.xds_samples import SampleDirectory, entry, pid, relation, submission
-from xds.domain.criteria import DocumentCriteria, SetCriteria
+from tests.xds_samples import SampleDirectory, entry, folder, member, pid, relation, submission
+from xds.domain.criteria import DocumentCriteria, FolderCriteria, SetCriteria
 from xds.domain.model import AssociationType
 from xds.domain.registered import RegisteredAssociation
 from xds.services import find, get
@@ -18,6 +18,7 @@ from xds.services.access import DocumentFacts
 from xds.services.get import Named
 from xds.services.register import register
 from xds.services.registry import Registry
+from xds.services.visibility import readable_ids, visible
 
 ANNE = pid("A-1")
 SECRET = Code("MASQUE_PS", "1.2.250.1.213.1.1.4.13")
@@ -86,4 +87,36 @@ def test_a_submission_set_of_masked_documents_only_is_not_there(database_url: st
         named = Named(unique_ids=[hidden.submission_set.unique_id or "", mixed.submission_set.unique_id or ""])
         (listed,) = get.returned(uow, registry, get.lists(uow, named), leaf_class=True)
         assert listed.object.id == found.object.id
+    engine.dispose()
+
+
+def test_a_folder_of_masked_documents_only_is_not_there_nor_what_leads_to_it(database_url: str) -> None:
+    engine = create_engine(database_url)
+    registry = Registry(SampleDirectory(anne=[ANNE]), may_read=not_masked)
+    plain = entry("plain", ANNE)
+    masked = entry("masked", ANNE, confidentiality_codes=(*plain.confidentiality_codes, SECRET))
+    full, secret, bare = folder("full", ANNE), folder("secret", ANNE), folder("bare", ANNE)
+    links = [member("full", "plain"), member("full", "masked"), member("secret", "masked")]
+    members = [member("set", each.id) for each in links]
+    sent = submission(ANNE, plain, masked, folders=[full, secret, bare], associations=[*links, *members])
+    with Database(engine).unit(REGION) as uow:
+        register(uow, sent, registry)
+        found = find.find_folders(uow, registry, ANNE, FolderCriteria(statuses=("Approved",)))
+        assert {each.object.unique_id for each in found} == {full.unique_id, bare.unique_id}
+
+        whole = get.submission_set_and_contents(
+            uow, Named(unique_ids=[sent.submission_set.unique_id or ""]), DocumentCriteria(), ("Approved",)
+        )
+        answered = {each.object.id: each.object for each in get.returned(uow, registry, whole, leaf_class=True)}
+        told = [each for each in answered.values() if isinstance(each, RegisteredAssociation)]
+        # The set holds a document, two folders and one membership between them: four memberships, and that one.
+        assert len(told) == 5
+        assert {end for each in told for end in (each.source, each.target)} <= answered.keys()
+
+        hidden = [each.id for each in get.lists(uow, Named(unique_ids=[secret.unique_id or ""]))]
+        assert len(hidden) == 1
+        assert readable_ids(uow, registry, hidden) == []
+        named = get.folders(uow, Named(unique_ids=[full.unique_id or ""]))
+        around = get.associations(uow, [each.id for each in named], ("Approved",))
+        assert len(visible(uow, registry, around)) < len(around)
     engine.dispose()
