@@ -62,7 +62,7 @@ _ON_DEMAND_FORBIDDEN = (("creation_time", "creationTime"), ("hash", "hash"), ("s
 _ENTRY_FORMATS: tuple[tuple[str, str, Callable[[str], bool], str], ...] = (
     ("mime_type", "mimeType", datatypes.is_mime_type, "is no MIME type"),
     ("unique_id", "uniqueId", datatypes.is_unique_id, "is no identifier of 1 to 128 printable characters"),
-    ("repository_unique_id", "repositoryUniqueId", datatypes.is_oid, "is no OID"),
+    ("repository_unique_id", "repositoryUniqueId", datatypes.is_oid, "is no OID of at most 64 characters"),
     ("creation_time", "creationTime", datatypes.is_dtm, "is no date-time YYYY[MM[DD[hh[mm[ss]]]]]"),
     ("service_start_time", "serviceStartTime", datatypes.is_dtm, "is no date-time YYYY[MM[DD[hh[mm[ss]]]]]"),
     ("service_stop_time", "serviceStopTime", datatypes.is_dtm, "is no date-time YYYY[MM[DD[hh[mm[ss]]]]]"),
@@ -71,13 +71,13 @@ _ENTRY_FORMATS: tuple[tuple[str, str, Callable[[str], bool], str], ...] = (
     ("home", "homeCommunityId", datatypes.is_home, "is no urn:oid:"),
 )
 _SET_FORMATS = (
-    ("unique_id", "uniqueId", datatypes.is_oid, "is no OID"),
-    ("source_id", "sourceId", datatypes.is_oid, "is no OID"),
+    ("unique_id", "uniqueId", datatypes.is_oid, "is no OID of at most 64 characters"),
+    ("source_id", "sourceId", datatypes.is_oid, "is no OID of at most 64 characters"),
     ("submission_time", "submissionTime", datatypes.is_dtm, "is no date-time YYYY[MM[DD[hh[mm[ss]]]]]"),
     ("home", "homeCommunityId", datatypes.is_home, "is no urn:oid:"),
 )
 _FOLDER_FORMATS = (
-    ("unique_id", "uniqueId", datatypes.is_oid, "is no OID"),
+    ("unique_id", "uniqueId", datatypes.is_oid, "is no OID of at most 64 characters"),
     ("home", "homeCommunityId", datatypes.is_home, "is no urn:oid:"),
 )
 _CODED = {

@@ -260,11 +260,21 @@ class _BundleReader:
                 yield found
 
     def _set_members(self, set_id: str, resource: Json, path: str) -> None:
-        present = set(self.ids.values())
+        present, folders = set(self.ids.values()), self._folders()
         for target in self._items(resource, path):
             if target.startswith("urn:uuid:") and target in self._existing_folders():
                 continue
-            self._member(set_id, target, ORIGINAL if target in present else REFERENCE)
+            of_document = ORIGINAL if target in present else REFERENCE
+            self._member(set_id, target, None if target in folders else of_document)
+
+    def _folders(self) -> set[str]:
+        """Ids of the folders that the Bundle brings."""
+        lists = (
+            (item.get("fullUrl", ""), f"List/{item['resource'].get('id')}")
+            for item in self.bundle.get("entry", ())
+            if item.get("resource", {}).get("resourceType") == "List"
+        )
+        return {found for names in lists for name in names if (found := self.ids.get(name)) is not None}
 
     def _existing_folders(self) -> set[str]:
         return {

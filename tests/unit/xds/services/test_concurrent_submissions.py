@@ -113,6 +113,8 @@ class Clients:
         """All versions of an entry with their sets, and its document with the last entry of it."""
         target = self._any(uow, dice)
         versions = [each.id for each in get.entries(uow, Named(logical_ids=[target.logical_id]))]
+        if not versions:  # removed by another client since it was found
+            return
         links = get.associations(uow, versions, ("Approved", "Deprecated"))
         remove(uow, [*versions, *(each.id for each in links), *(each.source for each in links)])
         if not get.entries(uow, Named(unique_ids=[target.unique_id])):
