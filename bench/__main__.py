@@ -60,7 +60,9 @@ SUITES = {
         "--records 10000 1000000",
     ),
     "registry": Suite(
-        "stored queries, registering, providing and retrieving", "--entries 20000 --seconds 2", "--entries 1000000"
+        "stored queries, registering, providing and retrieving",
+        "--entries 20000 --seconds 2",
+        "--entries 1000000 10000000",
     ),
     "imaging": Suite(
         "prior studies by QIDO-RS and /priors; pictures through the service, beside the archive itself",
