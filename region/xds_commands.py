@@ -24,6 +24,7 @@ from xds.services import upkeep
 from xds.services.find import find_documents_on
 from xds.services.history_document import offer_history
 from xds.services.reading import oppose, withdraw_opposition
+from xds.store.content import ContentUnreachable
 
 Patient = Annotated[str, typer.Argument(metavar="PATIENT", help="Identifier as CX: VALUE^^^&OID&ISO.")]
 _STATUSES = ("Approved", "Deprecated")
@@ -41,7 +42,8 @@ def commands(settings: Callable[[], Settings]) -> typer.Typer:
     def check(
         repair: Annotated[bool, typer.Option("--repair", help="First remove what no document names.")] = False,
         grace_hours: Annotated[
-            float, typer.Option(min=0, help="Leave alone what no document names while it is younger.")
+            float,
+            typer.Option(min=0, help="Leave alone what no document names while younger; 0 only while nobody submits."),
         ] = upkeep.GRACE / timedelta(hours=1),
     ) -> None:
         """Whether every entry has its bytes, every byte its entry, and the registry is whole; status 1 when not.
@@ -49,11 +51,15 @@ def commands(settings: Callable[[], Settings]) -> typer.Typer:
         Reads and hashes every document. Below what it finds stands what to do about each kind.
         """
         grace = timedelta(hours=grace_hours)
-        with running.service(settings()) as service:
-            if repair:
-                swept = upkeep.sweep(service.database, service.xds.repository, grace=grace)
-                typer.echo(f"removed: {swept.objects} objects that no document named, {swept.staged} staged files")
-            findings = running.check_documents(service, grace)
+        try:
+            with running.service(settings()) as service:
+                if repair:
+                    swept = upkeep.sweep(service.database, service.xds.repository, grace=grace)
+                    typer.echo(f"removed: {swept.objects} objects that no document named, {swept.staged} staged files")
+                findings = running.check_documents(service, grace)
+        except ContentUnreachable:
+            typer.echo("the storage of the documents doesn't answer; nothing is known of them now", err=True)
+            raise typer.Exit(2) from None
         for finding in findings:
             typer.echo(finding)
         for kind, count in Counter(each.partition(": ")[0] for each in findings).items():

@@ -153,10 +153,18 @@ class BlobStore(Protocol):
         """
 
     def objects(self) -> Iterator[StoredObject]:
-        """Every object, in the order of addresses."""
+        """Every object, in the order of addresses.
+
+        Raises:
+            ContentUnreachable: the storage doesn't answer.
+        """
 
     def remove(self, sha256: str) -> None:
-        """Delete an object; harmless when it is gone already."""
+        """Delete an object; harmless when it is gone already.
+
+        Raises:
+            ContentUnreachable: the storage doesn't answer.
+        """
 
     def sweep_staging(self, older_than: datetime) -> int:
         """Delete staged bytes abandoned before ``older_than`` and return how many there were."""

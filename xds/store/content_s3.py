@@ -130,14 +130,16 @@ class S3Content:
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=f"{self._prefix}objects/"
         )
-        for page in pages:
-            for found in page.get("Contents", ()):
-                sha256 = found["Key"].rpartition("/")[2]
-                if DIGEST.match(sha256):
-                    yield StoredObject(sha256, found["Size"], found["LastModified"])
+        with self._reaching("every object"):
+            for page in pages:
+                for found in page.get("Contents", ()):
+                    sha256 = found["Key"].rpartition("/")[2]
+                    if DIGEST.match(sha256):
+                        yield StoredObject(sha256, found["Size"], found["LastModified"])
 
     def remove(self, sha256: str) -> None:
-        self._client.delete_object(Bucket=self._bucket, Key=self._key(sha256))
+        with self._reaching(sha256):
+            self._client.delete_object(Bucket=self._bucket, Key=self._key(sha256))
 
     def sweep_staging(self, older_than: datetime) -> int:
         return sweep_folder(self._staging, older_than)

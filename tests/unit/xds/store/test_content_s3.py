@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,15 @@ pytest.importorskip("boto3", reason="boto3 (extra s3) is not installed")
 moto_server = pytest.importorskip("moto.server", reason="moto[server], an S3 server for tests, is not installed")
 
 from ihe.errors import Unavailable  # noqa: E402
+from tests.xds_repository import REPOSITORY, House, house, make_entry  # noqa: E402
+from xds.domain.document_set import DocumentRequest  # noqa: E402
+from xds.services.retrieve import retrieve  # noqa: E402
+from xds.services.upkeep import check, sweep  # noqa: E402
 from xds.store import content_s3  # noqa: E402
 from xds.store.content import BLOCK_BYTES, ContentCorrupt, ContentFacts, ContentMissing, ContentUnreachable  # noqa: E402
 from xds.store.content_s3 import S3Content  # noqa: E402
+
+__all__ = ["house"]
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +111,31 @@ def test_a_store_that_does_not_answer_is_said_so(store: S3Content, tmp_path: Pat
             nowhere.publish(staged)
     with pytest.raises(ContentUnreachable):
         nowhere.read("0" * 64)
+
+
+def test_a_repository_on_object_storage_is_checked_and_swept_as_one_on_disk(
+    store: S3Content, house: House, tmp_path: Path
+) -> None:
+    house.content, house.repository = store, replace(house.repository, content=store)  # type: ignore[assignment]
+    kept, lost, flipped = (make_entry() for _ in range(3))
+    house.provide((kept, b"kept"), (lost, b"lost"), (flipped, b"flipped"))
+    store.remove(hashlib.sha256(b"lost").hexdigest())
+    overwrite(store, ContentFacts(hashlib.sha256(b"flipped").hexdigest(), "", 7), b"Flipped")
+    orphan = put(store, b"orphan")
+    now = timedelta()
+    found = {(each.kind, each.subject) for each in check(house.database, house.repository, grace=now)}
+    assert found == {
+        ("missing", hashlib.sha256(b"lost").hexdigest()),
+        ("damaged", hashlib.sha256(b"flipped").hexdigest()),
+        ("unnamed", orphan.sha256),
+    }
+    assert sweep(house.database, house.repository, grace=now).objects == 1
+    with house.unit() as uow:
+        (document,) = retrieve(uow, [DocumentRequest(REPOSITORY, kept.unique_id or "")], house.repository).documents
+        assert b"".join(document.blocks) == b"kept"
+    nowhere = S3Content.from_url("s3://bucket?endpoint=http://127.0.0.1:9&region=us-east-1", tmp_path / "other")
+    with pytest.raises(ContentUnreachable):
+        list(check(house.database, replace(house.repository, content=nowhere)))
 
 
 @pytest.mark.parametrize("url", ["https://bucket", "s3:///prefix", "s3://bucket?secret=x"])
