@@ -111,6 +111,44 @@ def test_an_update_without_an_original_or_of_no_object_is_refused(wire: Wire) ->
     assert {code for code, _ in wire.submit(initial, UPDATE)} == {"XDSMetadataUpdateError"}
 
 
+def test_an_update_brings_ids_of_its_own(wire: Wire) -> None:
+    """What another object has already is refused by name, not by the database."""
+    first = submission(ANNE_A, document := entry("doc", ANNE_A))
+    assert wire.submit(first) == []
+    (kept,) = wire.documents_of(ANNE_A)
+    uuid = kept.get("id", "")
+    _, other = registered(wire)
+    made = new_version(document, uuid)
+    again = replace(made, submission_set=replace(made.submission_set, unique_id=first.submission_set.unique_id))
+    assert wire.submit(again, UPDATE) == [("XDSDuplicateUniqueIdInRegistry", "SubmissionSet(set)/uniqueId")]
+    (trigger,) = made.associations
+    taken = replace(
+        made,
+        entries=(replace(made.entries[0], id=other),),
+        associations=(replace(trigger, target=other),),
+    )
+    assert wire.submit(taken, UPDATE) == [("XDSRegistryMetadataError", f"DocumentEntry({other})")]
+    as_set = replace(
+        made,
+        submission_set=replace(made.submission_set, id=other),
+        associations=(replace(trigger, source=other),),
+    )
+    assert wire.submit(as_set, UPDATE) == [("XDSRegistryMetadataError", f"SubmissionSet({other})")]
+    assert [version for version, _, _ in versions(wire, uuid)] == ["1"]
+
+
+def test_everything_wrong_with_an_update_is_told_at_once(wire: Wire) -> None:
+    document, uuid = registered(wire)
+    wrong = replace(document, unique_id="2.25.1.1", class_code=None, hash="short")
+    errors = wire.submit(new_version(wrong, uuid, previous="7"), UPDATE)
+    assert sorted(code for code, _ in errors) == [
+        "XDSMetadataUpdateError",
+        "XDSMetadataVersionError",
+        "XDSRegistryMetadataError",
+        "XDSRegistryMetadataError",
+    ]
+
+
 def test_memberships_and_relations_pass_to_the_new_version(wire: Wire) -> None:
     document = entry("doc", ANNE_A)
     addendum = entry("addendum", ANNE_A)

@@ -5,7 +5,7 @@ Source: ITI TF-2: 3.42.4.1.3.3 and 3.42.4.1.3.4.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ihe.errors import Finding
@@ -17,7 +17,9 @@ from xds.domain.model import (
     AssociationType,
     Availability,
     DocumentEntry,
+    Folder,
     Submission,
+    SubmissionSet,
 )
 from xds.domain.registered import Registered, RegisteredEntry, RegisteredFolder, RegisteredObject
 
@@ -43,7 +45,11 @@ class Known:
 
 def check_against_registry(submission: Submission, known: Known) -> list[Finding]:
     """Everything in a submission that the present state of the registry forbids."""
-    return [*_identities(submission, known), *_unique_ids(submission, known), *_associations(submission, known)]
+    return [
+        *check_ids(submission, known.by_id),
+        *_unique_ids(submission, known),
+        *_associations(submission, known),
+    ]
 
 
 def outside_references(submission: Submission) -> tuple[str, ...]:
@@ -53,12 +59,21 @@ def outside_references(submission: Submission) -> tuple[str, ...]:
     return tuple(dict.fromkeys(end for end in named if end not in inside))
 
 
-def _identities(submission: Submission, known: Known) -> Iterator[Finding]:
+def check_ids(submission: Submission, registered: Container[str]) -> Iterator[Finding]:
+    """Whether an object of the submission claims the id of a registered one."""
     for item in submission.objects:
-        if item.id in known.by_id:
+        if item.id in registered:
             where = name_of(item)
             context = f"{where}: entryUUID {item.id} is already the id of a registered object"
             yield Finding(METADATA_ERROR, context, where)
+
+
+def check_unused(item: SubmissionSet | Folder, holders: Sequence[RegisteredObject]) -> Iterator[Finding]:
+    """Whether the uniqueId of a new set or folder is that of anything registered."""
+    if holders:
+        where = name_of(item)
+        context = f"{where}: uniqueId {item.unique_id} is already used in the registry"
+        yield Finding("XDSDuplicateUniqueIdInRegistry", context, f"{where}/uniqueId")
 
 
 def _unique_ids(submission: Submission, known: Known) -> Iterator[Finding]:
@@ -66,9 +81,7 @@ def _unique_ids(submission: Submission, known: Known) -> Iterator[Finding]:
         holders = known.by_unique_id.get(item.unique_id or "", ())
         where = name_of(item)
         if not isinstance(item, DocumentEntry):
-            if holders:
-                context = f"{where}: uniqueId {item.unique_id} is already used in the registry"
-                yield Finding("XDSDuplicateUniqueIdInRegistry", context, f"{where}/uniqueId")
+            yield from check_unused(item, holders)
             continue
         for holder in holders:
             if isinstance(holder, RegisteredEntry):

@@ -24,8 +24,10 @@ from xds.domain.registered import (
     RegisteredAssociation,
     RegisteredEntry,
     RegisteredFolder,
+    RegisteredObject,
     RegisteredSet,
 )
+from xds.domain.registry_checks import check_ids, check_unused
 from xds.domain.update_operations import UPDATE_ERROR, NewAssociation, NewVersion, Operation, StatusChange
 
 VERSION_ERROR = "XDSMetadataVersionError"
@@ -40,13 +42,17 @@ class Present:
         versions: logicalID → every version, ascending.
         by_id: objects that operations refer to.
         twins: associations registered with the source of a new association.
-        anchors: object id of the submission → CX of its anchor.
+        claimed: registered objects whose ids objects of the submission have.
+        set_holders: objects with the uniqueId of the submission set.
+        anchors: object id of the submission → CX of its anchor; of objects of unknown patients none.
         owner: anchor CX → the owner now.
     """
 
     versions: Mapping[str, Sequence[RegisteredEntry | RegisteredFolder]]
     by_id: Mapping[str, Registered]
     twins: Sequence[RegisteredAssociation]
+    claimed: Mapping[str, Registered]
+    set_holders: Sequence[RegisteredObject]
     anchors: Mapping[str, str]
     owner: Callable[[str], str]
 
@@ -65,7 +71,11 @@ def check_operations(
         restricted: the rules of Restricted Update Document Set (ITI-92).
     """
     checks = _Checks(submission, operations, present, restricted)
-    return [finding for operation in operations for finding in checks.check(operation)]
+    return [
+        *check_ids(submission, present.claimed),
+        *check_unused(submission.submission_set, present.set_holders),
+        *(finding for operation in operations for finding in checks.check(operation)),
+    ]
 
 
 class _Checks:
@@ -115,7 +125,7 @@ class _Checks:
         if _object_type(item) != _object_type(latest):
             code = "UnmodifiableMetadataError" if self.restricted else UPDATE_ERROR
             yield Finding(code, f"{where}: objectType must not change; it is {_object_type(item)!r}", item.id)
-        yield from self._set_patient(self.present.anchors[item.id], where, item.id)
+        yield from self._set_patient(self.present.anchors.get(item.id), where, item.id)
 
     def _restricted(self, operation: NewVersion, latest: RegisteredEntry | RegisteredFolder) -> Iterator[Finding]:
         item = operation.item
@@ -193,9 +203,11 @@ class _Checks:
         ):
             yield Finding(UPDATE_ERROR, f"{where}: the same association is registered already", where)
 
-    def _set_patient(self, anchor: str, where: str, location: str) -> Iterator[Finding]:
+    def _set_patient(self, anchor: str | None, where: str, location: str) -> Iterator[Finding]:
         patient_id = self.submission.submission_set.patient_id
-        if patient_id is not None and self.present.owner(anchor) != self.present.owner(patient_id.xds_cx):
+        if anchor is None or patient_id is None or self.submission.submission_set.id not in self.present.anchors:
+            return
+        if self.present.owner(anchor) != self.present.owner(patient_id.xds_cx):
             context = f"{where}: the SubmissionSet names another patient, {patient_id.xds_cx}"
             yield Finding("XDSPatientIDReconciliationError", context, location)
 

@@ -71,6 +71,20 @@ def anchors(submission: Submission, ownership: Ownership) -> dict[str, PatientId
     return by_id
 
 
+def known_anchors(submission: Submission, ownership: Ownership) -> dict[str, str]:
+    """As :func:`anchors`, as CX, without objects of nobody known and entries whose identifiers contradict each other.
+
+    Of those it is told already what is wrong; compared with others they would only add to it.
+    """
+    named = {entry.id: entry.patient_id for entry in submission.entries if entry.patient_id is not None}
+    found = {}
+    for object_id, anchor in anchors(submission, ownership).items():
+        person = ownership.person(anchor)
+        if person is not None and ownership.person(named.get(object_id, anchor)) in (person, None):
+            found[object_id] = anchor.xds_cx
+    return found
+
+
 def check_patients(submission: Submission, ownership: Ownership) -> Iterable[Finding]:
     """Whether the patients named are known, and whether both identifiers of an entry designate one person.
 

@@ -28,7 +28,7 @@ from xds.domain.model import (
 )
 from xds.domain.registered import RegisteredFolder, RegisteredObject
 from xds.domain.registry_checks import Known, check_against_registry, outside_references
-from xds.services.ownership import Ownership, anchors, check_patients, require_own
+from xds.services.ownership import Ownership, anchors, check_patients, known_anchors, require_own
 from xds.services.registry import Registry
 from xds.store import objects
 from xds.translate.ebxml_writer import body_of
@@ -86,22 +86,14 @@ def _load(uow: UnitOfWork, submission: Submission, ownership: Ownership) -> Know
     referred = [each for each in outside_references(submission) if is_uuid(each)]
     by_id = objects.objects_by_id(uow.connection, [*claimed, *referred], for_update=True)
     holders: dict[str, list[RegisteredObject]] = defaultdict(list)
-    for holder in (
-        *objects.entries_by_unique_id(uow.connection, unique_ids),
-        *objects.sets_by_unique_id(uow.connection, unique_ids),
-        *objects.folders_by_unique_id(uow.connection, unique_ids),
-    ):
+    for holder in objects.by_unique_id(uow.connection, unique_ids):
         holders[holder.unique_id].append(holder)
     replaced = {each.target for each in submission.associations if each.type in REPLACEMENTS and each.target in by_id}
     return Known(
         by_id,
         holders,
         {each: objects.folders_holding(uow.connection, each, for_update=True) for each in sorted(replaced)},
-        {
-            object_id: anchor.xds_cx
-            for object_id, anchor in anchors(submission, ownership).items()
-            if ownership.person(anchor) is not None
-        },
+        known_anchors(submission, ownership),
         ownership.owner,
     )
 

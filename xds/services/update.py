@@ -46,7 +46,7 @@ from xds.domain.update_operations import (
     StatusChange,
     read_operations,
 )
-from xds.services.ownership import Ownership, anchors, check_patients, require_own
+from xds.services.ownership import Ownership, anchors, check_patients, known_anchors, require_own
 from xds.services.register import refuse_errors
 from xds.services.registry import Registry
 from xds.store import objects
@@ -73,12 +73,13 @@ def update(uow: UnitOfWork, submission: Submission, registry: Registry, *, restr
     findings = [*check_submission(submission, registry.value_sets, None), *problems]
     ownership = Ownership(uow, registry.directory)
     findings += check_patients(submission, ownership)
-    refuse_errors(findings)
 
     present = _load(uow, submission, operations, ownership)
     concerned = [*present.by_id.values(), *(each for known in present.versions.values() for each in known)]
     require_own(uow, (each.source_patient_id for each in concerned if isinstance(each, RegisteredEntry)))
-    findings += check_operations(submission, operations, present, restricted=restricted)
+    told = {(each.code, each.location) for each in findings}
+    found = check_operations(submission, operations, present, restricted=restricted)
+    findings += (each for each in found if (each.code, each.location) not in told)
     refuse_errors(findings)
 
     _Update(uow, submission, ownership, present, keep_status=restricted).apply()
@@ -90,7 +91,8 @@ def _load(uow: UnitOfWork, submission: Submission, operations: Sequence[Operatio
     logical_ids = [each.item.logical_id for each in operations if isinstance(each, NewVersion) and each.item.logical_id]
     referred = _referred(operations)
     unique_id = submission.submission_set.unique_id or ""
-    objects.lock(uow.connection, [unique_id, *logical_ids, *referred])
+    claimed = [each.id for each in submission.objects if is_uuid(each.id)]
+    objects.lock(uow.connection, [unique_id, *claimed, *logical_ids, *referred])
     by_id = objects.objects_by_id(uow.connection, referred, for_update=True)
     logical_ids += [each.logical_id for each in by_id.values() if isinstance(each, RegisteredEntry | RegisteredFolder)]
     # The logical objects behind the targets are locked too; their versions are read after that.
@@ -111,7 +113,9 @@ def _load(uow: UnitOfWork, submission: Submission, operations: Sequence[Operatio
         versions,
         by_id,
         objects.associations_from(uow.connection, sources),
-        {object_id: anchor.xds_cx for object_id, anchor in anchors(submission, ownership).items()},
+        objects.objects_by_id(uow.connection, claimed),
+        objects.by_unique_id(uow.connection, [unique_id]),
+        known_anchors(submission, ownership),
         ownership.owner,
     )
 

@@ -11,7 +11,14 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from ihe.values import PatientId
 from xds.domain.model import Association, AssociationType, Availability, Described, DocumentEntry, SubmissionSet
-from xds.domain.registered import Registered, RegisteredAssociation, RegisteredEntry, RegisteredFolder, RegisteredSet
+from xds.domain.registered import (
+    Registered,
+    RegisteredAssociation,
+    RegisteredEntry,
+    RegisteredFolder,
+    RegisteredObject,
+    RegisteredSet,
+)
 from xds.store import rows
 from xds.store.columns import ASSOCIATION_COLUMNS, ENTRY_COLUMNS, FOLDER_COLUMNS, SET_COLUMNS
 from xds.store.tables import association, document_entry, folder, status_change, submission_set
@@ -71,6 +78,15 @@ def folders_by_logical_id(
 ) -> list[RegisteredFolder]:
     """All versions of folders."""
     return _folders(connection, _in(folder.c.logical_id, ids), for_update)
+
+
+def by_unique_id(connection: Connection, unique_ids: Sequence[str]) -> list[RegisteredObject]:
+    """Entries, sets and folders by uniqueId, every version."""
+    return [
+        *entries_by_unique_id(connection, unique_ids),
+        *sets_by_unique_id(connection, unique_ids),
+        *folders_by_unique_id(connection, unique_ids),
+    ]
 
 
 def associations_by_id(connection: Connection, ids: Iterable[str]) -> list[RegisteredAssociation]:
