@@ -165,6 +165,61 @@ def test_memberships_and_relations_pass_to_the_new_version(wire: Wire) -> None:
     assert kinds == ["APND", "HasMember", "HasMember"]
 
 
+def linked(wire: Wire) -> tuple[DocumentEntry, str, DocumentEntry, str]:
+    """A document in a folder and an addendum to it, each with its entryUUID."""
+    document, addendum = entry("doc", ANNE_A), entry("addendum", ANNE_A)
+    links = [member("folder", "doc"), relation(AssociationType.APPENDS, "addendum", "doc")]
+    wire.submit(submission(ANNE_A, document, addendum, folders=[folder("folder", ANNE_A)], associations=links))
+    uuids = {identifier_of(each, "uniqueId"): each.get("id", "") for each in wire.documents_of(ANNE_A)}
+    return document, uuids[document.unique_id or ""], addendum, uuids[addendum.unique_id or ""]
+
+
+def relations_of(wire: Wire, uuid: str) -> list[tuple[str, str, str]]:
+    """Kind, source and target of the approved associations of an object, those with submission sets apart."""
+    answer = wire.ask("urn:uuid:a7ae438b-4bc2-4642-93e9-be891f7bb155", ("$uuid", f"('{uuid}')"))
+    return sorted(
+        (each.get("associationType", "").rpartition(":")[2], each.get("sourceObject", ""), each.get("targetObject", ""))
+        for each in answer.iter(f"{{{RIM}}}Association")
+        if not each.findall(f"{{{RIM}}}Slot[@name='SubmissionSetStatus']")
+    )
+
+
+def test_propagation_can_be_forgone_and_nothing_else(wire: Wire) -> None:
+    document, uuid, _, addendum = linked(wire)
+    before = relations_of(wire, uuid)
+    assert [kind for kind, _, _ in before] == ["APND", "HasMember"]
+    odd = new_version(document, uuid, AssociationPropagation="perhaps")
+    assert ("XDSMetadataUpdateError", odd.associations[0].id) in wire.submit(odd, UPDATE)
+    forgone = new_version(document, uuid, AssociationPropagation="no")
+    assert [code for code, _ in wire.submit(forgone, RESTRICTED_UPDATE)] == ["XDSMetadataAnnotationError"]
+    assert wire.submit(forgone, UPDATE) == []
+    (now,) = (each.get("id", "") for each in wire.documents_of(ANNE_A) if each.get("lid") == uuid)
+    assert relations_of(wire, now) == []
+    assert relations_of(wire, uuid) == before
+    assert relations_of(wire, addendum) == [each for each in before if each[0] == "APND"]
+
+
+def test_both_ends_of_a_relation_are_updated_in_one_submission(wire: Wire) -> None:
+    document, first, addendum, second = linked(wire)
+    one, other = new_version(document, first), new_version(addendum, second)
+    renamed = replace(other.entries[0], id="other")
+    trigger = replace(other.associations[0], id="trigger", source=one.submission_set.id, target="other")
+    both = replace(one, entries=(*one.entries, renamed), associations=(*one.associations, trigger))
+    assert wire.submit(both, UPDATE) == []
+    now = {each.get("lid", ""): each.get("id", "") for each in wire.documents_of(ANNE_A)}
+    assert ("APND", now[second], now[first]) in relations_of(wire, now[first])
+    assert [kind for kind, _, _ in relations_of(wire, now[first])] == ["APND", "HasMember"]
+
+
+def test_a_patient_is_not_changed_while_a_relation_would_join_two(wire: Wire) -> None:
+    document, uuid, _, _ = linked(wire)
+    moved = replace(document, patient_id=BERTHE_A)
+    assert {code for code, _ in wire.submit(new_version(moved, uuid), UPDATE)} == {"XDSPatientIDReconciliationError"}
+    assert wire.documents_of(BERTHE_A) == []
+    assert wire.submit(new_version(moved, uuid, AssociationPropagation="no"), UPDATE) == []
+    assert [identifier_of(each, "uniqueId") for each in wire.documents_of(BERTHE_A)] == [document.unique_id]
+
+
 def test_status_goes_forth_and_back(wire: Wire) -> None:
     _, uuid = registered(wire)
     kind = AssociationType.UPDATE_STATUS
