@@ -2,9 +2,10 @@
 
 ``python -m bench.registry --entries 1000000`` fills a database of its own (every entry in a submission set of its own)
 and measures FindDocuments for patients with 10 and with 1,000 entries (whole objects and references, from the
-question's text to the answer's), durable registrations, documents provided, and documents retrieved beside reading a
-plain file. With several sizes (``--entries 1000000 10000000``) the growth from the first to the last is measured too.
-Ends with a table of what is demanded, and with the only figures that a peer has published. All data are synthetic.
+question's text to the answer's, past the reading policy), durable registrations, documents provided, and documents
+retrieved beside reading a plain file. With several sizes (``--entries 1000000 10000000``) the growth from the first to
+the last is measured too. Ends with a table of what is demanded, and with the only figures that a peer has published.
+All data are synthetic.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from lxml import etree
 from sqlalchemy import create_engine
 
 from bench.registry_table import ASKED, FEW, MANY, PROVIDED, table
-from ihe.caller import REGION
+from ihe.caller import REGION, Caller
 from ihe.unit_of_work import Database, UnitOfWork
 from ihe.values import AssigningAuthority, Code, Oid, PatientId
 from region.embedded_postgres import EmbeddedPostgres
@@ -42,9 +43,11 @@ from xds.domain.model import (
     Submission,
     SubmissionSet,
 )
+from xds.domain.reading import ReadingRules
 from xds.domain.stored_query import STORED_QUERIES
 from xds.ports import Person
 from xds.services.provide_bytes import provide_bytes
+from xds.services.reading import RegionPolicy
 from xds.services.register import register
 from xds.services.registry import Registry
 from xds.services.repository import Repository
@@ -64,6 +67,10 @@ _SHARE_OF_MANY = 0.05
 _REPOSITORY = Oid("2.25.50")
 _LARGE_BYTES = 64 * 1024 * 1024
 _TEMPLATE_ID = "urn:uuid:00000000-0000-4000-8000-000000000000"
+
+
+VIEWER = Caller("bench", roles=frozenset({"professional"}))
+"""A caller to whom the reading policy applies whole."""
 
 
 class Everybody:
@@ -90,7 +97,8 @@ def run(entries: int, seconds: float) -> dict[str, Any]:
             size = _fill(url, entries)
             filled = time.perf_counter() - started
             engine = create_engine(url, pool_size=2)
-            database, registry = Database(engine), Registry(Everybody())
+            policy = RegionPolicy(ReadingRules(), Everybody())
+            database, registry = Database(engine), Registry(Everybody(), may_read=policy)
             many = max(1, int(entries * _SHARE_OF_MANY) // MANY)
             measured: dict[str, Any] = {"entries": entries, "table_bytes": size, "filled_seconds": round(filled, 1)}
             for name, patients, count in (("few", _patients_of_few(entries), FEW), ("many", many, MANY)):
@@ -208,7 +216,7 @@ def _asker(
     def ask(number: int) -> None:
         patient_id = _patient(kind, number * 7919 % patients)
         request = _request(patient_id, return_type)
-        with database.unit(REGION, isolation="REPEATABLE READ") as uow:
+        with database.unit(VIEWER, isolation="REPEATABLE READ") as uow:
             query = read_query(etree.fromstring(request), STORED_QUERIES)
             text = query_response(answer(uow, registry, query))
         element = "<ExtrinsicObject " if return_type == "LeafClass" else "<ObjectRef "
@@ -285,7 +293,7 @@ def _retrieval(database: Database, repository: Repository, folder: Path, seconds
     request = DocumentRequest(str(_REPOSITORY), unique_id)
 
     def retrieved() -> int:
-        with database.unit(REGION, isolation="REPEATABLE READ") as uow:
+        with database.unit(VIEWER, isolation="REPEATABLE READ") as uow:
             (document,) = retrieve(uow, [request], repository).documents
             return sum(len(block) for block in document.blocks)
 

@@ -39,10 +39,8 @@ class RegionPolicy:
         """Whether the unit's caller may read the document."""
         unit = self._units.get(uow)
         if unit is None:
-            unit = self._units[uow] = _Unit(uow, self._directory)
-        reason = self._rules.reason_against(uow.caller, document.confidentiality_codes)
-        if reason is None and self._rules.heeds_opposition(uow.caller) and unit.is_opposed(document.anchor):
-            reason = "the patient opposes"
+            unit = self._units[uow] = _Unit(uow, self._rules, self._directory)
+        reason = unit.reason_against(document.anchor, document.confidentiality_codes)
         if reason is not None and document.unique_id not in unit.denied:
             unit.denied.add(document.unique_id)
             uow.trail.document(document.unique_id, withheld=reason)
@@ -51,15 +49,32 @@ class RegionPolicy:
 
 
 class _Unit:
-    """What was found out in one unit of work: each person is looked up once, each denial noted once."""
+    """What was found out in one unit of work.
 
-    def __init__(self, uow: UnitOfWork, directory: PatientDirectory) -> None:
+    Each person is looked up once, documents of one patient with the same codes are decided about once, and each denial
+    is noted once.
+    """
+
+    def __init__(self, uow: UnitOfWork, rules: ReadingRules, directory: PatientDirectory) -> None:
         self._connection = uow.connection
+        self._caller = uow.caller
+        self._rules = rules
         self._ownership = Ownership(uow, directory)
         self._opposed: dict[str, bool] = {}
+        self._reasons: dict[tuple[str, tuple[str, ...]], str | None] = {}
         self.denied: set[str] = set()
 
-    def is_opposed(self, anchor: str) -> bool:
+    def reason_against(self, anchor: str, codes: tuple[str, ...]) -> str | None:
+        """Why the unit's caller may not read documents of a patient with these codes; ``None`` when it may."""
+        key = anchor, codes
+        if key not in self._reasons:
+            reason = self._rules.reason_against(self._caller, codes)
+            if reason is None and self._rules.heeds_opposition(self._caller) and self._is_opposed(anchor):
+                reason = "the patient opposes"
+            self._reasons[key] = reason
+        return self._reasons[key]
+
+    def _is_opposed(self, anchor: str) -> bool:
         """Whether the person whom an identifier designates opposes."""
         if anchor not in self._opposed:
             person = self._ownership.person(PatientId.from_xds_cx(anchor))

@@ -30,6 +30,9 @@ def _described(columns: Any) -> tuple[ColumnElement[Any], ...]:
     )
 
 
+CONFIDENTIALITY_CODES: ColumnElement[Any] = type_coerce(document_entry.c.confidentiality_codes, NullType())
+"""As the driver reads them, a list already: SQLAlchemy would go through each once more."""
+
 ENTRY_COLUMNS = (
     *_described(document_entry.c),
     document_entry.c.on_demand,
@@ -39,7 +42,7 @@ ENTRY_COLUMNS = (
     document_entry.c.size,
     document_entry.c.source_patient_id,
     document_entry.c.document_availability,
-    type_coerce(document_entry.c.confidentiality_codes, NullType()),
+    CONFIDENTIALITY_CODES,
 )
 SET_COLUMNS = _described(submission_set.c)
 FOLDER_COLUMNS = (*_described(folder.c), folder.c.last_update_time)

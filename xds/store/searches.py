@@ -29,7 +29,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from xds.domain.criteria import DocumentCriteria, FolderCriteria, Groups, Period, SetCriteria
 from xds.domain.registered import RegisteredEntry, RegisteredFolder, RegisteredSet
 from xds.store import rows
-from xds.store.columns import ENTRY_COLUMNS, FOLDER_COLUMNS, SET_COLUMNS, urn
+from xds.store.columns import CONFIDENTIALITY_CODES, ENTRY_COLUMNS, FOLDER_COLUMNS, SET_COLUMNS, urn
 from xds.store.tables import Status, document_entry, folder, status_change, submission_set
 
 Anchors = Collection[str] | None
@@ -59,7 +59,7 @@ def find_entry_facts(
     """As :func:`find_entry_ids`, with uniqueId, anchor, patient identifier and confidentiality codes of each."""
     columns = document_entry.c
     wanted = urn(columns.id), columns.home, columns.unique_id, columns.anchor, columns.patient_id
-    statement = select(*wanted, columns.confidentiality_codes)
+    statement = select(*wanted, CONFIDENTIALITY_CODES)
     statement = _restrict(statement, document_entry, anchors, _entry_conditions(criteria), limit)
     return [(row[0], row[1], (row[2], row[3], row[4], tuple(row[5]))) for row in connection.execute(statement).all()]
 
