@@ -13,6 +13,15 @@ from hypothesis import strategies as st
 from tests.fhir_wire import patient
 
 PARTS = ("/fhir", "/api")
+OF_MHD = {
+    "/fhir",
+    "/fhir/DocumentReference",
+    "/fhir/DocumentReference/{id}",
+    "/fhir/DocumentReference/$generate-metadata",
+    "/fhir/List",
+    "/fhir/List/{id}",
+    "/fhir/Binary/{id}",
+}
 
 
 def hints(running, operation):
@@ -21,6 +30,8 @@ def hints(running, operation):
     meaningful = {
         "identifier": [token, token.rpartition("|")[0] + "|", f"{token},{token}"],
         "sourceIdentifier": [token],
+        "patient.identifier": [token],
+        "status": ["current", "current,superseded"],
         "family": ["EXEMPLE", "ex"],
         "birthdate": ["1948-03-17", "ge1900"],
         "id": ["r1", "p1", "1"],
@@ -42,6 +53,7 @@ def ask_everything(running, requests, *, derandomize):
     operations = [found.ok() for found in description.get_all_operations()]
     asked = [operation for operation in operations if operation.path.startswith(PARTS)]
     assert len(asked) > 10
+    assert {operation.path for operation in asked} >= OF_MHD
     statuses = Counter()
     for operation in asked:
 
