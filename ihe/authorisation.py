@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from ihe.caller import Caller
-from ihe.errors import AccessDenied
+from ihe.errors import AccessDenied, InsufficientScope
 
 PURPOSES: Final = ("normal", "bris_de_glace", "centre_15")
 """Purposes of use that a caller may declare."""
@@ -76,15 +76,17 @@ class Matrix:
         """Let a caller do a transaction.
 
         Raises:
-            AccessDenied: no cell allows it, the caller is of no site where it needs one, or its token is for others.
+            AccessDenied: no cell allows it, the caller is of no site where it needs one, or its token is for other
+                transactions (:class:`~ihe.errors.InsufficientScope`).
         """
         reach = self.reach(caller, transaction)
         if reach is None:
             raise AccessDenied("this is not allowed to the roles of the caller for the purpose stated")
         if reach is Reach.OWN and caller.site is None:
             raise AccessDenied("this is allowed to systems and users of a site only")
-        if caller.scopes is not None and transaction not in caller.scopes:
-            raise AccessDenied("the scopes of the token do not name this transaction")
+        is_open = (transaction, caller.purpose, ANYONE) in self._reach
+        if caller.scopes is not None and transaction not in caller.scopes and not is_open:
+            raise InsufficientScope("the scopes of the token do not name this transaction")
 
 
 def read_matrix(path: Path) -> Matrix:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from ihe.claims import SingleUse
 from ihe.values import Oid
 
 
@@ -15,12 +18,15 @@ class Caller:
         node: the system that opened the connection (its name in the region's table, or the peer address in demo mode).
         site: domain code of the establishment the caller acts for, or ``None`` when it is bound to none
             (the region's own tools, or demo mode).
-        user: user identifier, or ``None`` for a system acting by itself.
+        user: user identifier, or ``None`` for a system acting by itself; ``alias<user@issuer>`` where an assertion or
+            token vouches for the user.
         roles: role names.
         purpose: purpose of use (``normal``, ``bris_de_glace``, ``centre_15``).
         authority: assigning authority of the site, under which alone the caller writes; ``None`` where that is not
             limited (see ``site``).
         scopes: transactions to which the caller's token is limited; ``None`` for no limit.
+        patient: the one patient (CX) about whom the user's assertion or token is; ``None`` where it names none.
+        single_use: of an assertion that counts once: it is used up before the request is served.
     """
 
     node: str
@@ -30,11 +36,37 @@ class Caller:
     purpose: str = "normal"
     authority: Oid | None = None
     scopes: frozenset[str] | None = None
+    patient: str | None = None
+    single_use: SingleUse | None = None
 
     @property
     def label(self) -> str:
         """Short name for history and audit: the user, else the node."""
         return self.user or self.node
+
+    def to_json(self) -> dict[str, Any]:
+        """For what is done later on the caller's behalf, and only reads; JSON values."""
+        return {
+            "node": self.node,
+            "site": self.site,
+            "user": self.user,
+            "roles": sorted(self.roles),
+            "purpose": self.purpose,
+            "scopes": None if self.scopes is None else sorted(self.scopes),
+            "patient": self.patient,
+        }
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> Caller:
+        """From the store."""
+        scopes = kept.get("scopes")
+        return cls(
+            **{
+                **kept,
+                "roles": frozenset(kept["roles"]),
+                "scopes": None if scopes is None else frozenset(scopes),
+            }
+        )
 
 
 REGION = Caller(node="traitdunion", roles=frozenset({"region"}))

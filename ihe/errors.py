@@ -77,8 +77,24 @@ class AccessDenied(IheError):
     """The caller may not do this."""
 
 
+class InsufficientScope(AccessDenied):
+    """The caller's token does not reach as far as this."""
+
+
 class NotAuthenticated(IheError):
-    """The caller is not who it must be."""
+    """The caller is not who it must be.
+
+    Args:
+        node: the system that called, where that much is known; for the audit trail.
+    """
+
+    def __init__(self, message: str, location: str | None = None, node: str | None = None) -> None:
+        super().__init__(message, location)
+        self.node = node
+
+
+class InvalidToken(NotAuthenticated):
+    """The assertion or token by which a user is vouched for does not hold."""
 
 
 class NotFound(IheError):

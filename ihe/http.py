@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ihe.errors import IheError
+from ihe.errors import IheError, InsufficientScope, InvalidToken, NotAuthenticated
 from ihe.store.messages import MessageKey
 
 
@@ -69,6 +69,19 @@ class HttpReply:
             yield self.body
         else:
             yield from self.body
+
+
+def challenge(error: IheError) -> dict[str, str]:
+    """What a refusal says of the token that is wanted (Source: RFC 6750: 3; IHE IUA: 3.72.4.3)."""
+    if isinstance(error, InvalidToken):
+        said = f', error="invalid_token", error_description="{error.message}"'
+    elif isinstance(error, InsufficientScope):
+        said = f', error="insufficient_scope", error_description="{error.message}"'
+    elif isinstance(error, NotAuthenticated):
+        said = ""
+    else:
+        return {}
+    return {"WWW-Authenticate": f'Bearer realm="traitdunion"{said}'}
 
 
 class Refuser(Protocol):

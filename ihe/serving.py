@@ -25,8 +25,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ihe.audit import AuditEvent, AuditTrail, Outcome
 from ihe.caller import Caller
-from ihe.errors import AccessDenied, IheError, NotAuthenticated, Unavailable
-from ihe.store import messages
+from ihe.errors import AccessDenied, IheError, InvalidToken, NotAuthenticated, Unavailable
+from ihe.store import messages, single_use
 from ihe.store.messages import MessageKey
 from ihe.transaction import Endpoint, Transaction
 from ihe.unit_of_work import Database, UnitOfWork
@@ -143,9 +143,12 @@ class Pipeline:
         try:
             exchange.caller = authenticate()
             self.authorise(exchange.caller, endpoint.transaction.number)
+            self._use_up(exchange.caller)
             outcome, served = self._serve(exchange)
             reply = served.open() if isinstance(served, AfterCommit) else served
         except IheError as error:
+            if isinstance(error, NotAuthenticated) and error.node is not None:
+                exchange.caller = Caller(node=error.node)
             outcome, reply = "refused", self._refuse(exchange, error)
         except _NO_ANSWER as error:
             exchange.log(error)
@@ -157,6 +160,14 @@ class Pipeline:
             outcome, reply = "failed", self._refuse(exchange, failure)
         self.observe(endpoint.transaction.number, outcome, time.perf_counter() - started, exchange.caller.site)
         return reply
+
+    def _use_up(self, caller: Caller) -> None:
+        """Of an assertion that counts once, let this be the once; durably, before anything is done on its strength."""
+        if caller.single_use is None:
+            return
+        with self.database.unit(caller) as uow:
+            if not single_use.use(uow.connection, caller.single_use, uow.now):
+                raise InvalidToken("the assertion has been used before, and counts once", node=caller.node)
 
     def _serve(self, exchange: _Exchange[Request, Reply]) -> tuple[str, Reply | AfterCommit[Reply]]:
         endpoint, request = exchange.endpoint, exchange.request

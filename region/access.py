@@ -1,30 +1,38 @@
 """Who calls, found out once at the edge of each wire.
 
-Two ways, and no third: by certificate (node, site) with the assertions of users on top, or, in the demonstration on
-loopback, by what a caller says of itself.
+Two ways, and no third: by certificate (node, site) with the assertions and tokens of users on top, or, in the
+demonstration on loopback, by what a caller says of itself.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 from urllib.parse import unquote
 
 from ihe.authorisation import Matrix
 from ihe.caller import Caller
-from ihe.errors import AccessDenied, NotAuthenticated
+from ihe.claims import Claims
+from ihe.errors import AccessDenied, InvalidToken, NotAuthenticated
 from ihe.hl7v2.er7 import Message
 from ihe.http import HttpRequest
 from ihe.peer import Peer
 from ihe.soap.envelope import SoapRequest
+from ihe.xml import NS, qname
+from region.fhir_metadata import SMART_CONFIGURATION
+from region.issuers import AuthorizationServer, Issuers, nobody
 from region.nodes import OPERATOR, Node, NodeDirectory
 from region.region_table import RegionTable
+from region.users import Users
 
 FORWARDED_CERTIFICATE: Final = "x-client-certificate"
 """Header in which a proxy hands on the certificate of its caller: PEM, percent-encoded."""
+_OPEN: Final = frozenset({"/fhir/metadata", SMART_CONFIGURATION})
+"""What tells a client how to get a token is told without one."""
+_SECURITY: Final = qname(NS.WSSE, "Security")
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -57,6 +65,9 @@ class Access(Protocol):
     def hl7v2(self, message: Message, peer: Peer) -> Caller:
         """Of an HL7 v2 message."""
 
+    def authorization_servers(self) -> Sequence[AuthorizationServer]:
+        """Where clients get tokens."""
+
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
@@ -87,6 +98,10 @@ class Demonstration:
         """The address, and the domain of the sender that the message names."""
         domain = self.table.by_sender(*message.sender)
         return Caller(node=peer.host, site=domain.code if domain else None)
+
+    def authorization_servers(self) -> Sequence[AuthorizationServer]:
+        """None: no token is read."""
+        return ()
 
 
 class TrustedProxies:
@@ -125,20 +140,63 @@ class TrustedProxies:
 
 
 @dataclass(frozen=True, slots=True)
+class UserRequired:
+    """Where a system may not act by itself.
+
+    Attributes:
+        path: of an endpoint, or the beginning of its path (``/fhir``, ``/ihe/registry``).
+        role: of the systems that are meant; ``None`` for all.
+    """
+
+    path: str
+    role: str | None = None
+
+    @classmethod
+    def read(cls, rule: str) -> UserRequired:
+        """Of ``/path`` or ``role:/path``.
+
+        Raises:
+            ValueError: it is neither.
+        """
+        role, colon, path = rule.rpartition(":")
+        if not path.startswith("/") or bool(colon) != bool(role):
+            raise ValueError(f"{rule} is neither a path nor role:/path")
+        return cls(path.rstrip("/"), role or None)
+
+    def asks(self, roles: Collection[str], path: str) -> bool:
+        """Whether a system with these roles needs a user at a path."""
+        return (self.role is None or self.role in roles) and (path == self.path or path.startswith(f"{self.path}/"))
+
+
+def _asserted(request: SoapRequest, peer: Peer, issuers: Issuers) -> Claims | None:
+    headers = [block for block in request.headers if block.tag == _SECURITY]
+    found = [claims for block in headers if (claims := issuers.assertions.claims(block, peer)) is not None]
+    if len(found) > 1:
+        raise InvalidToken("one assertion is expected")
+    return found[0] if found else None
+
+
+@dataclass(frozen=True, slots=True)
 class Authentication:
-    """By the certificate of the connection: node, and site.
+    """By the certificate of the connection: node, and site; and by what an issuer says of a user.
 
     Attributes:
         table: domains of the region.
         nodes: whose certificate it is.
         proxies: who may forward one.
         matrix: who may do what.
+        users: makes callers of users.
+        issuers: those who vouch for users, at present.
+        users_required: where a system may not act by itself.
     """
 
     table: RegionTable
     nodes: NodeDirectory
     proxies: TrustedProxies
     matrix: Matrix
+    users: Users
+    issuers: Callable[[], Issuers] = nobody
+    users_required: tuple[UserRequired, ...] = ()
 
     def node(self, peer: Peer) -> str:
         """The node's name.
@@ -164,20 +222,25 @@ class Authentication:
         self.matrix.authorise(caller, transaction)
 
     def http(self, request: HttpRequest, peer: Peer) -> Caller:
-        """The node.
+        """The node, and the user of its bearer token.
 
         Raises:
-            NotAuthenticated: no certificate of a node.
+            NotAuthenticated: no certificate of a node, a token that does not hold, or none where one is needed.
+            AccessDenied: the user is none of this system's.
         """
-        return self._system(self._node(peer))
+        issuers, peer = self.issuers(), self.proxies.behind(peer)
+        authorization = request.headers.get("authorization")
+        return self._with_user(peer, request.path, issuers, lambda: issuers.tokens.claims(authorization, peer))
 
     def soap(self, request: SoapRequest, peer: Peer) -> Caller:
-        """The node.
+        """The node, and the user of its assertion.
 
         Raises:
-            NotAuthenticated: no certificate of a node.
+            NotAuthenticated: no certificate of a node, an assertion that does not hold, or none where one is needed.
+            AccessDenied: the user is none of this system's.
         """
-        return self._system(self._node(peer))
+        issuers, peer = self.issuers(), self.proxies.behind(peer)
+        return self._with_user(peer, request.path, issuers, lambda: _asserted(request, peer, issuers))
 
     def hl7v2(self, message: Message, peer: Peer) -> Caller:
         """The node; the sender that the message names (MSH-3, MSH-4) must be of a site for which it acts.
@@ -191,6 +254,28 @@ class Authentication:
         if domain is None or domain.code not in node.sites:
             raise AccessDenied("this system does not send for the application and facility named", "MSH-3")
         return self._system(node, domain.code)
+
+    def authorization_servers(self) -> Sequence[AuthorizationServer]:
+        """Those of the table of issuers."""
+        return self.issuers().authorization_servers
+
+    def _with_user(self, peer: Peer, path: str, issuers: Issuers, claims_of: Callable[[], Claims | None]) -> Caller:
+        node = self.nodes.node_of(peer.certificate)
+        try:
+            claims = claims_of()
+            if claims is None or claims.subject is None:
+                self._refuse_missing_user(node, path)
+        except NotAuthenticated as error:
+            error.node = node.name
+            raise
+        if claims is None:
+            return self._system(node)
+        caller = self.users.caller(claims, issuers, node)
+        return self._for_site(caller, caller.site)
+
+    def _refuse_missing_user(self, node: Node, path: str) -> None:
+        if path not in _OPEN and any(rule.asks(node.roles, path) for rule in self.users_required):
+            raise NotAuthenticated("a user's assertion or token is needed here")
 
     def _node(self, peer: Peer) -> Node:
         return self.nodes.node_of(self.proxies.behind(peer).certificate)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
+from ihe.authorisation import Matrix
 from ihe.tls import FromFiles, ServerContext, TlsFiles, certificates_end, read_revoked, revocation_ends
-from region.access import LOOPBACK, Access, Authentication, Demonstration, TrustedProxies
+from region.access import LOOPBACK, Access, Authentication, Demonstration, TrustedProxies, UserRequired
 from region.authorisation import load_matrix
+from region.issuers import Issuers, IssuersFault, Trust, load_issuers, nobody
 from region.nodes import NodeDirectory, NodesFault, load_nodes
 from region.region_table import RegionTable
 from region.settings import Settings
+from region.users import Users
 
 
 class AccessFault(Exception):
@@ -46,7 +50,39 @@ def access(settings: Settings, table: RegionTable) -> Access:
         except (OSError, ValueError) as error:
             raise AccessFault("TRAITDUNION_TLS_REVOKED: the revocation lists cannot be read") from error
         nodes = NodeDirectory(known, lambda: revoked.present)
-    return Authentication(table, nodes, proxies, load_matrix())
+    matrix = load_matrix()
+    return Authentication(
+        table,
+        nodes,
+        proxies,
+        matrix,
+        Users(table),
+        _issuers(settings, table, matrix),
+        tuple(UserRequired.read(rule) for rule in settings.users_required),
+    )
+
+
+def _issuers(settings: Settings, table: RegionTable, matrix: Matrix) -> Callable[[], Issuers]:
+    """Those who vouch for users, as their table and the files beside it say at the moment."""
+    path = settings.issuers_table
+    if path is None:
+        none = nobody()
+        return lambda: none
+    trust = Trust(
+        frozenset(settings.audiences),
+        settings.clock_skew_seconds,
+        settings.assertions_count_once,
+        matrix.roles,
+        [domain.code for domain in table],
+    )
+    if not trust.audiences:
+        raise AccessFault("TRAITDUNION_ISSUERS_TABLE needs TRAITDUNION_AUDIENCES: the names under which we are meant")
+    try:
+        files = (path, *load_issuers(path, trust).files)
+        found = FromFiles(files, partial(load_issuers, path, trust))
+    except IssuersFault as error:
+        raise AccessFault(str(error)) from error
+    return lambda: found.present
 
 
 def server_tls(settings: Settings) -> ServerContext | None:

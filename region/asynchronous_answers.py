@@ -111,16 +111,8 @@ class AnsweringLater:
 
 
 def _publish(kept: Mapping[str, Any], request: SoapRequest, context: Context[Any]) -> None:
-    caller = context.uow.caller
-    who = {
-        "node": caller.node,
-        "site": caller.site,
-        "user": caller.user,
-        "roles": sorted(caller.roles),
-        "purpose": caller.purpose,
-    }
     context.trail.query(context.transaction.name)
-    context.uow.publish(QUESTION, str(request.message_id), {**kept, "caller": who})
+    context.uow.publish(QUESTION, str(request.message_id), {**kept, "caller": context.uow.caller.to_json()})
 
 
 def _kept(request: SoapRequest) -> dict[str, Any]:
@@ -189,7 +181,7 @@ class AsynchronousAnswers:
             path=kept["path"],
             url=kept["url"],
         )
-        caller = Caller(**{**kept["caller"], "roles": frozenset(kept["caller"]["roles"])})
+        caller = Caller.from_json(kept["caller"])
         reply = self._pipeline.run(endpoint, SoapWire(), request, lambda: caller, f"outbox-{event.id}")
         to = _address(request, reply)
         message = answer_message(reply, binding, request.message_id, to)

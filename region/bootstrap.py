@@ -21,7 +21,7 @@ from ihe.hl7v2.wire import Hl7v2Router
 from ihe.housekeeping import Chore, Housekeeping
 from ihe.outbox import Dispatcher, Subscriber
 from ihe.serving import Pipeline
-from ihe.store import audit_chain, messages, outbox
+from ihe.store import audit_chain, messages, outbox, single_use
 from ihe.syslog import Collector
 from ihe.transaction import Endpoint, discover, refuse_lone_claims, refuse_shared_bindings
 from ihe.unit_of_work import Database, UnitOfWork
@@ -38,7 +38,7 @@ from region.access import Access, Demonstration
 from region.asynchronous_answers import AsynchronousAnswers, operations
 from region.communities import SoapCommunities
 from region.deferred_discovery import DeferredDiscovery
-from region.fhir_metadata import metadata_endpoint
+from region.fhir_metadata import metadata_endpoint, smart_configuration_endpoint
 from region.fhir_patients import IndexPatients
 from region.gateways import KnownAs, PatientsElsewhere, SoapGateways
 from region.metrics import Metrics, Watched
@@ -209,12 +209,14 @@ def build_service(
     if has_other_index:
         transactions = tuple(with_own_feed(transactions))
     resources = (*transactions, fhir_imaging_study.ENDPOINT)
-    endpoints = (*resources, *json_api.ENDPOINTS, prior_studies.ENDPOINT, metadata_endpoint(resources))
+    access = access or Demonstration(table)
+    metadata = metadata_endpoint(resources, access.authorization_servers)
+    tokens = smart_configuration_endpoint(access.authorization_servers)
+    endpoints = (*resources, *json_api.ENDPOINTS, prior_studies.ENDPOINT, metadata, tokens)
     refuse_shared_bindings(endpoints)
     refuse_lone_claims(endpoints)
     web = WebApplication(mpi, xds, workbench or Workbench(), viewer)
     applications: dict[str, Any] = {"mpi": mpi, "xds": xds, "web": web}
-    access = access or Demonstration(table)
     pipeline = Pipeline(database, applications, metrics.observe, access.authorise)
     outbound = create_engine(database_url, pool_size=5, max_overflow=60)
     outbound_database = Database(outbound)
@@ -361,6 +363,7 @@ def _chores(keep_events: timedelta, keep_answers: timedelta, keep_audit: timedel
         "outbox": lambda connection, now: outbox.forget_before(connection, now - keep_events),
         "answers": lambda connection, now: messages.forget_before(connection, now - keep_answers),
         "correlations": correlations.forget_before,
+        "used assertions": single_use.forget_expired,
         "snapshots": snapshots.forget_before,
         "quality": quality.measure_daily,
         "sessions": lambda connection, now: sessions.forget_before(connection, now - LONGEST),

@@ -6,13 +6,18 @@ Source: FHIR R4: 3.1.0.9 (capabilities); ITI TF-1: 41 (PIXm), 38 (PDQm).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
 
+import orjson
+
+from ihe.errors import NotFound
 from ihe.fhir.formats import answer_format, render
 from ihe.http import HttpReply, HttpRequest
 from ihe.serving import Context
 from ihe.transaction import Endpoint, HttpBinding, Transaction
+from region.issuers import AuthorizationServer
+from region.users import load_scopes
 
 _OPERATIONS = {
     "generate-metadata": "https://profiles.ihe.net/ITI/MHD/OperationDefinition/generate-metadata",
@@ -28,11 +33,26 @@ _PROFILES = {
     ),
     "Subscription": ("https://profiles.ihe.net/ITI/PMIR/StructureDefinition/IHE.PMIR.Subscription",),
 }
+SMART_CONFIGURATION: Final = "/fhir/.well-known/smart-configuration"
+_OAUTH_URIS: Final = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+_SECURITY_SERVICE: Final = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+_SECURITY: Final = (
+    "Mutual TLS of known systems (ITI-19). Users by bearer tokens of the authorization servers stated (IUA, ITI-72),"
+    " which this server does not issue; a token that names a certificate counts with that certificate only."
+)
+Servers = Callable[[], Sequence[AuthorizationServer]]
+"""Where clients get tokens, at present."""
 _DATE = "2026-11-24"
 
 
-def capability_statement(endpoints: Iterable[Endpoint], base_url: str) -> dict[str, Any]:
-    """The resource."""
+def capability_statement(
+    endpoints: Iterable[Endpoint], base_url: str, servers: Sequence[AuthorizationServer] = ()
+) -> dict[str, Any]:
+    """The resource.
+
+    Args:
+        servers: where clients get tokens.
+    """
     interactions: dict[str, set[str]] = defaultdict(set)
     parameters: dict[str, dict[str, str]] = defaultdict(dict)
     operations: dict[str, set[str]] = defaultdict(set)
@@ -49,7 +69,7 @@ def capability_statement(endpoints: Iterable[Endpoint], base_url: str) -> dict[s
                     if kind in ("update", "delete") and "{" not in binding.path:
                         conditional[resource].add(kind)
                 parameters[resource].update(dict(binding.search_parameters))
-    rest: dict[str, Any] = {"mode": "server"}
+    rest: dict[str, Any] = {"mode": "server", "security": _security(servers)}
     rest["resource"] = [
         _resource(name, interactions[name], parameters[name], operations.get(name, set()), conditional[name])
         for name in sorted(set(interactions) | set(operations))
@@ -69,6 +89,52 @@ def capability_statement(endpoints: Iterable[Endpoint], base_url: str) -> dict[s
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "application/fhir+xml"],
         "rest": [rest],
+    }
+
+
+def _security(servers: Sequence[AuthorizationServer]) -> dict[str, Any]:
+    """Source: FHIR R4: 5.2 (CapabilityStatement.rest.security); IHE IUA: 34.4 (SMART on FHIR extension of URIs)."""
+    found: dict[str, Any] = {"cors": False, "description": _SECURITY}
+    services = ["Certificates", *(["OAuth", "SMART-on-FHIR"] if servers else [])]
+    found["service"] = [{"coding": [{"system": _SECURITY_SERVICE, "code": code}]} for code in services]
+    extensions = [
+        {
+            "url": _OAUTH_URIS,
+            "extension": [
+                {"url": name, "valueUri": address}
+                for name, address in (("authorize", server.authorize), ("token", server.token))
+                if address
+            ],
+        }
+        for server in servers
+        if server.authorize or server.token
+    ]
+    return {"extension": extensions, **found} if extensions else found
+
+
+def smart_configuration(servers: Sequence[AuthorizationServer]) -> dict[str, Any]:
+    """What a client of tokens must know (Source: SMART App Launch 2.2: .well-known/smart-configuration).
+
+    Raises:
+        NotFound: no tokens are believed here.
+    """
+    if not servers:
+        raise NotFound("no authorization server is known here")
+    first = servers[0]
+    addresses = {"authorization_endpoint": first.authorize, "token_endpoint": first.token}
+    scopes = load_scopes()
+    return {
+        "issuer": first.issuer,
+        **{name: address for name, address in addresses.items() if address},
+        "authorization_servers": [server.issuer for server in servers],
+        "grant_types_supported": ["authorization_code", "client_credentials"],
+        "code_challenge_methods_supported": ["S256"],
+        "scopes_supported": [
+            *sorted({each.transaction for each in scopes}),
+            *sorted({f"user/{each.resource}.{''.join(sorted(each.actions))}" for each in scopes}),
+        ],
+        "capabilities": ["permission-user", "permission-v1", "permission-v2"],
+        "tls_client_certificate_bound_access_tokens": True,
     }
 
 
@@ -97,7 +163,29 @@ def _operations(names: set[str]) -> list[dict[str, str]]:
     return [{"name": name, "definition": _OPERATIONS[name]} for name in sorted(names)]
 
 
-def metadata_endpoint(endpoints: Iterable[Endpoint]) -> Endpoint:
+def smart_configuration_endpoint(servers: Servers) -> Endpoint:
+    """The interaction, for the pipeline."""
+    transaction = Transaction(
+        number="TDU-10",
+        name="Authorization of clients",
+        actor="Resource Server",
+        profile="IUA",
+        bindings=(HttpBinding("GET", SMART_CONFIGURATION),),
+        writes=False,
+        event_code="110112",
+        event_action="R",
+    )
+    return Endpoint(
+        transaction,
+        lambda request: None,
+        lambda _none, _context: smart_configuration(servers()),
+        lambda found, _request: HttpReply(200, "application/json", orjson.dumps(found)),
+        None,
+        "web.fhir_metadata",
+    )
+
+
+def metadata_endpoint(endpoints: Iterable[Endpoint], servers: Servers = tuple) -> Endpoint:
     """The interaction, for the pipeline."""
     known = tuple(endpoints)
     transaction = Transaction(
@@ -116,7 +204,7 @@ def metadata_endpoint(endpoints: Iterable[Endpoint]) -> Endpoint:
         return request.base_url
 
     def serve(base_url: str, context: Context[Any]) -> dict[str, Any]:
-        return capability_statement(known, base_url)
+        return capability_statement(known, base_url, servers())
 
     def encode(resource: dict[str, Any], request: HttpRequest) -> HttpReply:
         media_type = answer_format(request)

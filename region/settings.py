@@ -8,6 +8,7 @@ name and source, and no value is quoted.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -98,6 +99,28 @@ class Settings(BaseSettings):
         Field(
             description="Addresses or networks of reverse proxies that end TLS for HTTP and hand on the caller's"
             " certificate (X-Client-Certificate); HTTP is then plain, and serves nobody else."
+        ),
+    ] = ()
+    issuers_table: Annotated[
+        Path | None,
+        Field(
+            description="Whose assertions and tokens of users are believed (like fixtures/issuers.toml); unset: none."
+        ),
+    ] = None
+    audiences: Annotated[
+        Codes, Field(description="Names under which assertions and tokens mean this service (Audience, aud).")
+    ] = ()
+    clock_skew_seconds: Annotated[
+        float, Field(ge=0, le=600, description="How far the clocks of issuers of assertions and tokens may differ.")
+    ] = 60.0
+    assertions_count_once: Annotated[
+        bool, Field(description="Whether each SAML assertion counts once, and not only those that say so (OneTimeUse).")
+    ] = False
+    users_required: Annotated[
+        Codes,
+        Field(
+            description="Where systems may not act by themselves: paths (/fhir, /ihe/registry), for systems of one role"
+            " as role:/path; unset: where the matrix lets a system act, it may act without a user."
         ),
     ] = ()
     workers: Annotated[int, Field(ge=1, le=64, description="Processes that listen; by default one for each core.")] = (
@@ -227,6 +250,13 @@ class Settings(BaseSettings):
     def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not all(each.startswith(("http://", "https://")) for each in value):
             raise ValueError("each is an http or https address")
+        return value
+
+    @field_validator("users_required")
+    @classmethod
+    def _are_paths(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(re.fullmatch(r"([a-z-]+:)?/\S*", each) for each in value):
+            raise ValueError("each is a path, or role:/path")
         return value
 
     @property

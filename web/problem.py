@@ -9,7 +9,7 @@ import orjson
 
 from ihe.errors import IheError
 from ihe.fhir.error_codes import error_code
-from ihe.http import HttpReply, HttpRequest
+from ihe.http import HttpReply, HttpRequest, challenge
 
 
 def refuse(request: HttpRequest, error: IheError, correlation_id: str | None) -> HttpReply:
@@ -20,4 +20,4 @@ def refuse(request: HttpRequest, error: IheError, correlation_id: str | None) ->
         body["location"] = error.location
     if correlation_id:
         body["instance"] = f"urn:uuid:{correlation_id}"
-    return HttpReply(status, "application/problem+json", orjson.dumps(body))
+    return HttpReply(status, "application/problem+json", orjson.dumps(body), challenge(error))

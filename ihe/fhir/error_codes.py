@@ -36,6 +36,8 @@ ERROR_CODES: dict[type[errors.IheError], FhirCode] = {
     errors.PreconditionFailed: FhirCode(412, "conflict"),
     errors.AccessDenied: FhirCode(403, "forbidden"),
     errors.NotAuthenticated: FhirCode(401, "login"),
+    errors.InsufficientScope: FhirCode(403, "forbidden"),
+    errors.InvalidToken: FhirCode(401, "login"),
     errors.NotFound: FhirCode(404, "not-found"),
     errors.NotAcceptable: FhirCode(406, "not-supported"),
     errors.UnsupportedMediaType: FhirCode(415, "not-supported"),

@@ -11,7 +11,7 @@ from typing import Any
 from ihe.errors import IheError, Refused
 from ihe.fhir.error_codes import error_code
 from ihe.fhir.formats import JSON, answer_format, render
-from ihe.http import HttpReply, HttpRequest
+from ihe.http import HttpReply, HttpRequest, challenge
 
 
 def operation_outcome(error: IheError) -> dict[str, Any]:
@@ -53,5 +53,5 @@ def refuse(request: HttpRequest, error: IheError, correlation_id: str | None) ->
         media_type = answer_format(request)
     except IheError:
         media_type = JSON
-    headers = {"X-Request-Id": correlation_id} if correlation_id else {}
+    headers = challenge(error) | ({"X-Request-Id": correlation_id} if correlation_id else {})
     return HttpReply(error_code(error).status, media_type, render(operation_outcome(error), media_type), headers)

@@ -49,6 +49,8 @@ FAULT_FORMS: Final[dict[type[IheError], FaultForm]] = {
     errors.PreconditionFailed: _SENDER,
     errors.AccessDenied: FaultForm(FaultCode.SENDER, etree.QName(NS.WSSE, "FailedCheck")),
     errors.NotAuthenticated: FaultForm(FaultCode.SENDER, etree.QName(NS.WSSE, "FailedAuthentication")),
+    errors.InsufficientScope: FaultForm(FaultCode.SENDER, etree.QName(NS.WSSE, "FailedCheck")),
+    errors.InvalidToken: FaultForm(FaultCode.SENDER, etree.QName(NS.WSSE, "InvalidSecurityToken")),
     errors.NotFound: _SENDER,
     errors.NotAcceptable: _SENDER,
     errors.UnsupportedMediaType: _SENDER,

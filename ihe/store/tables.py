@@ -23,6 +23,14 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData()
 
+used_assertion = Table(
+    "used_assertion",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("until", DateTime(timezone=True), nullable=False),
+    Column("used_at", DateTime(timezone=True), nullable=False),
+)
+
 audit_event = Table(
     "audit_event",
     metadata,

@@ -33,7 +33,7 @@ def insert(
             " :topic, :endpoint, :criteria, :ends_at, :payload, :headers, :is_active,"
             f" CAST(:resource AS jsonb), :now) RETURNING {_COLUMNS}"
         ),
-        {"id": uuid.UUID(subscription_id), "owner": _caller_json(owner), "manager": manager, **_columns(wish, now)},
+        {"id": uuid.UUID(subscription_id), "owner": json.dumps(owner.to_json()), "manager": manager, **_columns(wish, now)},
     ).one()
     return _stored(row)
 
@@ -113,17 +113,5 @@ def _stored(row: Row[Any]) -> StoredDocumentSubscription:
         is_active=row.is_active,
         resource=row.resource,
     )
-    owner = Caller(**row.owner | {"roles": frozenset(row.owner["roles"])})
+    owner = Caller.from_json(row.owner)
     return StoredDocumentSubscription(str(row.id), owner, row.version, row.manager, wish)
-
-
-def _caller_json(caller: Caller) -> str:
-    return json.dumps(
-        {
-            "node": caller.node,
-            "site": caller.site,
-            "user": caller.user,
-            "roles": sorted(caller.roles),
-            "purpose": caller.purpose,
-        }
-    )
