@@ -16,6 +16,7 @@ import json
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import httpx
@@ -60,14 +61,23 @@ class Introspection:
             Unavailable: it does not answer, or not so.
         """
         try:
-            with httpx.Client(timeout=_TIMEOUT_SECONDS, transport=self.transport) as client:
-                answer = client.post(self.url, data={"token": token}, auth=(self.client_id, self.client_secret))
+            answer = _client(self.transport).post(
+                self.url, data={"token": token}, auth=(self.client_id, self.client_secret)
+            )
             found = answer.json()
         except (httpx.HTTPError, ValueError) as error:
             raise Unavailable("the issuer of tokens does not answer") from error
         if answer.status_code != 200 or not isinstance(found, dict):
             raise Unavailable("the issuer of tokens does not say what the token is")
         return found
+
+
+@lru_cache(maxsize=8)
+def _client(transport: httpx.BaseTransport | None) -> httpx.Client:
+    """One for all: to read the authorities of the system takes longer than to ask."""
+    return httpx.Client(
+        timeout=_TIMEOUT_SECONDS, transport=transport, limits=httpx.Limits(max_keepalive_connections=0)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from region.region_table import RegionTable, load_region
 from region.server import Listening, bind, listener_of
 from region.settings import Settings
 from tests.ports import free_port
+from xds.domain.value_sets import ValueSets
 from xds.store.content import DiskContent
 
 REGION = Path(__file__).resolve().parents[1] / "fixtures" / "region.toml"
@@ -83,7 +84,12 @@ class MllpPartner:
 
 @contextmanager
 def secured(
-    database_url: str, folder: Path, clients: Sequence[str] = (), nodes: str = "", **settings: Any
+    database_url: str,
+    folder: Path,
+    clients: Sequence[str] = (),
+    nodes: str = "",
+    value_sets: ValueSets | None = None,
+    **settings: Any,
 ) -> Iterator[Secured]:
     """A service over a database while the block runs.
 
@@ -91,6 +97,7 @@ def secured(
         folder: for certificates and documents.
         clients: names of the client certificates made.
         nodes: further ``[[node]]`` rows of the region's table.
+        value_sets: codes of the affinity domain; by default the French ones.
         settings: further settings.
     """
     certificates = folder / "certificates"
@@ -109,7 +116,8 @@ def secured(
         tls_revoked=certificates / "revoked.pem",
         **settings,
     )
-    service = build_service(database_url, table, DiskContent(folder / "documents"), access=access(chosen, table))
+    content = DiskContent(folder / "documents")
+    service = build_service(database_url, table, content, access=access(chosen, table), value_sets=value_sets)
     tls = server_tls(chosen)
     listening = Listening(
         HOST,

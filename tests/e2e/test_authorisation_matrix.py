@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 
 import httpx
@@ -12,14 +14,24 @@ import requests
 import zeep
 from zeep.transports import Transport
 
-from ihe.authorisation import ANYONE, Reach, read_matrix
+from ihe.authorisation import ANYONE, PURPOSES, Reach, read_matrix
 from ihe.transaction import Endpoint, Hl7v2Binding, HttpBinding, OutboundBinding, SoapBinding
 from region.authorisation import TABLE, load_matrix
 from tests.e2e.test_documents_by_zeep import MARIE, SUCCESS, Site
 from tests.secured_region import Secured, secured
+from tests.vouchers import (
+    AUDIENCE,
+    PURPOSE,
+    AuthorizationServer,
+    SecurityTokenService,
+    attribute,
+    coded,
+    write_issuers,
+)
 
 MATRIX = load_matrix()
 ROLES = [role for role in MATRIX.roles if role != ANYONE]
+NOT_THEIRS = "no site for which this system acts"
 _numbers = count(1)
 
 NODES = "".join(
@@ -39,11 +51,51 @@ roles = ["{role}"]
 )
 
 
+STS, SERVER = SecurityTokenService(), AuthorizationServer()
+ROLE_SYSTEM = "2.25.1234567"
+
+
 @pytest.fixture(scope="module")
 def region(module_database_url, tmp_path_factory) -> Iterator[Secured]:
+    folder = tmp_path_factory.mktemp("matrix")
     clients = ["CHUSE", "ROANNE", *(f"{role}-OF-{place}" for role in ROLES for place in ("SITE", "NONE"))]
-    with secured(module_database_url, tmp_path_factory.mktemp("matrix"), clients, NODES) as found:
+    meanings = "".join(f'[[role]]\nsystem = "{ROLE_SYSTEM}"\ncode = "{role}"\nrole = "{role}"\n' for role in ROLES)
+    table = write_issuers(folder / "issuers", STS, SERVER, f"scoped = false\n{meanings}")
+    options = {"issuers_table": table, "audiences": (AUDIENCE,)}
+    with secured(module_database_url, folder, clients, NODES, **options) as found:
         yield found
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody in a role, for a purpose, at a site; says so on each wire.
+
+    Attributes:
+        node: the system through which the user comes.
+        organisation: code of the user's site, or ``None``.
+    """
+
+    role: str
+    purpose: str
+    node: str
+    organisation: str | None = None
+
+    @cached_property
+    def security(self) -> str:
+        return STS.header(
+            attributes=attribute("role", coded("Role", self.role, ROLE_SYSTEM))
+            + attribute("purpose", coded("PurposeOfUse", self.purpose, PURPOSE))
+            + (attribute("organisation", self.organisation) if self.organisation else "")
+        )
+
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        said = {
+            "subject_role": [{"system": ROLE_SYSTEM, "code": self.role}],
+            "purpose_of_use": [{"system": PURPOSE, "code": self.purpose}],
+            "subject_organization_id": [self.organisation] if self.organisation else [],
+        }
+        return {"authorization": f"Bearer {SERVER.token(extensions={'ihe_iua': said})}"}
 
 
 def received(region: Secured) -> list[tuple[Endpoint, Hl7v2Binding | SoapBinding | HttpBinding]]:
@@ -56,7 +108,7 @@ def received(region: Secured) -> list[tuple[Endpoint, Hl7v2Binding | SoapBinding
     return list(found.values())
 
 
-def is_denied(region: Secured, client: httpx.Client, name: str, binding: object) -> bool:
+def is_denied(region: Secured, client: httpx.Client, name: str, binding: object, user: User | None = None) -> bool:
     """Whether a request is refused for what the caller is; one without sense is refused for that only afterwards."""
     if isinstance(binding, Hl7v2Binding):
         message = (
@@ -70,16 +122,17 @@ def is_denied(region: Secured, client: httpx.Client, name: str, binding: object)
         body = (
             '<e:Envelope xmlns:e="http://www.w3.org/2003/05/soap-envelope"'
             ' xmlns:a="http://www.w3.org/2005/08/addressing"><e:Header>'
-            f"<a:Action>{binding.action}</a:Action></e:Header><e:Body>"
+            f"<a:Action>{binding.action}</a:Action>{user.security if user else ''}</e:Header><e:Body>"
             f'<n:{local} xmlns:n="{namespace}"/></e:Body></e:Envelope>'
         )
         said = client.post(binding.path, content=body, headers={"content-type": "application/soap+xml"}).text
-        assert ("FailedCheck" in said) == ("allowed to" in said), said
+        assert ("FailedCheck" in said) == ("allowed to" in said or NOT_THEIRS in said), said
     else:
         path = re.sub(r"\{[^}]*\}", "1", binding.path)
-        said = client.request(binding.method, path).text
+        said = client.request(binding.method, path, headers=user.headers if user else {}).text
     return (
-        "is not allowed to the roles" in said
+        NOT_THEIRS in said
+        or "is not allowed to the roles" in said
         or "is allowed to systems and users of a site" in said
         or ("does not send for the application" in said)
     )
@@ -113,6 +166,47 @@ def test_no_cell_differs_from_the_table(region, role):
                 if is_denied(region, client, name, binding) == allowed:
                     differing.append((number, str(binding)))
         assert differing == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_cell_differs_for_users_by_assertion_and_by_token(region, role):
+    """A user's role counts, and not the system's: that of the portal, of the user's site or of none, may do more."""
+    for purpose in PURPOSES:
+        of_a_site = User(role, purpose, "system-OF-SITE", "CHUSE")
+        of_none = User(role, purpose, "system-OF-NONE")
+        for user in (of_a_site, of_none):
+            differing = []
+            with region.client(user.node) as client:
+                for endpoint, binding in received(region):
+                    if isinstance(binding, Hl7v2Binding):
+                        continue  # messages of HL7 v2 name no user
+                    number = endpoint.transaction.number
+                    reaches = {
+                        cell.reach
+                        for cell in MATRIX
+                        if (cell.transaction, cell.purpose) == (number, purpose) and cell.role in (role, ANYONE)
+                    }
+                    allowed = Reach.REGION in reaches or (Reach.OWN in reaches and user is of_a_site)
+                    if is_denied(region, client, user.node, binding, user) == allowed:
+                        differing.append((number, str(binding)))
+            assert differing == [], (purpose, user.node)
+
+
+def test_a_user_of_another_site_may_do_nothing_through_this_one(region):
+    user = User("professional", "normal", "system-OF-SITE", "ROANNE")
+    with region.client(user.node) as client:
+        for _, binding in received(region):
+            if not isinstance(binding, Hl7v2Binding):
+                assert is_denied(region, client, user.node, binding, user), binding
+
+
+def test_a_user_behind_a_gateway_may_do_what_the_gateway_may(region):
+    user = User("professional", "normal", "gateway-OF-NONE")
+    with region.client(user.node) as client:
+        for endpoint, binding in received(region):
+            if not isinstance(binding, Hl7v2Binding):
+                allowed = is_denied(region, client, user.node, binding) is False
+                assert is_denied(region, client, user.node, binding, user) != allowed, endpoint.transaction.number
 
 
 class CertifiedSite(Site):
