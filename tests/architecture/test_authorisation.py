@@ -9,9 +9,12 @@ import pytest
 from ihe.authorisation import Cell, Matrix, MatrixFault, Reach, read_matrix
 from ihe.caller import Caller
 from ihe.errors import AccessDenied
-from region.authorisation import load_matrix
+from ihe.transaction import HttpBinding, discover
+from region.authorisation import TABLE, load_matrix
+from region.issuers import Trust, load_issuers
 from region.nodes import NodesFault, load_nodes
 from region.region_table import load_region
+from region.users import granted, load_scopes
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,6 +55,31 @@ def test_a_table_that_is_wrong_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "table.csv").write_text(content)
     with pytest.raises(MatrixFault):
         read_matrix(tmp_path / "table.csv")
+
+
+def test_every_transaction_of_http_can_be_named_in_a_scope() -> None:
+    """By number; and those of FHIR and pictures as SMART does, with the actions that they are."""
+    known = {each.transaction for each in load_scopes()}
+    served = {
+        endpoint.transaction.number
+        for endpoint in discover("mpi.transactions", "xds.transactions")
+        if any(isinstance(binding, HttpBinding) for binding in endpoint.transaction.bindings)
+    }
+    assert served <= known
+    assert known <= load_matrix().transactions
+    assert granted(read_matrix(TABLE).transactions, ()) == read_matrix(TABLE).transactions
+    writing = {"c", "u", "d"}
+    of_fhir = {each.transaction.number: each.transaction for each in discover("mpi.transactions", "xds.transactions")}
+    for scope in load_scopes():
+        if scope.transaction in of_fhir:
+            assert of_fhir[scope.transaction].writes == bool(scope.actions & writing), scope
+
+
+def test_the_example_of_a_table_of_issuers_can_be_used() -> None:
+    file = ROOT / "fixtures" / "issuers.toml"
+    codes = [domain.code for domain in load_region(ROOT / "fixtures" / "region.toml")]
+    found = load_issuers(file, Trust(frozenset({"urn:x"}), 60.0, False, load_matrix().roles, codes))
+    assert found.authorization_servers
 
 
 def test_what_no_cell_allows_is_denied() -> None:
