@@ -69,6 +69,11 @@ SUITES = {
         "--studies 20000 --instances 50 --seconds 2",
         "--studies 1000000 --instances 500",
     ),
+    "trust": Suite(
+        "what TLS, users and audit cost on PIX, FindDocuments and priors, beside the same in the clear",
+        "--studies 20000 --seconds 2",
+        "--studies 1000000 --seconds 10 --rounds 3",
+    ),
     "workbench": Suite("pages of the workbench", "--records 20000 --tasks 500", "--records 1000000 --tasks 20000"),
 }
 

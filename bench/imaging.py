@@ -67,9 +67,9 @@ def run(studies: int, instances: int, seconds: float, workers: int) -> dict[str,
         with EmbeddedPostgres(folder / "data" / "postgres") as server:
             url = server.url(server.ensure_database("traitdunion"))
             upgrade(url)
-            _fill(url, table, studies)
+            fill(url, table, studies)
         measured: dict[str, Any] = {"studies": studies, "filled_seconds": round(time.perf_counter() - started, 1)}
-        _load_people(folder)
+        load_people(folder)
         with serving(folder, workers) as running:
             measured["priors"] = _priors(running, studies, seconds)
             if archive is None:
@@ -131,7 +131,7 @@ FROM generate_series(0, %(studies)s - 1) AS n
 """
 
 
-def _fill(url: str, table: RegionTable, studies: int) -> None:
+def fill(url: str, table: RegionTable, studies: int) -> None:
     """Entries and studies, one by one of different patients; all documents have the same, empty bytes."""
     domains = [table.by_code(code) for code in _SITES]
     parameters = {
@@ -150,7 +150,7 @@ def _fill(url: str, table: RegionTable, studies: int) -> None:
         connection.execute("VACUUM ANALYZE imaging_study")
 
 
-def _load_people(folder: Path) -> None:
+def load_people(folder: Path) -> None:
     """The patients who are asked about, as three sites know them; the traits are the same, so they are linked."""
     file = folder / "people.csv"
     columns = (

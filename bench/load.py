@@ -6,6 +6,7 @@ Clients are plain blocking sockets in threads, as cheap as a client can be, so t
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -41,12 +42,17 @@ class Connection(Protocol):
         """Hang up."""
 
 
+def _connected(host: str, port: int, tls: ssl.SSLContext | None) -> socket.socket:
+    connection = socket.create_connection((host, port), timeout=60)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection if tls is None else tls.wrap_socket(connection, server_hostname=host)
+
+
 class HttpConnection:
     """A keep-alive HTTP/1.1 connection; requests are given whole."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self._socket = socket.create_connection((host, port), timeout=60)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
+        self._socket = _connected(host, port, tls)
         self._buffer = b""
 
     def ask(self, request: bytes) -> bytes:
@@ -74,9 +80,8 @@ class HttpConnection:
 class MllpConnection:
     """An MLLP connection; requests are messages without framing."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self._socket = socket.create_connection((host, port), timeout=60)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
+        self._socket = _connected(host, port, tls)
 
     def ask(self, request: bytes) -> bytes:
         self._socket.sendall(b"\x0b" + request + b"\x1c\r")

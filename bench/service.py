@@ -12,18 +12,17 @@ import os
 import random
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from os import cpu_count
 from pathlib import Path
 from typing import Any
-
-import httpx
 
 from bench import bars, floor
 from bench.load import Connection, HttpConnection, Measured, MllpConnection, at_rate, measure, once
@@ -45,20 +44,38 @@ _ASKED_BY = ("domain", "local_id", "birth_family_name", "birth_date")
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The service under test."""
+    """The service under test.
+
+    Attributes:
+        tls: what is connected with; ``None`` where the service speaks in the clear.
+    """
 
     http_port: int
     mllp_port: int
     folder: Path
     pid: int = 0
+    tls: ssl.SSLContext | None = None
 
     def http(self) -> HttpConnection:
         """One more HTTP connection."""
-        return HttpConnection("127.0.0.1", self.http_port)
+        return HttpConnection("127.0.0.1", self.http_port, self.tls)
 
     def mllp(self) -> MllpConnection:
         """One more MLLP connection."""
-        return MllpConnection("127.0.0.1", self.mllp_port)
+        return MllpConnection("127.0.0.1", self.mllp_port, self.tls)
+
+    def is_ready(self) -> bool:
+        """Whether the service serves."""
+        try:
+            connection = self.http()
+        except OSError:
+            return False
+        try:
+            return b"200 OK" in connection.ask(b"GET /health/ready HTTP/1.1\r\nHost: x\r\n\r\n")
+        except OSError:
+            return False
+        finally:
+            connection.close()
 
 
 def free_port() -> int:
@@ -76,19 +93,24 @@ def command(folder: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
 
 
 @contextmanager
-def serving(folder: Path, workers: int) -> Iterator[Running]:
-    """`traitdunion serve` over the embedded, durable database in a folder."""
-    found = Running(free_port(), free_port(), folder)
+def serving(
+    folder: Path, workers: int, settings: Mapping[str, str] | None = None, tls: ssl.SSLContext | None = None
+) -> Iterator[Running]:
+    """`traitdunion serve` over the embedded, durable database in a folder.
+
+    Args:
+        settings: further ones, as variables.
+        tls: what is connected with, where the settings make the service speak TLS.
+    """
+    found = Running(free_port(), free_port(), folder, tls=tls)
     words, environment = command(
         folder, "serve", "--port", str(found.http_port), "--mllp-port", str(found.mllp_port), "--workers", str(workers)
     )
-    with subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(words, env={**environment, **(settings or {})}, stderr=subprocess.DEVNULL) as process:
         for _ in range(600):
-            try:
-                if httpx.get(f"http://127.0.0.1:{found.http_port}/health/ready").status_code == 200:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.1)
+            if found.is_ready() or process.poll() is not None:
+                break
+            time.sleep(0.1)
         try:
             yield replace(found, pid=process.pid)
         finally:
@@ -236,7 +258,7 @@ def _documents(running: Running, scenario: Any, seconds: float) -> Iterator[tupl
         patient = submission.source_patient_id.xds_cx
         content_type, body = to_provide_and_register(submission, patient).body()
         requests.append(post("/ihe/repository", content_type, body))
-        finds.append(post("/ihe/registry", "application/soap+xml; charset=UTF-8", _find(patient)))
+        finds.append(post("/ihe/registry", "application/soap+xml; charset=UTF-8", find_documents(patient)))
     yield "provide and register, 4 connections", once(running.http, requests, b"Success", 4)
     for connections in (1, 16):
         yield (
@@ -245,11 +267,18 @@ def _documents(running: Running, scenario: Any, seconds: float) -> Iterator[tupl
         )
 
 
-def _find(patient: str) -> bytes:
+def find_documents(patient: str, header: str = "") -> bytes:
+    """FindDocuments.
+
+    Args:
+        patient: as CX.
+        header: further header blocks.
+    """
     escaped = patient.replace("&", "&amp;")
     return (
         '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:a="http://www.w3.org/2005/08/addressing">'
-        '<s:Header><a:Action s:mustUnderstand="true">urn:ihe:iti:2007:RegistryStoredQuery</a:Action></s:Header><s:Body>'
+        '<s:Header><a:Action s:mustUnderstand="true">urn:ihe:iti:2007:RegistryStoredQuery</a:Action>'
+        f"{header}</s:Header><s:Body>"
         '<q:AdhocQueryRequest xmlns:q="urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0"'
         ' xmlns:r="urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0">'
         '<q:ResponseOption returnType="LeafClass" returnComposedObjects="true"/>'

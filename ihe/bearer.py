@@ -75,9 +75,7 @@ class Introspection:
 @lru_cache(maxsize=8)
 def _client(transport: httpx.BaseTransport | None) -> httpx.Client:
     """One for all: to read the authorities of the system takes longer than to ask."""
-    return httpx.Client(
-        timeout=_TIMEOUT_SECONDS, transport=transport, limits=httpx.Limits(max_keepalive_connections=0)
-    )
+    return httpx.Client(timeout=_TIMEOUT_SECONDS, transport=transport, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 @dataclass(frozen=True, slots=True)

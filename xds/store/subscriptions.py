@@ -33,7 +33,12 @@ def insert(
             " :topic, :endpoint, :criteria, :ends_at, :payload, :headers, :is_active,"
             f" CAST(:resource AS jsonb), :now) RETURNING {_COLUMNS}"
         ),
-        {"id": uuid.UUID(subscription_id), "owner": json.dumps(owner.to_json()), "manager": manager, **_columns(wish, now)},
+        {
+            "id": uuid.UUID(subscription_id),
+            "owner": json.dumps(owner.to_json()),
+            "manager": manager,
+            **_columns(wish, now),
+        },
     ).one()
     return _stored(row)
 
