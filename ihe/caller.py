@@ -18,13 +18,14 @@ class Caller:
         node: the system that opened the connection (its name in the region's table, or the peer address in demo mode).
         site: domain code of the establishment the caller acts for, or ``None`` when it is bound to none
             (the region's own tools, or demo mode).
-        user: user identifier, or ``None`` for a system acting by itself; ``alias<user@issuer>`` where an assertion or
-            token vouches for the user.
+        user: user identifier, or ``None`` for a system acting by itself.
         roles: role names.
         purpose: purpose of use (``normal``, ``bris_de_glace``, ``centre_15``).
         authority: assigning authority of the site, under which alone the caller writes; ``None`` where that is not
             limited (see ``site``).
         scopes: transactions to which the caller's token is limited; ``None`` for no limit.
+        vouched: the user as the issuer of an assertion or token vouches for them, ``alias<user@issuer>``; ``None``
+            where there is no issuer. Two issuers may call two people alike.
         patient: the one patient (CX) about whom the user's assertion or token is; ``None`` where it names none.
         single_use: of an assertion that counts once: it is used up before the request is served.
     """
@@ -36,13 +37,19 @@ class Caller:
     purpose: str = "normal"
     authority: Oid | None = None
     scopes: frozenset[str] | None = None
+    vouched: str | None = None
     patient: str | None = None
     single_use: SingleUse | None = None
 
     @property
     def label(self) -> str:
-        """Short name for history and audit: the user, else the node."""
-        return self.user or self.node
+        """Short name for history: the user, else the node."""
+        return self.named_user or self.node
+
+    @property
+    def named_user(self) -> str | None:
+        """The user as history and audit name them: with their issuer, where there is one."""
+        return self.vouched or self.user
 
     def to_json(self) -> dict[str, Any]:
         """For what is done later on the caller's behalf, and only reads; JSON values."""
@@ -53,6 +60,7 @@ class Caller:
             "roles": sorted(self.roles),
             "purpose": self.purpose,
             "scopes": None if self.scopes is None else sorted(self.scopes),
+            "vouched": self.vouched,
             "patient": self.patient,
         }
 

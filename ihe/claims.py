@@ -64,7 +64,7 @@ class Claims:
     single_use: SingleUse | None = None
 
     @property
-    def user(self) -> str | None:
+    def vouched(self) -> str | None:
         """The user as an audit trail names one: ``alias<user@issuer>`` (Source: ITI TF-2: 3.40.4.2)."""
         return None if self.subject is None else f"{self.alias}<{self.subject}@{self.issuer}>"
 

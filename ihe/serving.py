@@ -250,7 +250,7 @@ class _Exchange(Generic[Request, Reply]):
             outcome=outcome,
             node=caller.node,
             site=caller.site,
-            user=caller.user,
+            user=caller.named_user,
             purpose=caller.purpose,
             correlation_id=self.correlation_id,
             objects=tuple(self.trail.objects),

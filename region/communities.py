@@ -115,7 +115,7 @@ def _asked(uow: UnitOfWork, inquiry: Inquiry, answer: CommunityAnswer, exchange:
         outcome=Outcome.SUCCESS if answer.failure is None else Outcome.MINOR_FAILURE,
         node=uow.caller.node,
         site=uow.caller.site,
-        user=uow.caller.user,
+        user=uow.caller.named_user,
         purpose=uow.caller.purpose,
         correlation_id=exchange,
         objects=(

@@ -70,7 +70,7 @@ class DeferredDiscovery:
                         outcome=Outcome.SUCCESS,
                         node=caller.node,
                         site=caller.site,
-                        user=caller.user,
+                        user=caller.named_user,
                         purpose=caller.purpose,
                         correlation_id=f"outbox-{event.id}",
                         objects=({"kind": "query", "id": transaction.name}, *shown),

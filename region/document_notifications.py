@@ -104,7 +104,7 @@ def _sent(uow: UnitOfWork, transaction: Transaction, event: OutboxEvent, news: D
         outcome=Outcome.SUCCESS,
         node=uow.caller.node,
         site=uow.caller.site,
-        user=uow.caller.user,
+        user=uow.caller.named_user,
         purpose=uow.caller.purpose,
         correlation_id=f"outbox-{event.id}",
         objects=(

@@ -88,7 +88,7 @@ def _audit(uow: UnitOfWork, *codes: str) -> None:
             outcome=Outcome.SUCCESS,
             node=uow.caller.node,
             site=uow.caller.site,
-            user=uow.caller.user,
+            user=uow.caller.named_user,
             purpose=uow.caller.purpose,
             correlation_id=uuid.uuid4().hex,
             objects=tuple({"kind": "domain", "id": code} for code in codes),

@@ -140,7 +140,7 @@ def _record_sent(uow: UnitOfWork, event: OutboxEvent, patient: PatientId) -> Non
             outcome=Outcome.SUCCESS,
             node=uow.caller.node,
             site=uow.caller.site,
-            user=uow.caller.user,
+            user=uow.caller.named_user,
             purpose=uow.caller.purpose,
             correlation_id=f"outbox-{event.id}",
             objects=({"kind": "patient", "id": patient.xds_cx},),

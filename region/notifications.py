@@ -218,7 +218,7 @@ def _sent(uow: UnitOfWork, transaction: Transaction, event: OutboxEvent, patient
         outcome=Outcome.SUCCESS,
         node=uow.caller.node,
         site=uow.caller.site,
-        user=uow.caller.user,
+        user=uow.caller.named_user,
         purpose=uow.caller.purpose,
         correlation_id=f"outbox-{event.id}",
         objects=({"kind": "patient", "id": patient.xds_cx},),

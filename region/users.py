@@ -93,7 +93,8 @@ class Users:
         return Caller(
             node=node.name,
             site=self._site(claims, issuers, node),
-            user=claims.user,
+            user=claims.subject,
+            vouched=claims.vouched,
             roles=_roles(claims.roles, issuers.roles) if is_of_user else node.roles,
             purpose=purpose,
             scopes=None if claims.scopes is None else granted(claims.scopes, self._scopes),

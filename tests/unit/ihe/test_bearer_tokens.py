@@ -92,7 +92,7 @@ def test_a_token_that_holds_is_read(keys):
         }
     }
     said = claims(keys, SERVER.token(extensions=extensions))
-    assert said.user == f"<899700000011@{AUTHORIZATION_SERVER}>"
+    assert said.vouched == f"<899700000011@{AUTHORIZATION_SERVER}>"
     assert said.roles == (Coded("10", PROFESSION),)
     assert said.purpose == Coded("bris_de_glace", PURPOSE)
     assert said.organisations == {"urn:oid:2.25.1"}
@@ -115,7 +115,7 @@ def test_claims_of_pro_sante_connect_are_read(keys):
         },
     )
     said = claims(keys, token, is_scoped=False, acr=frozenset({"eidas1"}))
-    assert said.user == f"<899700000011@{AUTHORIZATION_SERVER}>"
+    assert said.vouched == f"<899700000011@{AUTHORIZATION_SERVER}>"
     assert said.roles == (Coded("10", PROFESSION),)
     assert said.organisations == {"420000001", "420000002"}
     assert said.scopes is None
@@ -125,7 +125,7 @@ def test_claims_of_pro_sante_connect_are_read(keys):
 
 def test_a_system_by_itself_is_no_user(keys):
     said = claims(keys, SERVER.token(sub="viewer", extensions=None))
-    assert said.user is None
+    assert said.vouched is None
     assert said.scopes == {"ITI-67", "ITI-78", "user/Patient.read"}
 
 
@@ -189,7 +189,7 @@ def test_a_token_bound_to_a_certificate_counts_with_it_only(keys):
     )
     thumbprint = base64.urlsafe_b64encode(hashlib.sha256(mine).digest()).decode().rstrip("=")
     token = SERVER.token(cnf={"x5t#S256": thumbprint})
-    assert claims(keys, token, Peer("h", certificate=mine)).user
+    assert claims(keys, token, Peer("h", certificate=mine)).vouched
     for certificate in (anothers, None):
         with pytest.raises(InvalidToken, match="bound"):
             claims(keys, token, Peer("h", certificate=certificate))
@@ -199,7 +199,7 @@ def test_a_token_bound_to_a_certificate_counts_with_it_only(keys):
 
 def test_an_issuer_without_audiences_is_held_to_its_applications(keys):
     options = {"audiences": frozenset(), "clients": frozenset({"viewer"})}
-    assert claims(keys, SERVER.token(aud=None), **options).user
+    assert claims(keys, SERVER.token(aud=None), **options).vouched
     with pytest.raises(InvalidToken, match="others"):
         claims(keys, SERVER.token(client_id="another"), **options)
     with pytest.raises(InvalidToken, match="others"):
@@ -250,10 +250,10 @@ def test_an_opaque_token_is_shown_to_its_issuer_and_the_answer_kept_for_a_while(
         asked = Introspection(url, "registry", "secret", keep_seconds=30)
         tokens = BearerTokens([issuer(introspection=asked, is_of_opaque=True)], now=lambda: moment[0])
         for _ in range(3):
-            assert tokens.claims("Bearer opaque", PEER).user
+            assert tokens.claims("Bearer opaque", PEER).vouched
         assert published.asked == ["Basic " + base64.b64encode(b"registry:secret").decode()]
         published.said.clear()  # the token is revoked
-        assert tokens.claims("Bearer opaque", PEER).user
+        assert tokens.claims("Bearer opaque", PEER).vouched
         moment[0] += 30
         with pytest.raises(InvalidToken, match="not in force"):
             tokens.claims("Bearer opaque", PEER)

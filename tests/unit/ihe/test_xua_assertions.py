@@ -62,7 +62,7 @@ def test_an_assertion_that_holds_is_read():
             + attribute("patient", "1^^^&amp;1.2.3&amp;ISO"),
         )
     )
-    assert said.user == f"doctor<899700000011@{STS.name}>"
+    assert said.vouched == f"doctor<899700000011@{STS.name}>"
     assert said.roles == (Coded("10", PROFESSION), Coded("SM26", "1.2.250.1.71.4.2.5"))
     assert said.purpose == Coded("bris_de_glace", PURPOSE)
     assert said.organisations == {"urn:oid:2.25.1", "1420000001"}
