@@ -19,8 +19,8 @@ Who calls is known on every wire:
 | transaction | name | actor | profile | options |
 |---|---|---|---|---|
 | ITI-19 | Authenticate Node | Secure Node | ATNA | STX: TLS 1.2 Floor using BCP195 |
-| ITI-40 | Provide X-User Assertion | X-Service Provider | XUA | Subject-Role, PurposeOfUse; Authz-Consent is taken and not used; \
-French VIHF; bearer and holder of key |
+| ITI-40 | Provide X-User Assertion | X-Service Provider | XUA | Subject-Role, PurposeOfUse; \
+Authz-Consent is taken and not used; French VIHF; bearer and holder of key |
 | ITI-72 | Incorporate Access Token | Resource Server | IUA | JWT Access Token, Token Introspection; not SAML Token |
 
 Tokens are given by an authorization server of the region or by Pro Santé Connect (ITI-71 and ITI-103 are theirs).
