@@ -17,7 +17,12 @@ class IheError(Exception):
         message: one sentence, no patient data.
         location: where in the request, in the wire's own notation (``PID-3``, an XPath, a FHIRPath,
             an ebRIM attribute), or ``None``.
+
+    Attributes:
+        node: the system that is refused before it is known as a caller, for the audit trail; ``None`` afterwards.
     """
+
+    node: str | None = None
 
     def __init__(self, message: str, location: str | None = None) -> None:
         super().__init__(message)
@@ -82,15 +87,7 @@ class InsufficientScope(AccessDenied):
 
 
 class NotAuthenticated(IheError):
-    """The caller is not who it must be.
-
-    Args:
-        node: the system that called, where that much is known; for the audit trail.
-    """
-
-    def __init__(self, message: str, location: str | None = None, node: str | None = None) -> None:
-        super().__init__(message, location)
-        self.node = node
+    """The caller is not who it must be."""
 
 
 class InvalidToken(NotAuthenticated):

@@ -147,7 +147,7 @@ class Pipeline:
             outcome, served = self._serve(exchange)
             reply = served.open() if isinstance(served, AfterCommit) else served
         except IheError as error:
-            if isinstance(error, NotAuthenticated) and error.node is not None:
+            if error.node is not None:
                 exchange.caller = Caller(node=error.node)
             outcome, reply = "refused", self._refuse(exchange, error)
         except _NO_ANSWER as error:
@@ -167,7 +167,7 @@ class Pipeline:
             return
         with self.database.unit(caller) as uow:
             if not single_use.use(uow.connection, caller.single_use, uow.now):
-                raise InvalidToken("the assertion has been used before, and counts once", node=caller.node)
+                raise InvalidToken("the assertion has been used before, and counts once")
 
     def _serve(self, exchange: _Exchange[Request, Reply]) -> tuple[str, Reply | AfterCommit[Reply]]:
         endpoint, request = exchange.endpoint, exchange.request

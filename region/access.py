@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from ihe.authorisation import Matrix
 from ihe.caller import Caller
 from ihe.claims import Claims
-from ihe.errors import AccessDenied, InvalidToken, NotAuthenticated
+from ihe.errors import AccessDenied, IheError, InvalidToken, NotAuthenticated
 from ihe.hl7v2.er7 import Message
 from ihe.http import HttpRequest
 from ihe.peer import Peer
@@ -252,7 +252,9 @@ class Authentication:
         node = self._node(peer)
         domain = self.table.by_sender(*message.sender)
         if domain is None or domain.code not in node.sites:
-            raise AccessDenied("this system does not send for the application and facility named", "MSH-3")
+            refusal = AccessDenied("this system does not send for the application and facility named", "MSH-3")
+            refusal.node = node.name
+            raise refusal
         return self._system(node, domain.code)
 
     def authorization_servers(self) -> Sequence[AuthorizationServer]:
@@ -265,12 +267,12 @@ class Authentication:
             claims = claims_of()
             if claims is None or claims.subject is None:
                 self._refuse_missing_user(node, path)
-        except NotAuthenticated as error:
+            if claims is None:
+                return self._system(node)
+            caller = self.users.caller(claims, issuers, node)
+        except IheError as error:
             error.node = node.name
             raise
-        if claims is None:
-            return self._system(node)
-        caller = self.users.caller(claims, issuers, node)
         return self._for_site(caller, caller.site)
 
     def _refuse_missing_user(self, node: Node, path: str) -> None:

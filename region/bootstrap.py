@@ -58,6 +58,7 @@ from xds.ports import Person
 from xds.services import upkeep
 from xds.services.gateway import Gateway
 from xds.services.history_document import HistoryCreator
+from xds.services.one_patient import OnePatient
 from xds.services.patient_feed import FedDirectory
 from xds.services.publish_archive import PublishedSite
 from xds.services.publisher import Publisher
@@ -194,9 +195,10 @@ def build_service(
     metrics = Metrics(engine, lambda: [each.name for each in present_subscribers()], copy, watched)
     patients = _fed_directory(table) if has_other_index else IndexDirectory(directory)
     policy_point = RegionPolicy(reading or ReadingRules(), patients, metrics.withheld)
+    readable = OnePatient(policy_point, patients, metrics.withheld)
     xds = _xds(
         table,
-        Registry(patients, value_sets or load_value_sets(), policy_point),
+        Registry(patients, value_sets or load_value_sets(), readable),
         IndexPatients(mpi),
         content,
         archive_limits,

@@ -15,7 +15,8 @@ from typing import Final, NamedTuple
 
 from ihe.caller import Caller
 from ihe.claims import Claims, Coded
-from ihe.errors import AccessDenied
+from ihe.errors import AccessDenied, InvalidToken
+from ihe.values import AssigningAuthority, Oid, PatientId
 from region.issuers import ANY_CODE, Issuers
 from region.nodes import SYSTEM, Node
 from region.region_table import Domain
@@ -83,6 +84,7 @@ class Users:
         """The caller, without the authority of the site.
 
         Raises:
+            InvalidToken: the patient that is named is no identifier.
             AccessDenied: the purpose is none that is known, or the user is of a site for which the system does not act
                 or the issuer does not speak.
         """
@@ -98,7 +100,7 @@ class Users:
             roles=_roles(claims.roles, issuers.roles) if is_of_user else node.roles,
             purpose=purpose,
             scopes=None if claims.scopes is None else granted(claims.scopes, self._scopes),
-            patient=claims.patient,
+            patient=_patient(claims.patient),
             single_use=claims.single_use,
         )
 
@@ -117,6 +119,19 @@ class Users:
 def _roles(codes: Collection[Coded], meanings: Mapping[Coded, str]) -> frozenset[str]:
     found = {meanings.get(code) or meanings.get(_any_of(code)) for code in codes}
     return frozenset(role for role in found if role)
+
+
+def _patient(stated: str | None) -> str | None:
+    """The patient as CX, of a CX or of ``urn:oid:…|value``."""
+    if stated is None:
+        return None
+    system, bar, value = stated.rpartition("|")
+    try:
+        if bar:
+            return PatientId(value, AssigningAuthority(None, Oid(system.removeprefix("urn:oid:")))).xds_cx
+        return PatientId.from_xds_cx(stated).xds_cx
+    except ValueError as error:
+        raise InvalidToken("the patient of the assertion or token is no identifier") from error
 
 
 def _any_of(code: Coded) -> Coded:

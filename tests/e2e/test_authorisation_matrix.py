@@ -235,6 +235,7 @@ class CertifiedSite(Site):
 
 
 def test_a_site_reads_every_sites_documents_and_writes_only_its_own(region):
+    """And a user whose token is about one patient reads of that patient only."""
     chuse, roanne = CertifiedSite(region, "CHUSE"), CertifiedSite(region, "ROANNE")
     assert "MSA|AA" in chuse.feed("CHUSE", "C1", MARIE)
     assert "MSA|AR" in roanne.feed("CHUSE", "C1", MARIE)
@@ -255,5 +256,13 @@ def test_a_site_reads_every_sites_documents_and_writes_only_its_own(region):
         answer = client.put("/fhir/Patient", params={"identifier": f"{other}|C1"}, json=patient)
         assert answer.status_code == 403, answer.text
         assert client.get("/fhir/Patient", params={"identifier": f"{other}|C1"}).status_code == 200
+    person = {"patient.identifier": f"{other}|C1", "status": "current"}
+    with region.client("ROANNE") as client:
+        for about, count in ((f"{other}|C1", 1), (chuse.cx("CHUSE", "C1") + "^PI", 1), (f"{other}|C2", 0), (None, 1)):
+            said = {"subject_role": [{"system": ROLE_SYSTEM, "code": "professional"}], "person_id": about}
+            token = {"authorization": f"Bearer {SERVER.token(extensions={'ihe_iua': said})}"}
+            assert client.get("/fhir/DocumentReference", params=person, headers=token).json()["total"] == count, about
+        token = {"authorization": f"Bearer {SERVER.token(extensions={'ihe_iua': {**said, 'person_id': 'nobody'}})}"}
+        assert client.get("/fhir/DocumentReference", params=person, headers=token).status_code == 401
     for site in (chuse, roanne):
         site.session.close()

@@ -157,6 +157,8 @@ def test_a_node_sends_for_its_own_application_and_domain_only(region, sender, do
     with region.service.engine.connect() as connection:
         statement = text("SELECT count(*) FROM record WHERE local_id = 'FOREIGN'")
         assert connection.execute(statement).scalar_one() == 0
+        refused = connection.execute(text("SELECT DISTINCT node FROM audit_event WHERE reason = 'AccessDenied'"))
+        assert refused.scalars().all() == ["roanne.example"]
 
 
 def is_let_in(region: Secured, name: str) -> bool:

@@ -129,6 +129,8 @@ def test_roles_purposes_and_sites_that_are_not_known_here_open_nothing(region, c
         attribute("role", coded("Role", "10", PROFESSION)) + attribute("Identifiant_Structure", "ROANNE"),
     ):
         assert fault(find(region, client, SERVICE.header(attributes=attributes))) == "wsse:FailedCheck"
+        node, _, _, _, reason = last_event(region, "ITI-18")
+        assert (node, reason) == ("chuse.example", "AccessDenied")
 
 
 def test_an_issuer_speaks_for_the_users_of_its_sites(region, client):
