@@ -26,6 +26,7 @@ from lxml import etree
 from sqlalchemy import create_engine
 
 from ihe.caller import REGION
+from ihe.confidentiality import Wishes
 from ihe.unit_of_work import Database, UnitOfWork
 from ihe.values import AssigningAuthority, Code, Oid, PatientId
 from region.embedded_postgres import EmbeddedPostgres
@@ -68,9 +69,13 @@ _TEMPLATE_ID = "urn:uuid:00000000-0000-4000-8000-000000000000"
 class Everybody:
     """A directory in which every number is a person of its own."""
 
-    def resolve(self, uow: UnitOfWork, patient_id: PatientId) -> Person | None:
+    def resolve(self, uow: UnitOfWork, patient_id: PatientId, *, to_write: bool = False) -> Person | None:
         """The person of that number."""
         return Person(patient_id, frozenset({patient_id}))
+
+    def wishes(self, uow: UnitOfWork, patient_id: PatientId) -> dict[str, Wishes]:
+        """Nobody wants anything."""
+        return {patient_id.xds_cx: Wishes()}
 
     def knows_authority(self, patient_id: PatientId) -> bool:
         """Every authority is known."""

@@ -16,6 +16,8 @@ from sqlalchemy import Connection, Engine, create_engine
 from ihe.audit_export import AuditTrailKeeper
 from ihe.audit_message import AuditSource
 from ihe.callbacks import CallbackRule
+from ihe.caller import Caller
+from ihe.confidentiality import ReadingRules, Wishes
 from ihe.database_copy import DatabaseCopy
 from ihe.hl7v2.wire import Hl7v2Router
 from ihe.housekeeping import Chore, Housekeeping
@@ -26,7 +28,7 @@ from ihe.syslog import Collector
 from ihe.transaction import Endpoint, discover, refuse_lone_claims, refuse_shared_bindings
 from ihe.unit_of_work import Database, UnitOfWork
 from ihe.values import Oid, PatientId
-from mpi.api import Directory
+from mpi.api import Directory, wishes_for
 from mpi.application import MpiApplication
 from mpi.domain.default_models import default_french
 from mpi.domain.grades import LinkPolicy
@@ -52,7 +54,6 @@ from xds.application import XdsApplication, load_value_sets
 from xds.archive.client import DEFAULT_LIMITS, ArchiveLimits, Archives
 from xds.domain.communities import Communities
 from xds.domain.imaging_sources import ImagingSource, ImagingSources
-from xds.domain.reading import ReadingRules
 from xds.domain.value_sets import ValueSets
 from xds.ports import Person
 from xds.services import upkeep
@@ -193,7 +194,8 @@ def build_service(
     directory = Directory(mpi)
     metrics = Metrics(engine, lambda: [each.name for each in present_subscribers()], copy, watched)
     patients = _fed_directory(table) if has_other_index else IndexDirectory(directory)
-    policy_point = RegionPolicy(reading or ReadingRules(), patients, metrics.withheld)
+    rules = reading or ReadingRules()
+    policy_point = RegionPolicy(rules, patients, metrics.withheld)
     xds = _xds(
         table,
         Registry(patients, value_sets or load_value_sets(), policy_point),
@@ -215,7 +217,12 @@ def build_service(
     web = WebApplication(mpi, xds, workbench or Workbench(), viewer)
     applications: dict[str, Any] = {"mpi": mpi, "xds": xds, "web": web}
     access = access or Demonstration(table)
-    pipeline = Pipeline(database, applications, metrics.observe, access.authorise)
+
+    def authorise(caller: Caller, transaction: str) -> None:
+        access.authorise(caller, transaction)
+        rules.check_purpose(caller)
+
+    pipeline = Pipeline(database, applications, metrics.observe, authorise)
     outbound = create_engine(database_url, pool_size=5, max_overflow=60)
     outbound_database = Database(outbound)
 
@@ -274,10 +281,14 @@ class IndexDirectory:
 
     index: Directory
 
-    def resolve(self, uow: UnitOfWork, patient_id: PatientId) -> Person | None:
+    def resolve(self, uow: UnitOfWork, patient_id: PatientId, *, to_write: bool = False) -> Person | None:
         """The person that the identifier designates, or ``None``."""
-        found = self.index.resolve(uow, patient_id)
+        found = self.index.resolve(uow, patient_id, to_write=to_write)
         return None if found is None else Person(found.regional_id, found.identifiers)
+
+    def wishes(self, uow: UnitOfWork, patient_id: PatientId) -> Mapping[str, Wishes]:
+        """What the person wants."""
+        return self.index.wishes(uow, patient_id)
 
     def knows_authority(self, patient_id: PatientId) -> bool:
         """Whether the authority is a domain of the region."""
@@ -285,7 +296,7 @@ class IndexDirectory:
 
 
 def _fed_directory(table: RegionTable) -> FedDirectory:
-    return FedDirectory(table.region.authority, lambda each: table.by_authority(each.authority) is not None)
+    return FedDirectory(table.region.authority, lambda each: table.by_authority(each.authority) is not None, wishes_for)
 
 
 def _known_nowhere(_uow: UnitOfWork, _patient_id: PatientId, _home: Oid) -> PatientId | None:

@@ -20,6 +20,7 @@ from sqlalchemy.exc import OperationalError
 
 from ihe.callbacks import CallbackRule
 from ihe.caller import REGION
+from ihe.confidentiality import ReadingRules
 from ihe.syslog import Collector
 from mpi.domain.grades import STRICT, LinkPolicy
 from mpi.domain.stewardship import BallotPolicy
@@ -41,7 +42,6 @@ from web.oidc import OidcClient, OidcSettings
 from web.people import People, PeopleFault, load_people
 from xds.application import ValueSetFault, load_value_sets
 from xds.archive.client import ArchiveLimits
-from xds.domain.reading import ReadingRules
 from xds.domain.value_sets import ValueSets
 from xds.services import integrity, upkeep
 from xds.store.content import BlobStore, DiskContent
@@ -122,6 +122,7 @@ def _build(settings: Settings, url: str, *, demo: bool = False) -> Service:
             frozenset(settings.hidden_from_patients),
             frozenset(settings.hidden_from_representatives),
             frozenset(settings.emergency_purposes),
+            frozenset(settings.emergency_centres) or None,
         ),
         max_attempts=settings.outbox_max_attempts,
         keep_events=timedelta(days=settings.outbox_keep_days),

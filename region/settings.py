@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from xds.domain.reading import ReadingRules
+from ihe.confidentiality import ReadingRules
 
 PREFIX: Final = "TRAITDUNION_"
 FILE: Final = Path("traitdunion.toml")
@@ -164,6 +164,9 @@ class Settings(BaseSettings):
         Codes,
         Field(description="Purposes of use for which oppositions and what is hidden from professionals don't count."),
     ] = tuple(sorted(ReadingRules().emergency_purposes))
+    emergency_centres: Annotated[
+        Codes, Field(description="Codes of the sites that may declare centre_15; empty for any site's people.")
+    ] = ()
     coerce_patient_ids: Annotated[
         bool,
         Field(description="Show pictures under the asker's patient id, the originals beside it."),

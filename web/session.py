@@ -15,13 +15,12 @@ from datetime import timedelta
 from typing import Any, Final
 
 from ihe.caller import Caller
-from mpi.services.find_patients import SEES_HIDDEN
+from ihe.confidentiality import SEES_HIDDEN
 from web.roles import REGIONAL_STEWARD
 
 COOKIE: Final = "traitdunion_session"
 LONGEST: Final = timedelta(hours=10)
 IDLE: Final = timedelta(minutes=30)
-BREAK_GLASS: Final = "bris_de_glace"
 
 
 def new_token() -> str:

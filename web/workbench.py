@@ -25,6 +25,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from ihe.caller import REGION, Caller
+from ihe.confidentiality import BREAK_GLASS
 from ihe.errors import AccessDenied, IheError, NotAuthenticated, TooLarge, TooMany
 from ihe.fhir.error_codes import error_code
 from ihe.http import HttpReply, HttpRequest
@@ -38,7 +39,7 @@ from web.catalogue import chosen, translator
 from web.page import Download, Page, Redirect, View, Visit, discover, form_field
 from web.rendering import render, static_file
 from web.roles import ADMINISTRATOR, AUDITOR, STEWARDS
-from web.session import BREAK_GLASS, COOKIE, IDLE, LONGEST, Session, form_token
+from web.session import COOKIE, IDLE, LONGEST, Session, form_token
 from web.store import sessions
 
 log = logging.getLogger(__name__)

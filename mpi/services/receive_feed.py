@@ -11,6 +11,7 @@ from mpi.application import MpiApplication
 from mpi.domain.feed import Feed, FeedKind
 from mpi.domain.identity import RecordKey
 from mpi.services.change_identifier import change_identifier
+from mpi.services.consents import take_in
 from mpi.services.decide_pair import decide_pair
 from mpi.services.feed_record import feed_record
 from mpi.services.identifiers import own_key
@@ -54,6 +55,7 @@ def receive_feed(uow: UnitOfWork, app: MpiApplication, feed: Feed) -> RecordKey:
                 move_account(uow, key, other, feed.account)
         case FeedKind.WITHDRAW:
             withdraw_record(uow, app, key)
+    take_in(uow, app, key, feed.statements)
     return key
 
 

@@ -69,7 +69,7 @@ def update(uow: UnitOfWork, submission: Submission, registry: Registry, *, restr
     require_own(uow, (entry.source_patient_id for entry in submission.entries))
     operations, problems = read_operations(submission)
     findings = [*check_submission(submission, registry.value_sets, None), *problems]
-    ownership = Ownership(uow, registry.directory)
+    ownership = Ownership(uow, registry.directory, to_write=True)
     findings += check_patients(submission, ownership)
     refuse_errors(findings)
 
