@@ -27,6 +27,8 @@ HIDDEN: Final = frozenset({"ANOM", "CACH"})
 """Attributes (PID-32) of identities that are shown to that role, to their own site, and to nobody else."""
 BREAK_GLASS: Final = "bris_de_glace"
 EMERGENCY_CENTRE: Final = "centre_15"
+EMERGENCIES: Final = frozenset({BREAK_GLASS, EMERGENCY_CENTRE})
+"""Purposes of use of which the regional officer is told."""
 
 _VISIBILITY: Final = "1.2.250.1.213.1.1.4.13"
 
@@ -91,7 +93,7 @@ class ReadingRules:
     hidden_from_representatives: frozenset[str] = frozenset(
         {f"INVISIBLE_REPRESENTANTS_LEGAUX^^{_VISIBILITY}", f"INVISIBLE_PATIENT^^{_VISIBILITY}"}
     )
-    emergency_purposes: frozenset[str] = frozenset({BREAK_GLASS, EMERGENCY_CENTRE})
+    emergency_purposes: frozenset[str] = EMERGENCIES
     emergency_centres: frozenset[str] | None = None
 
     def check_purpose(self, caller: Caller) -> None:
@@ -100,7 +102,7 @@ class ReadingRules:
         Raises:
             AccessDenied: it may not.
         """
-        if caller.purpose not in (BREAK_GLASS, EMERGENCY_CENTRE):
+        if caller.purpose not in EMERGENCIES:
             return
         if caller.user is None:
             raise AccessDenied("an emergency is declared by a person, not by a system")

@@ -25,7 +25,7 @@ from ihe.outbox import Dispatcher, Subscriber
 from ihe.serving import Pipeline
 from ihe.store import audit_chain, messages, outbox
 from ihe.syslog import Collector
-from ihe.transaction import Endpoint, discover, refuse_lone_claims, refuse_shared_bindings
+from ihe.transaction import Binding, Endpoint, HttpBinding, discover, refuse_lone_claims, refuse_shared_bindings
 from ihe.unit_of_work import Database, UnitOfWork
 from ihe.values import Oid, PatientId
 from mpi.api import Directory, wishes_for
@@ -44,12 +44,15 @@ from region.fhir_metadata import metadata_endpoint
 from region.fhir_patients import IndexPatients
 from region.gateways import KnownAs, PatientsElsewhere, SoapGateways
 from region.metrics import Metrics, Watched
+from region.officer_mail import Officer, OfficerSubscriber
 from region.region_table import Domain, RegionTable, RegionTableError
 from region.registry_feed import with_own_feed
 from web import fhir_imaging_study, json_api, prior_studies
 from web.application import WebApplication, Workbench
+from web.page import discover as pages
 from web.session import LONGEST
 from web.store import sessions
+from web.workbench import page_number
 from xds.application import XdsApplication, load_value_sets
 from xds.archive.client import DEFAULT_LIMITS, ArchiveLimits, Archives
 from xds.domain.communities import Communities
@@ -147,6 +150,7 @@ def build_service(
     access: Access | None = None,
     replica: Replica | None = None,
     watched: Watched | None = None,
+    officer: Officer | None = None,
 ) -> Service:
     """Wire the service over a migrated database.
 
@@ -171,10 +175,19 @@ def build_service(
         access: who calls; ``None`` for the demonstration, which authenticates nobody.
         replica: from which questions may be answered.
         watched: what metrics tell of files and disks.
+        officer: who is told of emergencies by e-mail; ``None`` for nobody.
 
     Raises:
         TransactionFault: a transaction file is misnamed or broken, or two share a binding.
     """
+    transactions = discover("mpi.transactions", "xds.transactions")
+    if has_other_index:
+        transactions = tuple(with_own_feed(transactions))
+    resources = (*transactions, fhir_imaging_study.ENDPOINT)
+    endpoints = (*resources, *json_api.ENDPOINTS, prior_studies.ENDPOINT, metadata_endpoint(resources))
+    refuse_shared_bindings(endpoints)
+    refuse_lone_claims(endpoints)
+    audit_source = _audit_source(table, endpoints)
     engine = create_engine(database_url, pool_size=pool_size, max_overflow=10, pool_timeout=30)
     copy = None
     if replica is not None:
@@ -190,6 +203,7 @@ def build_service(
         callbacks=callbacks or CallbackRule(),
         home_community_id=table.home_community_id,
         communities=SoapCommunities(table.home_community_id, table.communities, database),
+        audit_source=audit_source,
     )
     directory = Directory(mpi)
     metrics = Metrics(engine, lambda: [each.name for each in present_subscribers()], copy, watched)
@@ -207,13 +221,6 @@ def build_service(
         coerce_patient_ids=coerce_patient_ids,
         keeps_on_demand=keeps_on_demand,
     )
-    transactions = discover("mpi.transactions", "xds.transactions")
-    if has_other_index:
-        transactions = tuple(with_own_feed(transactions))
-    resources = (*transactions, fhir_imaging_study.ENDPOINT)
-    endpoints = (*resources, *json_api.ENDPOINTS, prior_studies.ENDPOINT, metadata_endpoint(resources))
-    refuse_shared_bindings(endpoints)
-    refuse_lone_claims(endpoints)
     web = WebApplication(mpi, xds, workbench or Workbench(), viewer)
     applications: dict[str, Any] = {"mpi": mpi, "xds": xds, "web": web}
     access = access or Demonstration(table)
@@ -235,6 +242,7 @@ def build_service(
             asynchronous,
             *fhir_subscriptions.subscribers(outbound_database, mpi),
             *document_notifications.subscribers(outbound_database, xds),
+            *([OfficerSubscriber(outbound_database, officer)] if officer else []),
             *subscribers(),
         ]
 
@@ -257,7 +265,7 @@ def build_service(
             outbound,
             {**_chores(keep_events, keep_answers, keep_audit), "documents": _sweeping(database, xds.repository)},
         ),
-        audit=AuditTrailKeeper(outbound, _audit_source(table, endpoints), audit_collector),
+        audit=AuditTrailKeeper(outbound, audit_source, audit_collector),
         publisher=Publisher(
             outbound_database,
             published_sites((each for each in table.establishments if each.publish), xds.studies.archives),
@@ -363,8 +371,14 @@ def published_sites(
 
 
 def _audit_source(table: RegionTable, endpoints: Iterable[Endpoint]) -> AuditSource:
-    names = {endpoint.transaction.number: endpoint.transaction.name for endpoint in endpoints}
-    return AuditSource("traitdunion", str(table.home_community_id), names)
+    told = [endpoint.transaction for endpoint in endpoints]
+    names = {each.number: each.name for each in told} | {page_number(page): page.name for page in pages()}
+    rest = {each.number for each in told if any(_is_rest(binding) for binding in each.bindings)}
+    return AuditSource("traitdunion", str(table.home_community_id), names, frozenset(rest))
+
+
+def _is_rest(binding: Binding) -> bool:
+    return isinstance(binding, HttpBinding) and binding.path.startswith("/fhir")
 
 
 def _chores(keep_events: timedelta, keep_answers: timedelta, keep_audit: timedelta | None) -> dict[str, Chore]:

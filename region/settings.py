@@ -167,6 +167,15 @@ class Settings(BaseSettings):
     emergency_centres: Annotated[
         Codes, Field(description="Codes of the sites that may declare centre_15; empty for any site's people.")
     ] = ()
+    officer_address: Annotated[
+        str | None, Field(description="E-mail of the regional officer, who is told of each emergency that is declared.")
+    ] = None
+    public_url: Annotated[
+        str, Field(description="Address of the workbench as people reach it, for links in e-mail.")
+    ] = "http://localhost:8080"
+    mail_server: Annotated[str, Field(description="Mail server as HOST:PORT.")] = "localhost:25"
+    mail_sender: Annotated[str, Field(description="Sender of e-mail.")] = "traitdunion@localhost"
+    mail_tls: Annotated[bool, Field(description="Require STARTTLS of the mail server.")] = True
     coerce_patient_ids: Annotated[
         bool,
         Field(description="Show pictures under the asker's patient id, the originals beside it."),

@@ -65,10 +65,10 @@ class Session:
         """Whether they see every domain."""
         return REGIONAL_STEWARD in self.roles
 
-    def caller(self, node: str, purpose: str = "normal") -> Caller:
+    def caller(self, node: str, purpose: str = "normal", reason: str | None = None) -> Caller:
         """As services and audit know them."""
         sees = frozenset({SEES_HIDDEN}) if self.is_regional else frozenset()
-        return Caller(node, self.site, self.subject or None, self.roles | sees, purpose)
+        return Caller(node, self.site, self.subject or None, self.roles | sees, purpose, reason=reason)
 
     def to_json(self) -> dict[str, Any]:
         """For the store."""

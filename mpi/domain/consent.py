@@ -65,6 +65,7 @@ class Consent:
         is_dated: whether ``since`` is the patient's date, not that of the message.
         stated_for: code of the domain for which it was written down; ``None`` for the region.
         ended_at: when it was withdrawn or replaced; ``None`` while it is in force.
+        first_id: of the first statement about the same; it names all of them together.
     """
 
     id: int
@@ -80,6 +81,7 @@ class Consent:
     stated_for: str | None
     ended_at: datetime | None
     ended_by: str | None
+    first_id: int
 
 
 def is_news(statement: Statement, told: Sequence[Consent]) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from ihe.errors import AccessDenied, UnknownPatient
+from ihe.errors import AccessDenied, NotFound, UnknownAuthority, UnknownPatient
 from ihe.unit_of_work import UnitOfWork
 from ihe.values import PatientId
 from mpi.application import MpiApplication
@@ -86,6 +86,40 @@ def refresh_indexing(uow: UnitOfWork, app: MpiApplication, record: Record) -> No
 def consents_of(uow: UnitOfWork, app: MpiApplication, members: Sequence[Record]) -> list[Consent]:
     """Everything that was ever stated for a person's records, latest first."""
     return consents.history(uow.connection, [cx_of(app, r.key) for r in members])
+
+
+def consents_in_sight(uow: UnitOfWork, app: MpiApplication, patient_id: PatientId) -> list[Consent]:
+    """What holds for a person, oldest first: all of it for the region, for a site what concerns its own records.
+
+    An identifier that designates nobody has no consents.
+    """
+    try:
+        found = find(uow, app, patient_id)
+    except UnknownAuthority:
+        return []
+    members = records.by_persons(uow.connection, {r.person_id for r in found})
+    return consents.in_force(uow.connection, [cx_of(app, r.key) for r in members if _concerns(uow, r.key.domain)])
+
+
+def consent_in_sight(uow: UnitOfWork, app: MpiApplication, consent_id: int) -> Consent:
+    """What holds about one matter.
+
+    Args:
+        consent_id: of any statement about it.
+
+    Raises:
+        NotFound: there is none, or it is of another site's patient.
+    """
+    stated = consents.by_id(uow.connection, consent_id)
+    domain = app.domains.by_authority(PatientId.from_xds_cx(stated.patient_id).authority) if stated else None
+    if stated is None or not _concerns(uow, domain.code if domain is not None else ""):
+        raise NotFound("there is no such consent")
+    about = Statement(stated.subject, stated.stance, professional=stated.professional)
+    return consents.told(uow.connection, stated.patient_id, about)[-1]
+
+
+def _concerns(uow: UnitOfWork, domain: str) -> bool:
+    return uow.caller.site in (None, domain)
 
 
 def cx_of(app: MpiApplication, key: RecordKey) -> str:

@@ -12,7 +12,8 @@ from ihe.unit_of_work import UnitOfWork
 from mpi.domain.consent import Consent, Stance, Statement, Subject, Way
 
 _COLUMNS = """id, patient_id, subject, professional, stance, since, is_dated, how, stated_at, stated_by, stated_for,
-    ended_at, ended_by"""
+    ended_at, ended_by, (SELECT min(f.id) FROM consent f WHERE f.patient_id = consent.patient_id
+    AND f.subject = consent.subject AND f.professional = consent.professional) AS first_id"""
 
 
 def _consent(row: Row[Any]) -> Consent:
