@@ -23,7 +23,7 @@ from ihe.hl7v2.wire import Hl7v2Router
 from ihe.housekeeping import Chore, Housekeeping
 from ihe.outbox import Dispatcher, Subscriber
 from ihe.serving import Pipeline
-from ihe.store import audit_chain, messages, outbox
+from ihe.store import audit_chain, emergencies, messages, outbox
 from ihe.syslog import Collector
 from ihe.transaction import Binding, Endpoint, HttpBinding, discover, refuse_lone_claims, refuse_shared_bindings
 from ihe.unit_of_work import Database, UnitOfWork
@@ -392,6 +392,7 @@ def _chores(keep_events: timedelta, keep_answers: timedelta, keep_audit: timedel
     }
     if keep_audit is not None:
         chores["audit"] = lambda connection, now: audit_chain.forget_before(connection, now - keep_audit)
+        chores["emergencies"] = lambda connection, now: emergencies.forget_before(connection, now - keep_audit)
     return chores
 
 

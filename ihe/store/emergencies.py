@@ -100,7 +100,7 @@ def review(uow: UnitOfWork, access_id: int, verdict: str, comment: str) -> bool:
     return written.rowcount == 1
 
 
-def count_waiting(connection: Connection) -> int:
-    """How many wait for a review."""
-    found: int = connection.execute(text("SELECT count(*) FROM emergency_access WHERE verdict IS NULL")).scalar_one()
-    return found
+def forget_before(connection: Connection, moment: datetime) -> int:
+    """Delete what was reviewed and is older than a moment; returns how many. What waits for a review stays."""
+    done = "DELETE FROM emergency_access WHERE verdict IS NOT NULL AND last_at < :moment"
+    return connection.execute(text(done), {"moment": moment}).rowcount
