@@ -33,7 +33,7 @@ def upgrade() -> None:
         CREATE UNIQUE INDEX emergency_access_once
             ON emergency_access (day, purpose, user_id, site, patient, md5(reason));
         CREATE INDEX emergency_access_waiting ON emergency_access (id) WHERE verdict IS NULL;
-        CREATE INDEX audit_event_patients ON audit_event USING gin (objects jsonb_path_ops)
+        CREATE INDEX IF NOT EXISTS audit_event_patients ON audit_event USING gin (objects jsonb_path_ops)
             WHERE position IS NOT NULL;
         """
     )

@@ -32,6 +32,16 @@ def upgrade() -> None:
         CREATE INDEX consent_patient ON consent (patient_id, id);
 
         ALTER TABLE record ADD COLUMN opposes_indexing boolean NOT NULL DEFAULT false;
+
+        -- What the registry kept until now is taken over; its table stays for the version before.
+        DO $$ BEGIN
+            IF to_regclass('opposition') IS NOT NULL THEN
+                INSERT INTO consent (patient_id, subject, stance, since, is_dated, how, stated_at, stated_by, ended_at,
+                    ended_by)
+                SELECT patient_id, 'consultation', 'opposes', stated_at, true, 'command', stated_at, stated_by,
+                    withdrawn_at, withdrawn_by FROM opposition;
+            END IF;
+        END $$;
         """
     )
 
