@@ -22,8 +22,9 @@ from sqlalchemy import text
 
 from ihe.caller import REGION, Caller
 from ihe.confidentiality import ReadingRules, Wishes
-from ihe.errors import AccessDenied
+from ihe.errors import AccessDenied, Unavailable
 from ihe.store import emergencies
+from ihe.store.outbox import OutboxEvent
 from ihe.values import PatientId
 from mpi.domain.consent import Stance, Statement, Subject, Way
 from mpi.services.consents import consents_in_sight, state
@@ -352,9 +353,6 @@ def test_an_absent_mail_server_delays_the_message_and_loses_none(desk):
     _, service, _ = desk
     officer = Officer("o@region.test", "i@region.test", "127.0.0.1", 1, False, "https://index.test")
     subscriber = OfficerSubscriber(service.database, officer)
-    from ihe.errors import Unavailable
-    from ihe.store.outbox import OutboxEvent
-
     with service.database.unit(Caller("n", "ROANNE", DOCTOR, purpose="centre_15")) as uow:
         emergencies.note(uow)
     with service.engine.connect() as connection:

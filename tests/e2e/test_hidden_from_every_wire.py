@@ -12,6 +12,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from hl7.client import MLLPClient
+from lxml import etree
 from sqlalchemy import event, text
 
 from ihe.caller import REGION as REGION_CALLER
@@ -26,6 +27,7 @@ from mpi.domain.identity import RecordKey
 from mpi.services.consents import state
 from mpi.services.cross_reference import cross_reference
 from mpi.services.decide_pair import decide_pair
+from mpi.services.notify_references import changed_references, concerned_keys
 from region.region_table import RegionTable, load_region
 from tests.dicomweb_source import dicomweb_source
 from tests.e2e.conftest import serving
@@ -103,8 +105,6 @@ def v2(region: Region, message: str) -> str:
 
 def v3(region: Region, path: str, action: str, data: bytes) -> str:
     with SoapClient(f"{region.running.base_url}/ihe/{path}") as client:
-        from lxml import etree
-
         return etree.tostring(client.send(f"urn:hl7-org:v3:{action}", parse_xml(data)), encoding="unicode")
 
 
@@ -295,8 +295,6 @@ def test_the_database_is_asked_the_same_so_that_time_tells_nothing(region, wire,
 
 def test_notifications_do_not_tell_of_them(region):
     """What ROANNE is told of its own patient is asked on ROANNE's behalf, whoever delivers it."""
-    from mpi.services.notify_references import changed_references, concerned_keys
-
     service = region.running.service
     with service.database.unit(REGION_CALLER) as uow:
         keys = concerned_keys({"records": [["ROANNE", "ROANNE1"]]}, {"ROANNE"})
