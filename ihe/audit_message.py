@@ -33,6 +33,10 @@ EVENT_NAMES: Final = {
     "110114": "User Authentication",
 }
 """Event identifiers of DICOM CID 400."""
+APPLICATION_START: Final = "110120"
+APPLICATION_STOP: Final = "110121"
+ACTIVITY_NAMES: Final = {APPLICATION_START: "Application Start", APPLICATION_STOP: "Application Stop"}
+"""Types of DICOM's own events, which stand where other events have the number of a transaction."""
 PURPOSES: Final = {"normal": "TREAT", "bris_de_glace": "BTG", "centre_15": "ETREAT"}
 """Codes of the HL7 value set PurposeOfUse."""
 DESTINATION: Final = "destination"
@@ -96,12 +100,17 @@ def audit_message(event: AuditEvent, source: AuditSource) -> bytes:
         EventOutcomeIndicator=str(int(event.outcome)),
     )
     _code(identification, "EventID", event.event_code, "DCM", EVENT_NAMES.get(event.event_code, event.event_code))
-    _code(identification, "EventTypeCode", event.transaction, "IHE Transactions", name)
+    is_activity = event.transaction in ACTIVITY_NAMES
+    name = ACTIVITY_NAMES.get(event.transaction, name)
+    _code(identification, "EventTypeCode", event.transaction, "DCM" if is_activity else "IHE Transactions", name)
     if event.reason is not None:
         etree.SubElement(identification, "EventOutcomeDescription").text = event.reason
     purpose = PURPOSES.get(event.purpose, event.purpose)
     _code(identification, "PurposeOfUse", purpose, "2.16.840.1.113883.5.8", event.purpose)
-    _participants(message, event, source)
+    if is_activity:
+        _activity(message, event, source)
+    else:
+        _participants(message, event, source)
     identity = etree.SubElement(message, "AuditSourceIdentification", AuditSourceID=source.source_id)
     if source.site_id is not None:
         identity.set("AuditEnterpriseSiteID", source.site_id)
@@ -121,6 +130,17 @@ def _participants(message: etree._Element, event: AuditEvent, source: AuditSourc
         etree.SubElement(message, "ActiveParticipant", UserID=event.user, UserIsRequestor="true")
     ours = _system(message, source.source_id, source.host, is_source=ends.we_send, asks=ends.we_ask)
     ours.set("AlternativeUserID", source.process)
+
+
+def _activity(message: etree._Element, event: AuditEvent, source: AuditSource) -> None:
+    """The application that starts or stops, and who has it start or stop (DICOM PS3.15 A.5.3.1)."""
+    ours = etree.SubElement(message, "ActiveParticipant", UserID=source.source_id, UserIsRequestor="false")
+    ours.set("AlternativeUserID", source.process)
+    ours.set("NetworkAccessPointID", event.node)
+    ours.set("NetworkAccessPointTypeCode", "2" if is_address(event.node) else "1")
+    _code(ours, "RoleIDCode", "110150", "DCM", "Application")
+    launcher = etree.SubElement(message, "ActiveParticipant", UserID=event.user or "unknown", UserIsRequestor="true")
+    _code(launcher, "RoleIDCode", "110151", "DCM", "Application Launcher")
 
 
 def _system(message: etree._Element, user_id: str, host: str, *, is_source: bool, asks: bool) -> etree._Element:

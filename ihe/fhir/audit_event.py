@@ -13,7 +13,7 @@ from datetime import UTC
 from typing import Any, Final
 
 from ihe.audit import AuditEvent
-from ihe.audit_message import DESTINATION, EVENT_NAMES, PURPOSES, AuditSource, ends_of, is_address
+from ihe.audit_message import ACTIVITY_NAMES, DESTINATION, EVENT_NAMES, PURPOSES, AuditSource, ends_of, is_address
 
 Json = dict[str, Any]
 DCM: Final = "http://dicom.nema.org/resources/ontology/DCM"
@@ -40,7 +40,10 @@ def audit_event(event_id: int, event: AuditEvent, source: AuditSource) -> Json:
         event_id: under which the trail keeps it.
     """
     is_rest = event.transaction in source.rest
-    codes = [_coding(EVENT_TYPE, event.transaction, source.names.get(event.transaction, event.transaction))]
+    if event.transaction in ACTIVITY_NAMES:
+        codes = [_coding(DCM, event.transaction, ACTIVITY_NAMES[event.transaction])]
+    else:
+        codes = [_coding(EVENT_TYPE, event.transaction, source.names.get(event.transaction, event.transaction))]
     if is_rest:
         interaction = _INTERACTIONS[event.event_action]
         codes.insert(0, _coding("http://hl7.org/fhir/restful-interaction", interaction, interaction))

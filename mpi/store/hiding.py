@@ -11,8 +11,9 @@ _ATTRIBUTES: Final = ", ".join(f"'{each}'" for each in sorted(HIDDEN))
 
 def is_hidden(alias: str) -> str:
     """That a record is hidden: by its identity's attributes, or because its patient opposes to indexing."""
-    attributes = f"coalesce({alias}.traits->'identity_attributes' ?| ARRAY[{_ATTRIBUTES}], false)"
-    return f"({alias}.opposes_indexing OR {attributes})"
+    has_any = f"{alias}.traits ? 'identity_attributes'"  # few have, so that the rest costs only those
+    attributes = f"{alias}.traits->'identity_attributes' ?| ARRAY[{_ATTRIBUTES}]"
+    return f"({alias}.opposes_indexing OR ({has_any} AND {attributes}))"
 
 
 def is_shown(alias: str) -> str:

@@ -160,6 +160,15 @@ def test_the_event_is_what_the_profile_defines(played, number):
             assert len(base64.b64decode(asked.text)) > 3
 
 
+def test_starting_is_told_in_the_words_of_dicom(played):
+    ((_, event),) = events_of(played, "110120")
+    message = etree.fromstring(audit_message(event, played.running.service.mpi.audit_source))
+    assert message.find("EventIdentification/EventID").get("csd-code") == "110100"
+    assert message.find("EventIdentification/EventTypeCode").get("codeSystemName") == "DCM"
+    roles = [each.get("csd-code") for each in message.iterfind("ActiveParticipant/RoleIDCode")]
+    assert roles == ["110150", "110151"]
+
+
 def test_hl7v2_events_name_their_message_and_a_merge_has_two(played):
     (_, asked), *_ = events_of(played, "ITI-9")
     assert all("MSH-10" in each for each in asked.objects)
