@@ -21,13 +21,17 @@ from fhir.resources.R4B.consent import Consent as FhirConsent
 from sqlalchemy import text
 
 from ihe.caller import REGION, Caller
-from ihe.confidentiality import ReadingRules, Wishes
-from ihe.errors import AccessDenied, Unavailable
+from ihe.confidentiality import SEES_HIDDEN, ReadingRules, Wishes
+from ihe.errors import AccessDenied, NotFound, Unavailable
 from ihe.store import emergencies
 from ihe.store.outbox import OutboxEvent
 from ihe.values import PatientId
 from mpi.domain.consent import Stance, Statement, Subject, Way
+from mpi.domain.partition import TaskKind
 from mpi.services.consents import consents_in_sight, state
+from mpi.services.read_worklist import read_worklist, visible_task
+from mpi.store import tasks
+from mpi.store.worklist import TaskFilter
 from region.bootstrap import Service
 from region.officer_mail import Officer, OfficerSubscriber
 from tests.e2e.test_documents_by_zeep import INS, MARIE, PAUL, Site
@@ -429,3 +433,28 @@ def test_a_person_is_told_who_looked_as_a_page_as_csv_and_as_fhir(desk):
     with httpx.Client(base_url=base) as client:
         enter(client, ELISE)
         assert client.get(f"/persons/{number}/accesses").status_code == 403
+
+
+def test_no_task_shows_a_site_somebody_hidden_of_another(desk):
+    service = desk[1]
+    pair = sorted(person_of(service, name) for name in ("C1", "R2"))
+    with service.database.unit(REGION) as uow:
+        event_id = uow.connection.execute(text("SELECT min(id) FROM identity_event")).scalar_one()
+        asked = tasks.NewTask(TaskKind.POSSIBLE_DUPLICATE, (pair[0], pair[1]), 12.0, {})
+        tasks.open_tasks(uow.connection, [asked], event_id=event_id, now=uow.now)
+
+    def listed(site: str | None) -> tuple[int, int]:
+        role = "site-steward" if site else "regional-steward"
+        sees = frozenset() if site else frozenset({SEES_HIDDEN})
+        with service.database.question(Caller("n", site, "8", frozenset({role}) | sees)) as uow:
+            found = read_worklist(uow, TaskFilter())
+            return found.total, len(found.tasks)
+
+    assert [listed(site) for site in ("ROANNE", "CHUSE", None)] == [(1, 1)] * 3
+    say(service, f"C1^^^&{service.table.by_code('CHUSE').oid}&ISO", Subject.INDEXING, Stance.OPPOSES)
+    assert [listed(site) for site in ("ROANNE", "CHUSE", None)] == [(0, 0), (1, 1), (1, 1)]
+    with (
+        service.database.question(Caller("n", "ROANNE", "8", frozenset({"site-steward"}))) as uow,
+        pytest.raises(NotFound),
+    ):
+        visible_task(uow, 1)
