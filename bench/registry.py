@@ -29,6 +29,7 @@ from sqlalchemy import create_engine
 
 from bench.registry_table import ASKED, FEW, MANY, PROVIDED, table
 from ihe.caller import REGION, Caller
+from ihe.confidentiality import ReadingRules, Wishes
 from ihe.unit_of_work import Database, UnitOfWork
 from ihe.values import AssigningAuthority, Code, Oid, PatientId
 from region.embedded_postgres import EmbeddedPostgres
@@ -43,7 +44,6 @@ from xds.domain.model import (
     Submission,
     SubmissionSet,
 )
-from xds.domain.reading import ReadingRules
 from xds.domain.stored_query import STORED_QUERIES
 from xds.ports import Person
 from xds.services.provide_bytes import provide_bytes
@@ -76,9 +76,13 @@ VIEWER = Caller("bench", roles=frozenset({"professional"}))
 class Everybody:
     """A directory in which every number is a person of its own."""
 
-    def resolve(self, uow: UnitOfWork, patient_id: PatientId) -> Person | None:
+    def resolve(self, uow: UnitOfWork, patient_id: PatientId, *, to_write: bool = False) -> Person | None:
         """The person of that number."""
         return Person(patient_id, frozenset({patient_id}))
+
+    def wishes(self, uow: UnitOfWork, patient_id: PatientId) -> dict[str, Wishes]:
+        """Nobody wants anything."""
+        return {patient_id.xds_cx: Wishes()}
 
     def knows_authority(self, patient_id: PatientId) -> bool:
         """Every authority is known."""

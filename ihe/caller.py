@@ -21,6 +21,7 @@ class Caller:
         user: user identifier, or ``None`` for a system acting by itself.
         roles: role names.
         purpose: purpose of use (``normal``, ``bris_de_glace``, ``centre_15``).
+        reason: why that purpose is declared, in the caller's words; ``None`` where the wire has no place for it.
         authority: assigning authority of the site, under which alone the caller writes; ``None`` where that is not
             limited (see ``site``).
         scopes: transactions to which the caller's token is limited; ``None`` for no limit.
@@ -40,6 +41,7 @@ class Caller:
     vouched: str | None = None
     patient: str | None = None
     single_use: SingleUse | None = None
+    reason: str | None = None
 
     @property
     def label(self) -> str:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
+from urllib.parse import urlencode
 
+from ihe.audit import Audited
 from ihe.errors import IheError, InsufficientScope, InvalidToken, NotAuthenticated
 from ihe.store.messages import MessageKey
 
@@ -103,6 +105,16 @@ class HttpWire:
     def refuse(self, request: HttpRequest, error: IheError, correlation_id: str) -> HttpReply:
         """The error answer."""
         return self.refuser(request, error, correlation_id)
+
+    def audited(self, request: HttpRequest) -> Audited:
+        """The path with its query, or the form that was posted (Source: IHE BALP, Query)."""
+
+        def asked() -> str:
+            is_form = "x-www-form-urlencoded" in request.headers.get("content-type", "")
+            posted = request.body.decode("utf-8", "replace") if is_form else ""
+            return f"{request.path}?{'&'.join(part for part in (urlencode(request.query), posted) if part)}"
+
+        return Audited(asked)
 
     def message_key(self, request: HttpRequest) -> MessageKey | None:
         """Always ``None``."""

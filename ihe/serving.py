@@ -13,8 +13,8 @@ import logging
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -23,10 +23,11 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from ihe.audit import AuditEvent, AuditTrail, Outcome
+from ihe.audit import Audited, AuditEvent, AuditTrail, Outcome
 from ihe.caller import Caller
+from ihe.confidentiality import EMERGENCIES
 from ihe.errors import AccessDenied, IheError, InvalidToken, NotAuthenticated, Unavailable
-from ihe.store import messages, single_use
+from ihe.store import emergencies, messages, single_use
 from ihe.store.messages import MessageKey
 from ihe.transaction import Endpoint, Transaction
 from ihe.unit_of_work import Database, UnitOfWork
@@ -39,6 +40,8 @@ Request_contra = TypeVar("Request_contra", contravariant=True)
 Reply = TypeVar("Reply")
 
 _ATTEMPTS = 4
+_QUERY = "110112"
+_LONGEST_QUERY = 16 * 1024
 _NO_ANSWER = (OperationalError, InterfaceError, PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError)
 _RETRIED_SQLSTATES = frozenset({"40001", "40P01", "23505"})
 """Serialisation failure, deadlock, and a row that somebody else wrote first: the unit was rolled back whole and is
@@ -76,6 +79,9 @@ class Wire(Protocol[Request_contra, Reply]):
 
     def reply_from_bytes(self, stored: bytes) -> Reply:
         """The remembered reply."""
+
+    def audited(self, request: Request_contra) -> Audited:
+        """What the audit event says of the request itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +180,10 @@ class Pipeline:
         question = endpoint.decode(request)
         key = exchange.wire.message_key(request) if endpoint.transaction.writes else None
         attempt = 1
-        copy = None if endpoint.transaction.writes else self.database.copy()
+        writes = endpoint.transaction.writes or exchange.caller.purpose in EMERGENCIES  # which are noted
+        copy = None if writes else self.database.copy()
         while True:
-            exchange.trail.objects.clear()
+            exchange.trail.clear()
             try:
                 return self._serve_once(exchange, question, key, copy)
             except (DBAPIError, PoolTimeout, psycopg.Error) as error:
@@ -205,9 +212,12 @@ class Pipeline:
                     return "repeated", wire.reply_from_bytes(stored)
             result = endpoint.serve(question, Context(uow, application, endpoint.transaction, exchange.trail))
             reply = endpoint.encode(result, exchange.request)
+            if exchange.caller.purpose in EMERGENCIES:
+                emergencies.note(uow)
             if key is not None:
                 messages.remember(uow.connection, key, wire.reply_to_bytes(reply), uow.now)
-            uow.keep(exchange.event(uow.now, Outcome.SUCCESS, None))
+            for event in exchange.events(uow.now):
+                uow.keep(event)
         return "success", reply
 
     def _refuse(self, exchange: _Exchange[Request, Reply], error: IheError) -> Reply:
@@ -246,16 +256,38 @@ class _Exchange(Generic[Request, Reply]):
             at=at,
             transaction=transaction.number,
             event_code=transaction.event_code,
-            event_action=transaction.event_action,
+            event_action=self.trail.action or transaction.event_action,
             outcome=outcome,
             node=caller.node,
             site=caller.site,
             user=caller.named_user,
             purpose=caller.purpose,
             correlation_id=self.correlation_id,
-            objects=tuple(self.trail.objects),
+            objects=tuple(self._objects()),
             reason=reason,
         )
+
+    def events(self, at: datetime) -> Iterator[AuditEvent]:
+        """The audit events of a success: one, and one for each thing done apart."""
+        main = self.event(at, Outcome.SUCCESS, None)
+        yield main
+        details = self.wire.audited(self.request).details if self.trail.apart else {}
+        for action, each in self.trail.apart:
+            yield replace(main, event_action=action, objects=({**each, **details},))
+
+    def _objects(self) -> Iterator[Mapping[str, Any]]:
+        """What the transaction noted, with what the wire says of the request."""
+        said, is_query = self.wire.audited(self.request), self.endpoint.transaction.event_code == _QUERY
+        found = list(self.trail.objects)
+        if is_query and said.query is not None and not any(each["kind"] == "query" for each in found):
+            found.insert(0, {"kind": "query", "id": self.endpoint.transaction.name})
+        for each in found:
+            if each["kind"] == "query" and said.query is not None:
+                yield {"text": said.query()[:_LONGEST_QUERY], **each, **said.details}
+            elif each["kind"] in ("query", "patient"):
+                yield {**each, **said.details}
+            else:
+                yield each
 
     def log(self, error: BaseException) -> None:
         """Log an unforeseen failure of this exchange."""

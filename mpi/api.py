@@ -5,19 +5,21 @@ Fits ``xds.ports.PatientDirectory`` without importing it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from ihe.confidentiality import EVERYTHING, Sight, Wishes, sight_of
 from ihe.errors import UnknownAuthority
 from ihe.unit_of_work import UnitOfWork
 from ihe.values import Oid, PatientId
 from mpi.application import MpiApplication
+from mpi.domain.consent import Subject
 from mpi.domain.identity import RecordKey
-from mpi.domain.record import Record, RecordState, person_of_regional_id
+from mpi.domain.record import Record, RecordState, person_of_regional_id, shown
 from mpi.services.ask_communities import locations
 from mpi.services.identifiers import find, ins_ids, patient_id_of, regional_patient_id
-from mpi.store import links, records
+from mpi.store import consents, links, records
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +46,50 @@ class Directory:
     def __init__(self, app: MpiApplication) -> None:
         self._app = app
 
-    def resolve(self, uow: UnitOfWork, patient_id: PatientId) -> DirectoryPerson | None:
-        """The person that an identifier designates, or ``None`` when nothing active carries it."""
-        app = self._app
+    def resolve(self, uow: UnitOfWork, patient_id: PatientId, *, to_write: bool = False) -> DirectoryPerson | None:
+        """The person that an identifier designates, as far as the caller may see; ``None`` when it sees nobody.
+
+        Args:
+            to_write: something is written for the person, which a caller bound to no site may do for hidden ones too.
+        """
+        return self._seen(uow, patient_id, EVERYTHING if to_write and uow.caller.site is None else sight_of(uow.caller))
+
+    def _seen(self, uow: UnitOfWork, patient_id: PatientId, sight: Sight) -> DirectoryPerson | None:
         try:
-            found = find(uow, app, patient_id)
+            found = find(uow, self._app, patient_id, sight=sight)
         except UnknownAuthority:
             return None
         persons = {record.person_id for record in found}
         if len(persons) != 1:
             return None
         (person_id,) = persons
-        return self._person(person_id, records.by_persons(uow.connection, [person_id]))
+        return self._person(person_id, shown(records.by_persons(uow.connection, [person_id]), sight))
+
+    def wishes(self, uow: UnitOfWork, patient_id: PatientId) -> dict[str, Wishes]:
+        """What the person wants whom an identifier designates, for each of the person's identifiers (CX)."""
+        try:
+            found = find(uow, self._app, patient_id, sight=EVERYTHING)
+        except UnknownAuthority:
+            found = []
+        persons = {record.person_id for record in found}
+        asked = _untyped(patient_id).xds_cx
+        if len(persons) != 1:
+            return {asked: wishes_for(uow, [asked])}
+        (person_id,) = persons
+        members = records.by_persons(uow.connection, [person_id])
+        everything = {asked, *_anchors(self._person(person_id, members))}
+        seen = shown(members, sight_of(uow.caller))
+        visible = set(_anchors(self._person(person_id, seen))) if seen else set()
+        wanted = wishes_for(uow, everything)
+        hidden = replace(wanted, is_hidden=True)
+        return {each: wanted if each in visible else hidden for each in everything}
 
     def _person(self, person_id: int, members: Sequence[Record]) -> DirectoryPerson:
         app = self._app
         held = [r for r in members if r.state is not RecordState.WITHDRAWN]
         identifiers = {patient_id_of(app, r.key, None) for r in held}
         identifiers.update(_untyped(regional_patient_id(app, r.id)) for r in members)
+        identifiers.add(_untyped(regional_patient_id(app, person_id)))
         identifiers.update(_untyped(i) for i in ins_ids(app, [r for r in held if r.is_active]))
         return DirectoryPerson(_untyped(regional_patient_id(app, person_id)), frozenset(identifiers))
 
@@ -100,6 +128,21 @@ class Directory:
         return domain is not None and (
             records.by_key(uow.connection, RecordKey(domain.code, patient_id.value)) is not None
         )
+
+
+def _anchors(person: DirectoryPerson) -> list[str]:
+    return [each.xds_cx for each in person.identifiers if each.authority.oid is not None]
+
+
+def wishes_for(uow: UnitOfWork, identifiers: Iterable[str]) -> Wishes:
+    """What a person wants who has these identifiers (CX)."""
+    opposed = consents.wanted(uow, list(identifiers))
+    subjects = {subject for subject, _ in opposed}
+    return Wishes(
+        opposes_consultation=Subject.CONSULTATION in subjects,
+        opposes_feeding=Subject.FEEDING in subjects,
+        blocked=frozenset(professional for _, professional in opposed if professional),
+    )
 
 
 def _untyped(patient_id: PatientId) -> PatientId:

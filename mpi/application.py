@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ihe.audit_message import AuditSource
 from ihe.callbacks import CallbackRule
 from ihe.values import Oid
 from mpi.domain.stewardship import BallotPolicy
@@ -35,6 +36,7 @@ class MpiApplication:
         callbacks: which addresses that callers name may be written to.
         home_community_id: by which the region answers other communities, or ``None`` when it answers none.
         communities: other communities, which are asked whom they know.
+        audit_source: as which this service writes the audit trail.
     """
 
     domains: Domains
@@ -48,6 +50,7 @@ class MpiApplication:
     callbacks: CallbackRule = field(default_factory=CallbackRule)
     home_community_id: Oid | None = None
     communities: OtherCommunities = field(default_factory=NoCommunities)
+    audit_source: AuditSource = field(default_factory=lambda: AuditSource("traitdunion", None, {}))
     ballot: BallotPolicy = field(default_factory=BallotPolicy)
 
     def grades_for(self, domain: str | None) -> frozenset[str]:

@@ -16,17 +16,19 @@ from sqlalchemy import Connection, Engine, create_engine
 from ihe.audit_export import AuditTrailKeeper
 from ihe.audit_message import AuditSource
 from ihe.callbacks import CallbackRule
+from ihe.caller import Caller
+from ihe.confidentiality import ReadingRules, Wishes
 from ihe.database_copy import DatabaseCopy
 from ihe.hl7v2.wire import Hl7v2Router
 from ihe.housekeeping import Chore, Housekeeping
 from ihe.outbox import Dispatcher, Subscriber
 from ihe.serving import Pipeline
-from ihe.store import audit_chain, messages, outbox, single_use
+from ihe.store import audit_chain, emergencies, messages, outbox, single_use
 from ihe.syslog import Collector
-from ihe.transaction import Endpoint, discover, refuse_lone_claims, refuse_shared_bindings
+from ihe.transaction import Binding, Endpoint, HttpBinding, discover, refuse_lone_claims, refuse_shared_bindings
 from ihe.unit_of_work import Database, UnitOfWork
 from ihe.values import Oid, PatientId
-from mpi.api import Directory
+from mpi.api import Directory, wishes_for
 from mpi.application import MpiApplication
 from mpi.domain.default_models import default_french
 from mpi.domain.grades import LinkPolicy
@@ -42,17 +44,19 @@ from region.fhir_metadata import metadata_endpoint, smart_configuration_endpoint
 from region.fhir_patients import IndexPatients
 from region.gateways import KnownAs, PatientsElsewhere, SoapGateways
 from region.metrics import Metrics, Watched
+from region.officer_mail import Officer, OfficerSubscriber
 from region.region_table import Domain, RegionTable, RegionTableError
 from region.registry_feed import with_own_feed
 from web import fhir_imaging_study, json_api, prior_studies
 from web.application import WebApplication, Workbench
+from web.page import discover as pages
 from web.session import LONGEST
 from web.store import sessions
+from web.workbench import page_number
 from xds.application import XdsApplication, load_value_sets
 from xds.archive.client import DEFAULT_LIMITS, ArchiveLimits, Archives
 from xds.domain.communities import Communities
 from xds.domain.imaging_sources import ImagingSource, ImagingSources
-from xds.domain.reading import ReadingRules
 from xds.domain.value_sets import ValueSets
 from xds.ports import Person
 from xds.services import upkeep
@@ -147,6 +151,7 @@ def build_service(
     access: Access | None = None,
     replica: Replica | None = None,
     watched: Watched | None = None,
+    officer: Officer | None = None,
 ) -> Service:
     """Wire the service over a migrated database.
 
@@ -171,10 +176,22 @@ def build_service(
         access: who calls; ``None`` for the demonstration, which authenticates nobody.
         replica: from which questions may be answered.
         watched: what metrics tell of files and disks.
+        officer: who is told of emergencies by e-mail; ``None`` for nobody.
 
     Raises:
         TransactionFault: a transaction file is misnamed or broken, or two share a binding.
     """
+    transactions = discover("mpi.transactions", "xds.transactions")
+    if has_other_index:
+        transactions = tuple(with_own_feed(transactions))
+    resources = (*transactions, fhir_imaging_study.ENDPOINT)
+    access = access or Demonstration(table)
+    metadata = metadata_endpoint(resources, access.authorization_servers)
+    tokens = smart_configuration_endpoint(access.authorization_servers)
+    endpoints = (*resources, *json_api.ENDPOINTS, prior_studies.ENDPOINT, metadata, tokens)
+    refuse_shared_bindings(endpoints)
+    refuse_lone_claims(endpoints)
+    audit_source = _audit_source(table, endpoints)
     engine = create_engine(database_url, pool_size=pool_size, max_overflow=10, pool_timeout=30)
     copy = None
     if replica is not None:
@@ -190,11 +207,13 @@ def build_service(
         callbacks=callbacks or CallbackRule(),
         home_community_id=table.home_community_id,
         communities=SoapCommunities(table.home_community_id, table.communities, database),
+        audit_source=audit_source,
     )
     directory = Directory(mpi)
     metrics = Metrics(engine, lambda: [each.name for each in present_subscribers()], copy, watched)
     patients = _fed_directory(table) if has_other_index else IndexDirectory(directory)
-    policy_point = RegionPolicy(reading or ReadingRules(), patients, metrics.withheld)
+    rules = reading or ReadingRules()
+    policy_point = RegionPolicy(rules, patients, metrics.withheld)
     readable = OnePatient(policy_point, patients, metrics.withheld)
     xds = _xds(
         table,
@@ -207,19 +226,14 @@ def build_service(
         coerce_patient_ids=coerce_patient_ids,
         keeps_on_demand=keeps_on_demand,
     )
-    transactions = discover("mpi.transactions", "xds.transactions")
-    if has_other_index:
-        transactions = tuple(with_own_feed(transactions))
-    resources = (*transactions, fhir_imaging_study.ENDPOINT)
-    access = access or Demonstration(table)
-    metadata = metadata_endpoint(resources, access.authorization_servers)
-    tokens = smart_configuration_endpoint(access.authorization_servers)
-    endpoints = (*resources, *json_api.ENDPOINTS, prior_studies.ENDPOINT, metadata, tokens)
-    refuse_shared_bindings(endpoints)
-    refuse_lone_claims(endpoints)
     web = WebApplication(mpi, xds, workbench or Workbench(), viewer)
     applications: dict[str, Any] = {"mpi": mpi, "xds": xds, "web": web}
-    pipeline = Pipeline(database, applications, metrics.observe, access.authorise)
+
+    def authorise(caller: Caller, transaction: str) -> None:
+        access.authorise(caller, transaction)
+        rules.check_purpose(caller)
+
+    pipeline = Pipeline(database, applications, metrics.observe, authorise)
     outbound = create_engine(database_url, pool_size=5, max_overflow=60)
     outbound_database = Database(outbound)
 
@@ -232,6 +246,7 @@ def build_service(
             asynchronous,
             *fhir_subscriptions.subscribers(outbound_database, mpi),
             *document_notifications.subscribers(outbound_database, xds),
+            *([OfficerSubscriber(outbound_database, officer)] if officer else []),
             *subscribers(),
         ]
 
@@ -254,7 +269,7 @@ def build_service(
             outbound,
             {**_chores(keep_events, keep_answers, keep_audit), "documents": _sweeping(database, xds.repository)},
         ),
-        audit=AuditTrailKeeper(outbound, _audit_source(table, endpoints), audit_collector),
+        audit=AuditTrailKeeper(outbound, audit_source, audit_collector),
         publisher=Publisher(
             outbound_database,
             published_sites((each for each in table.establishments if each.publish), xds.studies.archives),
@@ -278,10 +293,14 @@ class IndexDirectory:
 
     index: Directory
 
-    def resolve(self, uow: UnitOfWork, patient_id: PatientId) -> Person | None:
+    def resolve(self, uow: UnitOfWork, patient_id: PatientId, *, to_write: bool = False) -> Person | None:
         """The person that the identifier designates, or ``None``."""
-        found = self.index.resolve(uow, patient_id)
+        found = self.index.resolve(uow, patient_id, to_write=to_write)
         return None if found is None else Person(found.regional_id, found.identifiers)
+
+    def wishes(self, uow: UnitOfWork, patient_id: PatientId) -> Mapping[str, Wishes]:
+        """What the person wants."""
+        return self.index.wishes(uow, patient_id)
 
     def knows_authority(self, patient_id: PatientId) -> bool:
         """Whether the authority is a domain of the region."""
@@ -289,7 +308,7 @@ class IndexDirectory:
 
 
 def _fed_directory(table: RegionTable) -> FedDirectory:
-    return FedDirectory(table.region.authority, lambda each: table.by_authority(each.authority) is not None)
+    return FedDirectory(table.region.authority, lambda each: table.by_authority(each.authority) is not None, wishes_for)
 
 
 def _known_nowhere(_uow: UnitOfWork, _patient_id: PatientId, _home: Oid) -> PatientId | None:
@@ -356,8 +375,14 @@ def published_sites(
 
 
 def _audit_source(table: RegionTable, endpoints: Iterable[Endpoint]) -> AuditSource:
-    names = {endpoint.transaction.number: endpoint.transaction.name for endpoint in endpoints}
-    return AuditSource("traitdunion", str(table.home_community_id), names)
+    told = [endpoint.transaction for endpoint in endpoints]
+    names = {each.number: each.name for each in told} | {page_number(page): page.name for page in pages()}
+    rest = {each.number for each in told if any(_is_rest(binding) for binding in each.bindings)}
+    return AuditSource("traitdunion", str(table.home_community_id), names, frozenset(rest))
+
+
+def _is_rest(binding: Binding) -> bool:
+    return isinstance(binding, HttpBinding) and binding.path.startswith("/fhir")
 
 
 def _chores(keep_events: timedelta, keep_answers: timedelta, keep_audit: timedelta | None) -> dict[str, Chore]:
@@ -372,6 +397,7 @@ def _chores(keep_events: timedelta, keep_answers: timedelta, keep_audit: timedel
     }
     if keep_audit is not None:
         chores["audit"] = lambda connection, now: audit_chain.forget_before(connection, now - keep_audit)
+        chores["emergencies"] = lambda connection, now: emergencies.forget_before(connection, now - keep_audit)
     return chores
 
 

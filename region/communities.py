@@ -13,6 +13,7 @@ from functools import partial
 from typing import Final
 
 from ihe.audit import AuditEvent, Outcome
+from ihe.audit_message import DESTINATION
 from ihe.caller import REGION
 from ihe.communities import Community, PendingAnswers
 from ihe.errors import IheError
@@ -119,6 +120,7 @@ def _asked(uow: UnitOfWork, inquiry: Inquiry, answer: CommunityAnswer, exchange:
         purpose=uow.caller.purpose,
         correlation_id=exchange,
         objects=(
+            {"kind": DESTINATION, "id": community.home_community_id.urn},
             {"kind": "query", "id": f"{transaction.name} to {community.home_community_id.urn}"},
             *({"kind": "patient", "id": each.xds_cx} for each in named),
         ),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from ihe.audit import AuditEvent, Outcome
+from ihe.audit_message import DESTINATION
 from ihe.caller import REGION
 from ihe.fhir.formats import JSON, render
 from ihe.outbox import Subscriber
@@ -67,7 +68,7 @@ class DocumentSubscriber:
         send()
         with self._database.unit(REGION) as uow:
             transaction = iti53.TRANSACTION if is_soap else iti112.TRANSACTION
-            audit.append(uow.connection, _sent(uow, transaction, event, news))
+            audit.append(uow.connection, _sent(uow, transaction, event, news, stored.name))
 
     def _notify(self, stored: StoredDocumentSubscription, news: DocumentNews) -> None:
         if self._soap is None:
@@ -93,7 +94,7 @@ class DocumentSubscriber:
             self._soap = None
 
 
-def _sent(uow: UnitOfWork, transaction: Transaction, event: OutboxEvent, news: DocumentNews) -> AuditEvent:
+def _sent(uow: UnitOfWork, transaction: Transaction, event: OutboxEvent, news: DocumentNews, to: str) -> AuditEvent:
     """The audit event of a message that was sent and accepted."""
     assert news.returned.patient_id is not None
     return AuditEvent(
@@ -108,6 +109,7 @@ def _sent(uow: UnitOfWork, transaction: Transaction, event: OutboxEvent, news: D
         purpose=uow.caller.purpose,
         correlation_id=f"outbox-{event.id}",
         objects=(
+            {"kind": DESTINATION, "id": to},
             {"kind": "patient", "id": news.returned.patient_id.xds_cx},
             {"kind": "document", "id": getattr(news.returned.object, "unique_id", "")},
         ),

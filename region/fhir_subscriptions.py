@@ -16,6 +16,7 @@ import httpx
 import orjson
 
 from ihe.audit import AuditEvent, Outcome
+from ihe.audit_message import DESTINATION
 from ihe.caller import REGION
 from ihe.errors import Conflict
 from ihe.fhir.formats import JSON, render
@@ -80,7 +81,7 @@ class FhirSubscriber:
             self._send(stored, each)
             with self._database.unit(REGION) as uow:
                 remember_news(uow, stored, each)
-                _record_sent(uow, event, each.identifiers[0])
+                _record_sent(uow, event, each.identifiers[0], self.name)
 
     def _send(self, stored: StoredSubscription, news: PatientNews) -> None:
         wish, told = stored.wish, _told(news)
@@ -129,7 +130,7 @@ def _check_answer(answer: httpx.Response) -> None:
         raise Conflict("the subscriber refused the message")
 
 
-def _record_sent(uow: UnitOfWork, event: OutboxEvent, patient: PatientId) -> None:
+def _record_sent(uow: UnitOfWork, event: OutboxEvent, patient: PatientId, to: str) -> None:
     audit.append(
         uow.connection,
         AuditEvent(
@@ -143,7 +144,7 @@ def _record_sent(uow: UnitOfWork, event: OutboxEvent, patient: PatientId) -> Non
             user=uow.caller.named_user,
             purpose=uow.caller.purpose,
             correlation_id=f"outbox-{event.id}",
-            objects=({"kind": "patient", "id": patient.xds_cx},),
+            objects=({"kind": DESTINATION, "id": to}, {"kind": "patient", "id": patient.xds_cx}),
         ),
     )
 

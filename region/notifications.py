@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar
 
 from ihe.audit import AuditEvent, Outcome
+from ihe.audit_message import DESTINATION
 from ihe.caller import REGION
 from ihe.errors import Unavailable
 from ihe.hl7v2.client import MllpClient
@@ -201,15 +202,16 @@ class ConsumerSubscriber(Generic[ChangeT]):
             telling.decode(self._sender.send(control_id, partial(telling.encode, change)))
             with self._database.unit(REGION) as uow:
                 telling.remember(uow, change)
-                audit.append(uow.connection, _sent(uow, telling.transaction, event, change.local))
+                audit.append(uow.connection, _sent(uow, telling, event, change.local))
 
     def close(self) -> None:
         """Close the connection."""
         self._sender.close()
 
 
-def _sent(uow: UnitOfWork, transaction: Transaction, event: OutboxEvent, patient: PatientId) -> AuditEvent:
+def _sent(uow: UnitOfWork, telling: Telling[Any], event: OutboxEvent, patient: PatientId) -> AuditEvent:
     """The audit event of a message that was sent and accepted."""
+    transaction = telling.transaction
     return AuditEvent(
         at=uow.now,
         transaction=transaction.number,
@@ -221,7 +223,7 @@ def _sent(uow: UnitOfWork, transaction: Transaction, event: OutboxEvent, patient
         user=uow.caller.named_user,
         purpose=uow.caller.purpose,
         correlation_id=f"outbox-{event.id}",
-        objects=({"kind": "patient", "id": patient.xds_cx},),
+        objects=({"kind": DESTINATION, "id": telling.name}, {"kind": "patient", "id": patient.xds_cx}),
     )
 
 

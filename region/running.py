@@ -20,6 +20,7 @@ from sqlalchemy.exc import OperationalError
 
 from ihe.callbacks import CallbackRule
 from ihe.caller import REGION
+from ihe.confidentiality import ReadingRules
 from ihe.syslog import Collector
 from mpi.domain.grades import STRICT, LinkPolicy
 from mpi.domain.stewardship import BallotPolicy
@@ -31,6 +32,7 @@ from region.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from region.log_output import set_up_logging
 from region.metrics import Watched
 from region.migrations import SchemaFault, upgrade
+from region.officer_mail import Officer
 from region.region_table import RegionTable, RegionTableError, load_region
 from region.server import Listening, bind, end_with_parent, listener_of, require_free_ports, supervise
 from region.server import serve as listen
@@ -41,7 +43,6 @@ from web.oidc import OidcClient, OidcSettings
 from web.people import People, PeopleFault, load_people
 from xds.application import ValueSetFault, load_value_sets
 from xds.archive.client import ArchiveLimits
-from xds.domain.reading import ReadingRules
 from xds.domain.value_sets import ValueSets
 from xds.services import integrity, upkeep
 from xds.store.content import BlobStore, DiskContent
@@ -123,6 +124,7 @@ def _build(settings: Settings, url: str, *, demo: bool = False) -> Service:
             frozenset(settings.hidden_from_patients),
             frozenset(settings.hidden_from_representatives),
             frozenset(settings.emergency_purposes),
+            frozenset(settings.emergency_centres) or None,
         ),
         max_attempts=settings.outbox_max_attempts,
         keep_events=timedelta(days=settings.outbox_keep_days),
@@ -140,6 +142,7 @@ def _build(settings: Settings, url: str, *, demo: bool = False) -> Service:
         access=access_settings.access(settings, table),
         replica=_replica(settings),
         watched=_watched(settings),
+        officer=_officer(settings),
     )
 
 
@@ -189,6 +192,22 @@ def _workbench(settings: Settings, table: RegionTable, *, demo: bool) -> Workben
         oidc=oidc,
         demo_login=clicked,
         settings=tuple((row.name, row.value, row.help) for row in describe(settings)),
+    )
+
+
+def _officer(settings: Settings) -> Officer | None:
+    if settings.officer_address is None:
+        return None
+    host, _, port = settings.mail_server.rpartition(":")
+    if not host or not port.isdigit():
+        raise StartFault("TRAITDUNION_MAIL_SERVER is written HOST:PORT")
+    return Officer(
+        settings.officer_address,
+        settings.mail_sender,
+        host,
+        int(port),
+        settings.mail_tls,
+        settings.public_url.rstrip("/"),
     )
 
 

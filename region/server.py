@@ -15,15 +15,22 @@ import socket
 import ssl
 import threading
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from types import FrameType
 
+import psycopg
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from ihe.audit import AuditEvent, Outcome
+from ihe.audit_message import APPLICATION_START, APPLICATION_STOP
 from ihe.hl7v2.listener import Limits, MllpListener
 from ihe.soap.mtom import DEFAULT_MESSAGE_LIMITS
 from region.bootstrap import Service
@@ -81,6 +88,7 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_STREAMS, thread_name_prefix="stream"))
         if service.copy is not None:
             service.copy.start()
+        await asyncio.to_thread(_note, service, APPLICATION_START)
         await mllp.start()
         service.dispatcher.start()
         service.housekeeping.start()
@@ -98,6 +106,8 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
             service.dispatcher.stop()
             service.housekeeping.stop()
             service.xds.studies.archives.stop()
+            with suppress(DBAPIError, PoolTimeout, psycopg.Error):  # a database that is gone keeps nobody from ending
+                await asyncio.to_thread(_note, service, APPLICATION_STOP)
             service.audit.stop()
             executor.shutdown(wait=True)
             if service.copy is not None:
@@ -135,6 +145,25 @@ def serve(service: Service, listening: Listening, on_listening: Callable[[], Non
     """Listen until SIGTERM or SIGINT, then finish what has come and return."""
     listener_of(service, listening, on_listening).run(sockets=[bind(listening)])
     service.close()
+
+
+def _note(service: Service, activity: str) -> None:
+    """Say in the audit trail that this process starts or stops serving."""
+    service.database.audit.write(
+        AuditEvent(
+            at=datetime.now(UTC),
+            transaction=activity,
+            event_code="110100",
+            event_action="E",
+            outcome=Outcome.SUCCESS,
+            node=service.mpi.audit_source.host,
+            site=None,
+            user=f"uid {os.getuid()}",
+            purpose="normal",
+            correlation_id=uuid.uuid4().hex,
+            objects=(),
+        )
+    )
 
 
 def listener_of(

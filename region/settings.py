@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from xds.domain.reading import ReadingRules
+from ihe.confidentiality import ReadingRules
 
 PREFIX: Final = "TRAITDUNION_"
 FILE: Final = Path("traitdunion.toml")
@@ -187,6 +187,18 @@ class Settings(BaseSettings):
         Codes,
         Field(description="Purposes of use for which oppositions and what is hidden from professionals don't count."),
     ] = tuple(sorted(ReadingRules().emergency_purposes))
+    emergency_centres: Annotated[
+        Codes, Field(description="Codes of the sites that may declare centre_15; empty for any site's people.")
+    ] = ()
+    officer_address: Annotated[
+        str | None, Field(description="E-mail of the regional officer, who is told of each emergency that is declared.")
+    ] = None
+    public_url: Annotated[
+        str, Field(description="Address of the workbench as people reach it, for links in e-mail.")
+    ] = "http://localhost:8080"
+    mail_server: Annotated[str, Field(description="Mail server as HOST:PORT.")] = "localhost:25"
+    mail_sender: Annotated[str, Field(description="Sender of e-mail.")] = "traitdunion@localhost"
+    mail_tls: Annotated[bool, Field(description="Require STARTTLS of the mail server.")] = True
     coerce_patient_ids: Annotated[
         bool,
         Field(description="Show pictures under the asker's patient id, the originals beside it."),

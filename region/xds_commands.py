@@ -12,8 +12,11 @@ from typing import Annotated
 import typer
 
 from ihe.caller import REGION
+from ihe.errors import UnknownPatient
 from ihe.unit_of_work import UnitOfWork
 from ihe.values import PatientId
+from mpi.domain.consent import Stance, Statement, Subject, Way
+from mpi.services.consents import state_for
 from region import running
 from region.bootstrap import Service
 from region.settings import Settings
@@ -23,7 +26,6 @@ from xds.ports import Person
 from xds.services import upkeep
 from xds.services.find import find_documents_on
 from xds.services.history_document import offer_history
-from xds.services.reading import oppose, withdraw_opposition
 from xds.store.content import ContentUnreachable
 
 Patient = Annotated[str, typer.Argument(metavar="PATIENT", help="Identifier as CX: VALUE^^^&OID&ISO.")]
@@ -91,13 +93,13 @@ def commands(settings: Callable[[], Settings]) -> typer.Typer:
     def state_opposition(patient: Patient) -> None:
         """Write down that a patient opposes the sharing of documents."""
         with running.service(settings()) as service, service.database.unit(REGION) as uow:
-            oppose(uow, service.xds.registry.directory, _patient(patient))
+            _state(service, uow, _patient(patient), Stance.OPPOSES)
 
     @xds.command("withdraw-opposition")
     def end_opposition(patient: Patient) -> None:
-        """Write down that a patient does not oppose any more; prints how many oppositions ended."""
+        """Write down that a patient does not oppose any more."""
         with running.service(settings()) as service, service.database.unit(REGION) as uow:
-            typer.echo(withdraw_opposition(uow, service.xds.registry.directory, _patient(patient)))
+            _state(service, uow, _patient(patient), Stance.AGREES)
 
     return xds
 
@@ -111,6 +113,15 @@ def answered_on(service: Service, uow: UnitOfWork, patient_id: PatientId, moment
     criteria = DocumentCriteria(statuses=_STATUSES, on_demand=None)
     found = find_documents_on(uow, service.xds.registry, person, criteria, moment)
     return [each.object for each in found if isinstance(each.object, RegisteredEntry)]
+
+
+def _state(service: Service, uow: UnitOfWork, patient_id: PatientId, stance: Stance) -> None:
+    """Write down what a patient says of whoever's index is the region's."""
+    person = service.xds.registry.directory.resolve(uow, patient_id)
+    if person is None:
+        raise UnknownPatient("the identifier designates no active patient")
+    identifiers = [each.xds_cx for each in person.identifiers if each.authority.oid is not None]
+    state_for(uow, patient_id.xds_cx, identifiers, Statement(Subject.CONSULTATION, stance, uow.now), Way.COMMAND)
 
 
 def _patient(text: str) -> PatientId:

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from ihe.caller import Caller
+from ihe.confidentiality import Wishes
 from ihe.unit_of_work import Database, UnitOfWork
 from ihe.values import AssigningAuthority, Code, Oid, PatientId
 from xds.domain.imaging import (
@@ -63,12 +64,15 @@ class People:
         for identifier in (patient_id(REGION, regional), *identifiers):
             self._person_of[identifier] = regional
 
-    def resolve(self, uow: UnitOfWork, asked: PatientId) -> Person | None:
+    def resolve(self, uow: UnitOfWork, asked: PatientId, *, to_write: bool = False) -> Person | None:
         regional = self._person_of.get(asked)
         if regional is None:
             return None
         same = frozenset(each for each, other in self._person_of.items() if other == regional)
         return Person(patient_id(REGION, regional), same)
+
+    def wishes(self, uow: UnitOfWork, patient_id: PatientId) -> dict[str, Wishes]:
+        return {patient_id.xds_cx: Wishes()}
 
     def knows_authority(self, asked: PatientId) -> bool:
         return asked.authority.oid in (REGION, ROANNE, FIRMINY)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
+from ihe.confidentiality import Wishes
 from ihe.unit_of_work import UnitOfWork
 from ihe.values import AssigningAuthority, Code, Oid, PatientId
 from xds.domain.model import (
@@ -51,13 +52,16 @@ class SampleDirectory:
             identifiers.discard(patient_id)
         self.persons.setdefault(person, set()).add(patient_id)
 
-    def resolve(self, uow: UnitOfWork, patient_id: PatientId) -> Person | None:
+    def resolve(self, uow: UnitOfWork, patient_id: PatientId, *, to_write: bool = False) -> Person | None:
         plain = PatientId(patient_id.value, AssigningAuthority(None, patient_id.authority.oid))
         for name, identifiers in self.persons.items():
             regional = pid(name, REGION_OID)
             if plain == regional or plain in identifiers:
                 return Person(regional, frozenset({regional, *identifiers}))
         return None
+
+    def wishes(self, uow: UnitOfWork, patient_id: PatientId) -> dict[str, Wishes]:
+        return {patient_id.xds_cx: Wishes()}
 
     def knows_authority(self, patient_id: PatientId) -> bool:
         return patient_id.authority.oid in (REGION_OID, SITE_A_OID, SITE_B_OID)

@@ -15,13 +15,12 @@ from datetime import timedelta
 from typing import Any, Final
 
 from ihe.caller import Caller
-from mpi.services.find_patients import SEES_HIDDEN
+from ihe.confidentiality import SEES_HIDDEN
 from web.roles import REGIONAL_STEWARD
 
 COOKIE: Final = "traitdunion_session"
 LONGEST: Final = timedelta(hours=10)
 IDLE: Final = timedelta(minutes=30)
-BREAK_GLASS: Final = "bris_de_glace"
 
 
 def new_token() -> str:
@@ -66,10 +65,10 @@ class Session:
         """Whether they see every domain."""
         return REGIONAL_STEWARD in self.roles
 
-    def caller(self, node: str, purpose: str = "normal") -> Caller:
+    def caller(self, node: str, purpose: str = "normal", reason: str | None = None) -> Caller:
         """As services and audit know them."""
         sees = frozenset({SEES_HIDDEN}) if self.is_regional else frozenset()
-        return Caller(node, self.site, self.subject or None, self.roles | sees, purpose)
+        return Caller(node, self.site, self.subject or None, self.roles | sees, purpose, reason=reason)
 
     def to_json(self) -> dict[str, Any]:
         """For the store."""

@@ -24,7 +24,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from ihe.audit import Audited
 from ihe.caller import REGION, Caller
+from ihe.confidentiality import BREAK_GLASS
 from ihe.errors import AccessDenied, IheError, NotAuthenticated, TooLarge, TooMany
 from ihe.fhir.error_codes import error_code
 from ihe.http import HttpReply, HttpRequest
@@ -38,7 +40,7 @@ from web.catalogue import chosen, translator
 from web.page import Download, Page, Redirect, View, Visit, discover, form_field
 from web.rendering import render, static_file
 from web.roles import ADMINISTRATOR, AUDITOR, STEWARDS
-from web.session import BREAK_GLASS, COOKIE, IDLE, LONGEST, Session, form_token
+from web.session import COOKIE, IDLE, LONGEST, Session, form_token
 from web.store import sessions
 
 log = logging.getLogger(__name__)
@@ -119,6 +121,10 @@ class WorkbenchWire:
         status = 429 if isinstance(error, TooMany) else error_code(error).status
         values = {"status": status, "reference": correlation_id, "message": error.message}
         return HttpReply(status, "text/html; charset=utf-8", _page(request, self._app, "refused.html", values))
+
+    def audited(self, request: Asked) -> Audited:
+        """Nothing: pages note what they show."""
+        return Audited()
 
     def message_key(self, request: Asked) -> MessageKey | None:
         """Pages have no message ids."""
@@ -225,8 +231,8 @@ class _Handling:
                 raise NotAuthenticated("log in first")
             if not page.roles & asked.session.roles:
                 raise AccessDenied("this page is for other roles")
-        opened = asked.http.path_parameters.get("person", "") in asked.session.opened
-        return asked.session.caller(self._name_node(asked.peer), BREAK_GLASS if opened else "normal")
+        reason = asked.session.opened.get(asked.http.path_parameters.get("person", ""))
+        return asked.session.caller(self._name_node(asked.peer), BREAK_GLASS if reason else "normal", reason)
 
     def _session_of(self, token: str) -> Session | None:
         with self._database.unit(REGION) as uow:
@@ -322,6 +328,7 @@ def _page(asked: Asked, app: WebApplication, name: str, values: Mapping[str, Any
         "notice": _notice(asked),
         "now": datetime.now(UTC),
         "is_steward": bool(session.roles & STEWARDS),
+        "is_regional": session.is_regional,
         "is_auditor": AUDITOR in session.roles,
         "is_administrator": ADMINISTRATOR in session.roles,
         "is_demo": app.workbench.demo_login,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,6 +12,7 @@ from xds.domain.document_set import DocumentRequest, MadeContent, Retrieval
 from xds.domain.registered import RegisteredEntry
 
 if TYPE_CHECKING:
+    from ihe.confidentiality import Wishes
     from ihe.unit_of_work import UnitOfWork
     from ihe.values import PatientId
 
@@ -33,10 +34,18 @@ class Person:
 class PatientDirectory(Protocol):
     """Answers who a patient identifier designates, at the moment of the question, inside the unit of work."""
 
-    def resolve(self, uow: UnitOfWork, patient_id: PatientId) -> Person | None:
-        """The person that ``patient_id`` (regional, local of any site, INS) designates.
+    def resolve(self, uow: UnitOfWork, patient_id: PatientId, *, to_write: bool = False) -> Person | None:
+        """The person that ``patient_id`` (regional, local of any site, INS) designates, as far as the caller sees it.
 
-        ``None`` when the identifier is unknown, or its record was withdrawn.
+        ``None`` when the identifier is unknown, its record was withdrawn, or is not shown to the caller.
+
+        Args:
+            to_write: something is written for the person, not read.
+        """
+
+    def wishes(self, uow: UnitOfWork, patient_id: PatientId) -> Mapping[str, Wishes]:
+        """What the person wants of the sharing of documents, and what is hidden from the caller: for each identifier
+        of the person (CX), the one asked with always among them.
         """
 
     def knows_authority(self, patient_id: PatientId) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from ihe.audit import Audited
 from ihe.caller import Caller
 from ihe.errors import IheError, MalformedRequest, UnsupportedRequest
 from ihe.hl7v2.acknowledgement import answers, refuse
@@ -23,6 +24,11 @@ class Hl7v2Wire:
     def refuse(self, request: Message, error: IheError, correlation_id: str) -> Message:
         """A negative acknowledgement."""
         return refuse(request, error, correlation_id)
+
+    def audited(self, request: Message) -> Audited:
+        """QPD, and the control id (Source: ITI TF-2: 3.8.5.1, 3.9.5.1)."""
+        qpd = request.segment("QPD")
+        return Audited((lambda: str(qpd)) if qpd else None, {"MSH-10": request.control_id})
 
     def message_key(self, request: Message) -> MessageKey | None:
         """Sender (MSH-3, MSH-4), control id (MSH-10) and content; ``None`` without a control id."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from lxml import etree
+
+from ihe.audit import Audited
 from ihe.errors import IheError
 from ihe.soap.envelope import SoapReply, SoapRequest
 from ihe.soap.error_codes import fault_for
@@ -14,6 +17,10 @@ class SoapWire:
     def refuse(self, request: SoapRequest, error: IheError, correlation_id: str) -> SoapReply:
         """The fault."""
         return SoapReply(fault=fault_for(error))
+
+    def audited(self, request: SoapRequest) -> Audited:
+        """The body: of a query it is the query (Source: ITI TF-2: 3.18.5.1, 3.47.5.1)."""
+        return Audited(lambda: etree.tostring(request.body_element, encoding="unicode", with_tail=False))
 
     def message_key(self, request: SoapRequest) -> MessageKey | None:
         """Always ``None``."""

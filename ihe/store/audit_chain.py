@@ -134,10 +134,11 @@ _ANCHORS = select(audit_anchor).order_by(audit_anchor.c.day)
 def sealed_after(connection: Connection, position: int, limit: int) -> list[SealedEvent]:
     """The next sealed events, in the order of the chain."""
     query = select(audit_event).where(audit_event.c.position > position).order_by(audit_event.c.position).limit(limit)
-    return [SealedEvent(row["id"], row["position"], _event(row)) for row in connection.execute(query).mappings()]
+    return [SealedEvent(row["id"], row["position"], event_of(row)) for row in connection.execute(query).mappings()]
 
 
-def _event(row: RowMapping) -> AuditEvent:
+def event_of(row: RowMapping) -> AuditEvent:
+    """The event that a row keeps."""
     return AuditEvent(
         at=row["at"],
         transaction=row["transaction"],

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from ihe.values import PatientId
+from mpi.domain.consent import Statement
 from mpi.domain.identity import Traits
 from mpi.domain.visit import VisitId, VisitNews
 
@@ -40,6 +41,7 @@ class Feed:
         source_updated_at: when the source last changed the patient, or ``None``.
         visit: what an encounter says of the visit, or ``None``.
         account: the account that is moved, or ``None``.
+        statements: what the patient says of the sharing of data.
     """
 
     kind: FeedKind
@@ -49,3 +51,4 @@ class Feed:
     source_updated_at: datetime | None
     visit: VisitNews | None = None
     account: VisitId | None = None
+    statements: tuple[Statement, ...] = ()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from ihe.confidentiality import Sight
 from mpi.domain.identity import RecordKey, Traits
 
 
@@ -29,6 +31,9 @@ class Record:
         merged_into: the surviving record when subsumed.
         created_at: when it first arrived.
         source_updated_at: when the source says the traits were last changed, or ``None``.
+        is_hidden: the identity is hidden or anonymous, or its patient opposes to standing in the index: it is shown to
+            those alone who may see such ones.
+        opposes_indexing: the latter.
     """
 
     id: int
@@ -41,11 +46,28 @@ class Record:
     traits: Traits
     created_at: datetime
     source_updated_at: datetime | None
+    is_hidden: bool = False
+    opposes_indexing: bool = False
 
     @property
     def is_active(self) -> bool:
         """Whether the record answers queries."""
         return self.state is RecordState.ACTIVE
+
+
+def shown(members: Sequence[Record], sight: Sight) -> list[Record]:
+    """The records of a person that may be shown; one that was merged is as visible as what it was merged into."""
+    by_id = {record.id: record for record in members}
+
+    def is_seen(record: Record) -> bool:
+        standing: Record | None = record
+        while standing is not None and sight.sees(standing.key.domain, is_hidden=standing.is_hidden):
+            if standing.merged_into is None:
+                return True
+            standing = by_id.get(standing.merged_into)
+        return False
+
+    return [record for record in members if is_seen(record)]
 
 
 _RID_PREFIX = "TDU"

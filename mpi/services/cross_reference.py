@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ihe.confidentiality import Sight, sight_of
 from ihe.unit_of_work import UnitOfWork
 from ihe.values import PatientId
 from mpi.application import MpiApplication
@@ -42,18 +43,21 @@ def cross_reference(
     source: PatientId,
     target_domains: Sequence[str] = (),
     location: str | None = None,
+    sight: Sight | None = None,
 ) -> CrossReference:
     """Corresponding identifiers of a patient.
 
     Args:
         target_domains: codes of the domains asked for; empty asks for all.
+        sight: what is shown; by default what the caller may see.
 
     Raises:
         UnknownAuthority: the source's authority is no domain of the region.
         UnknownPatient: nothing active carries the source identifier.
     """
     source_code = domain_of(app, source.authority, location).code
-    asked, found = _members(uow, app, source, RecordKey(source_code, source.value), location)
+    seen = sight or sight_of(uow.caller)
+    asked, found = _members(uow, app, source, RecordKey(source_code, source.value), location, seen)
     grades = app.grades_for(source_code)
     shown = [m for m in found if m.record_id == asked.record_id or _is_answered(asked, m, grades)]
     wanted = set(target_domains)
@@ -72,14 +76,14 @@ def cross_reference(
 
 
 def _members(
-    uow: UnitOfWork, app: MpiApplication, source: PatientId, key: RecordKey, location: str | None
+    uow: UnitOfWork, app: MpiApplication, source: PatientId, key: RecordKey, location: str | None, sight: Sight
 ) -> tuple[Member, list[Member]]:
     """The record asked with and all of its person: of a local id in one statement, of any other identifier in more."""
-    found = members.of_key(uow, key)
+    found = members.of_key(uow, key, sight)
     if found:
         return next(m for m in found if m.key == key), found
-    record = find_one_person(uow, app, source, location)
-    found = members.of_persons(uow, [record.person_id])
+    record = find_one_person(uow, app, source, location, sight)
+    found = members.of_persons(uow, [record.person_id], sight)
     return next(m for m in found if m.record_id == record.id), found
 
 

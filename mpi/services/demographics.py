@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ihe.confidentiality import Sight, sight_of
 from ihe.errors import TooMany
 from ihe.unit_of_work import UnitOfWork
 from ihe.values import PatientId
@@ -90,16 +91,21 @@ def search_visits(uow: UnitOfWork, app: MpiApplication, criteria: Criteria, quer
 
 
 def all_identifiers(
-    uow: UnitOfWork, app: MpiApplication, patients: Sequence[Record], domains: Sequence[str] = ()
+    uow: UnitOfWork,
+    app: MpiApplication,
+    patients: Sequence[Record],
+    domains: Sequence[str] = (),
+    sight: Sight | None = None,
 ) -> list[tuple[PatientId, ...]]:
     """For each record all identifiers of its patient that the caller may be answered with, the record's own first.
 
     Args:
         domains: only identifiers of these domains; empty means all.
+        sight: what is shown; by default what the caller may see.
     """
     grades, wanted = app.grades_for(uow.caller.site), set(domains)
     members: dict[int, list[Member]] = {}
-    for member in of_persons(uow, list({r.person_id for r in patients})):
+    for member in of_persons(uow, list({r.person_id for r in patients}), sight or sight_of(uow.caller)):
         members.setdefault(member.person_id, []).append(member)
     return [_identifiers(app, r, members.get(r.person_id, ()), grades, wanted) for r in patients]
 
@@ -107,8 +113,12 @@ def all_identifiers(
 def _shown(
     uow: UnitOfWork, app: MpiApplication, found: Sequence[FoundRecord], domains: Sequence[str]
 ) -> tuple[tuple[Record, tuple[PatientId, ...]], ...]:
-    grades, wanted = app.grades_for(uow.caller.site), set(domains)
-    return tuple((each.record, _identifiers(app, each.record, each.members, grades, wanted)) for each in found)
+    grades, wanted, sight = app.grades_for(uow.caller.site), set(domains), sight_of(uow.caller)
+
+    def seen(each: FoundRecord) -> list[Member]:
+        return [m for m in each.members if sight.sees(m.domain, is_hidden=m.is_hidden)]
+
+    return tuple((each.record, _identifiers(app, each.record, seen(each), grades, wanted)) for each in found)
 
 
 def _identifiers(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from ihe.confidentiality import sight_of
 from ihe.errors import UnknownPatient
 from ihe.unit_of_work import UnitOfWork
 from mpi.application import MpiApplication
 from mpi.domain.explanation import explain
 from mpi.domain.identity import RecordKey
-from mpi.domain.record import Record, regional_id
+from mpi.domain.record import Record, regional_id, shown
 from mpi.domain.scoring import score
 from mpi.store import evidence_json, links, pairs, records, tasks
 
@@ -52,13 +53,14 @@ def explain_record(uow: UnitOfWork, app: MpiApplication, key: RecordKey) -> dict
         UnknownPatient: it is not known.
     """
     record = _known(uow, key)
-    members = records.by_persons(uow.connection, [record.person_id])
+    sight = sight_of(uow.caller)
+    members = shown(records.by_persons(uow.connection, [record.person_id]), sight)
     history = links.history(uow.connection, record.id)
     present = history[-1] if history else None
     partner = None
     if present is not None and "pair" in present.evidence:
         other = next(i for i in present.evidence["pair"] if i != record.id)
-        partner = next(iter(records.by_ids(uow.connection, [other])), None)
+        partner = next(iter(shown(records.by_ids(uow.connection, [other]), sight)), None)
     return {
         "record": _named(record),
         "state": str(record.state),
@@ -87,7 +89,7 @@ def explain_record(uow: UnitOfWork, app: MpiApplication, key: RecordKey) -> dict
 
 def _known(uow: UnitOfWork, key: RecordKey) -> Record:
     record = records.by_key(uow.connection, key)
-    if record is None:
+    if record is None or not sight_of(uow.caller).sees(record.key.domain, is_hidden=record.is_hidden):
         raise UnknownPatient("no patient is known under that identifier")
     return record
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ihe.confidentiality import sight_of
 from ihe.errors import MissingElement
 from ihe.unit_of_work import UnitOfWork
 from mpi.application import MpiApplication
@@ -12,12 +13,6 @@ from mpi.domain.record import Record
 from mpi.domain.search import PatientSearch
 from mpi.store import search as search_store
 from mpi.store.search import FoundRecord
-
-HIDDEN = frozenset({"ANOM", "CACH"})
-"""Attributes of identities that a search shows to named roles only."""
-
-SEES_HIDDEN = "identity.hidden"
-"""The role that sees them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +38,12 @@ def find_patients(uow: UnitOfWork, app: MpiApplication, search: PatientSearch) -
     """
     wanted, national = _bounded(app, search)
     ids, page = search_store.find(
-        uow, wanted, search.limit, hidden_attributes=hidden_from(uow), ins_authorities=national, first_of_many=True
+        uow,
+        wanted,
+        search.limit,
+        sees_hidden=sight_of(uow.caller).sees_hidden,
+        ins_authorities=national,
+        first_of_many=True,
     )
     return FoundPatients(tuple(each.record for each in page), len(ids) > search.limit)
 
@@ -62,7 +62,7 @@ def find_page(
         MissingElement: no criterion that bounds the search.
     """
     wanted, national = _bounded(app, search)
-    return search_store.find(uow, wanted, size, hidden_attributes=hidden_from(uow), ins_authorities=national)
+    return search_store.find(uow, wanted, size, sees_hidden=sight_of(uow.caller).sees_hidden, ins_authorities=national)
 
 
 def find_patient_ids(uow: UnitOfWork, app: MpiApplication, search: PatientSearch) -> list[int]:
@@ -72,7 +72,7 @@ def find_patient_ids(uow: UnitOfWork, app: MpiApplication, search: PatientSearch
         MissingElement: no criterion that bounds the search.
     """
     wanted, national = _bounded(app, search)
-    return search_store.find_ids(uow, wanted, hidden_attributes=hidden_from(uow), ins_authorities=national)
+    return search_store.find_ids(uow, wanted, sees_hidden=sight_of(uow.caller).sees_hidden, ins_authorities=national)
 
 
 def _bounded(app: MpiApplication, search: PatientSearch) -> tuple[PatientSearch, list[str]]:
@@ -95,12 +95,7 @@ def read_patients(uow: UnitOfWork, record_ids: Sequence[int]) -> list[Record]:
 
 def read_page(uow: UnitOfWork, record_ids: Sequence[int]) -> list[FoundRecord]:
     """The same with the records of their persons."""
-    return search_store.read(uow, record_ids, hidden_attributes=hidden_from(uow)) if record_ids else []
-
-
-def hidden_from(uow: UnitOfWork) -> frozenset[str]:
-    """The attributes of identities that the caller may not see."""
-    return frozenset() if SEES_HIDDEN in uow.caller.roles else HIDDEN
+    return search_store.read(uow, record_ids, sight_of(uow.caller)) if record_ids else []
 
 
 def read_patient(uow: UnitOfWork, app: MpiApplication, record_id: int) -> Record | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ihe.confidentiality import Sight, sight_of
 from ihe.errors import AccessDenied, InvalidElement, UnknownAuthority, UnknownPatient, UnknownTargetAuthority
 from ihe.unit_of_work import UnitOfWork
 from ihe.values import AssigningAuthority, Oid, PatientId
@@ -42,14 +43,29 @@ def target_domains(app: MpiApplication, targets: Iterable[tuple[AssigningAuthori
     return tuple(domain.code for domain, _ in found if domain is not None)
 
 
-def find(uow: UnitOfWork, app: MpiApplication, patient_id: PatientId, location: str | None = None) -> list[Record]:
+def find(
+    uow: UnitOfWork,
+    app: MpiApplication,
+    patient_id: PatientId,
+    location: str | None = None,
+    sight: Sight | None = None,
+) -> list[Record]:
     """Active records that an identifier designates: one for a local id (also a former one of a domain that ended, see
     :mod:`mpi.services.succeed_domain`), all of the person's for a regional id, those that carry it qualified for an
-    INS. Empty when nothing active carries it.
+    INS. Empty when nothing active carries it, or nothing that is shown.
+
+    Args:
+        sight: what is shown; by default what the caller may see.
 
     Raises:
         UnknownAuthority: the authority is no domain of the region.
     """
+    seen = sight or sight_of(uow.caller)
+    found = _designated(uow, app, patient_id, location)
+    return [r for r in found if seen.sees(r.key.domain, is_hidden=r.is_hidden)]
+
+
+def _designated(uow: UnitOfWork, app: MpiApplication, patient_id: PatientId, location: str | None) -> list[Record]:
     domain = domain_of(app, patient_id.authority, location)
     if domain.code == app.regional_domain:
         founder = person_of_regional_id(patient_id.value)
@@ -78,14 +94,20 @@ def _renumbered(uow: UnitOfWork, record: Record) -> Record | None:
     return standing
 
 
-def find_one_person(uow: UnitOfWork, app: MpiApplication, patient_id: PatientId, location: str | None = None) -> Record:
+def find_one_person(
+    uow: UnitOfWork,
+    app: MpiApplication,
+    patient_id: PatientId,
+    location: str | None = None,
+    sight: Sight | None = None,
+) -> Record:
     """One active record of the person that an identifier designates.
 
     Raises:
         UnknownAuthority: the authority is no domain of the region.
         UnknownPatient: nothing active carries it, or (an INS in conflict) it designates several persons.
     """
-    found = find(uow, app, patient_id, location)
+    found = find(uow, app, patient_id, location, sight)
     if len({r.person_id for r in found}) != 1:
         raise UnknownPatient("no patient is known under that identifier", location)
     return found[0]

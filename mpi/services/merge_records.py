@@ -13,6 +13,7 @@ from mpi.application import MpiApplication
 from mpi.domain.cleaning import clean
 from mpi.domain.identity import RecordKey, Traits
 from mpi.domain.record import RecordState
+from mpi.services.consents import refresh_indexing
 from mpi.services.feed_record import feed_record
 from mpi.services.relink import relink
 from mpi.store import blocking, events, locks, records, successions
@@ -85,4 +86,5 @@ def merge_records(
     records.set_state(uow.connection, subsumed.id, RecordState.SUBSUMED, survivor.id, uow.now)
     blocking.replace(uow.connection, subsumed.id, [])
     relink(uow, app, [subsumed.id, survivor.id], event_id)
+    refresh_indexing(uow, app, records.by_ids(uow.connection, [survivor.id])[0])
     return event_id

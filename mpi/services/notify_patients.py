@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ihe.confidentiality import Sight
 from ihe.unit_of_work import UnitOfWork
 from ihe.values import PatientId
 from mpi.application import MpiApplication
@@ -14,7 +15,6 @@ from mpi.domain.identity import RecordKey
 from mpi.domain.record import Record
 from mpi.domain.subscription import StoredSubscription
 from mpi.services.demographics import all_identifiers
-from mpi.services.find_patients import HIDDEN
 from mpi.services.identifiers import patient_id_of
 from mpi.services.notify_references import EVENT_KINDS
 from mpi.store import notified, records
@@ -47,6 +47,10 @@ class PatientNews:
         return (head, *(i.xds_cx for i in self.identifiers))
 
 
+_SIGHT = Sight(sees_hidden=False, site=None)
+"""What a subscriber is told of, whoever it is."""
+
+
 def patient_news(
     uow: UnitOfWork, app: MpiApplication, stored: StoredSubscription, payload: Mapping[str, Any]
 ) -> list[PatientNews]:
@@ -61,7 +65,7 @@ def patient_news(
         concerned[record_id]
         for record_id in sorted(concerned)
         if stored.wish.wants(concerned[record_id].key.domain, concerned[record_id].key.local_id)
-        and not concerned[record_id].traits.identity_attributes & HIDDEN
+        and not concerned[record_id].is_hidden
     ]
     told = notified.last_told(uow.connection, stored.name, [r.id for r in wanted])
     found = []
@@ -84,7 +88,7 @@ def _news(
     uow: UnitOfWork, app: MpiApplication, record: Record, domains: tuple[str, ...], *, is_new: bool
 ) -> PatientNews:
     if record.is_active:
-        return PatientNews(record, all_identifiers(uow, app, [record], domains)[0], None, is_new, uow.now)
+        return PatientNews(record, all_identifiers(uow, app, [record], domains, _SIGHT)[0], None, is_new, uow.now)
     own = patient_id_of(app, record.key)
     survivor = None
     if record.merged_into is not None:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ihe.confidentiality import Sight
 from ihe.unit_of_work import UnitOfWork
 from ihe.values import PatientId
 from mpi.application import MpiApplication
@@ -62,10 +63,12 @@ def changed_references(
     targets = app.domains.by_code(domain).notified_of
     found = [record for key in keys if (record := records.by_key(uow.connection, key)) and record.is_active]
     told = notified.last_told(uow.connection, subscriber, [record.id for record in found])
+    sight = Sight(sees_hidden=False, site=domain)
     changes = []
     for record in found:
         own = patient_id_of(app, record.key)
-        change = ReferenceChange(record.id, (own, *cross_reference(uow, app, own, targets).identifiers))
+        found_now = cross_reference(uow, app, own, targets, sight=sight)
+        change = ReferenceChange(record.id, (own, *found_now.identifiers))
         if told.get(record.id) != _told(change):
             changes.append(change)
     return changes

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from ihe.confidentiality import sight_of
 from ihe.errors import AccessDenied, NotFound
 from ihe.unit_of_work import UnitOfWork
 from mpi.application import MpiApplication
 from mpi.domain.identity import Traits
-from mpi.domain.record import Record
+from mpi.domain.record import Record, shown
 from mpi.domain.stewardship import REGION_DESK
 from mpi.domain.survivorship import Displayed, Statement, derive
 from mpi.services.read_worklist import desk_of
@@ -64,7 +65,7 @@ def read_person_file(
         moment: show who was together then, and what the records said.
 
     Raises:
-        NotFound: there is no such person.
+        NotFound: there is no such person, or nothing of it is shown to the caller.
         AccessDenied: no record is of the caller's establishment, and the glass was not broken.
     """
     founder = next(iter(records.by_ids(uow.connection, [person_id])), None)
@@ -76,16 +77,19 @@ def read_person_file(
         members = records.by_persons(uow.connection, [now_id])
     else:
         members = _then(uow, person_id, moment)
+    members = shown(members, sight_of(uow.caller))
+    if not members:
+        raise NotFound("there is no such person")
     if desk != REGION_DESK and not opened and all(r.key.domain != desk for r in members):
         raise AccessDenied("no record of this person is of your establishment")
-    shown = tuple(r if desk in (REGION_DESK, r.key.domain) else _without_contact(r) for r in members)
-    active = [r for r in shown if r.is_active]
+    told = tuple(r if desk in (REGION_DESK, r.key.domain) else _without_contact(r) for r in members)
+    active = [r for r in told if r.is_active]
     ids = [r.id for r in members]
     present = {i: h[-1] for i in ids if (h := links.history(uow.connection, i))}
     found = events.by_ids(uow.connection, events.touching(uow.connection, ids))
     return PersonFile(
         now_id,
-        shown,
+        told,
         derive([Statement(r.key, r.traits, r.source_updated_at or r.created_at) for r in active]) if active else None,
         present,
         tuple(pairs.among(uow.connection, ids)),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from ihe.confidentiality import sight_of
 from ihe.unit_of_work import UnitOfWork
 from mpi.application import MpiApplication
 from mpi.domain.person import Person
 from mpi.domain.survivorship import Statement, derive
-from mpi.services.find_patients import hidden_from
 from mpi.store import records
 
 
@@ -18,12 +18,12 @@ def read_person(uow: UnitOfWork, app: MpiApplication, person_id: int) -> Person 
     founder = next(iter(records.by_ids(uow.connection, [person_id])), None)
     if founder is None:
         return None
-    hidden = hidden_from(uow)
+    sight = sight_of(uow.caller)
     grades = app.grades_for(uow.caller.site)
     members = tuple(
         r
         for r in records.by_persons(uow.connection, [founder.person_id])
-        if r.is_active and not r.traits.identity_attributes & hidden and (r.grade is None or r.grade in grades)
+        if r.is_active and sight.sees(r.key.domain, is_hidden=r.is_hidden) and (r.grade is None or r.grade in grades)
     )
     if not members:
         return None

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ihe.confidentiality import sight_of
 from ihe.unit_of_work import UnitOfWork
 from mpi.application import MpiApplication
 from mpi.domain.cleaning import clean
 from mpi.domain.explanation import explain
 from mpi.domain.identity import Traits
-from mpi.domain.record import Record
+from mpi.domain.record import Record, shown
 from mpi.domain.scoring import score
 from mpi.domain.stewardship import REGION_DESK, Outcome
 from mpi.services.answer_task import count_votes
@@ -89,7 +90,7 @@ def read_task(uow: UnitOfWork, app: MpiApplication, task_id: int) -> TaskInFull:
     task = visible_task(uow, task_id)
     found = {r.id: r for r in records.by_ids(uow.connection, task.pair)}
     first, second = found[task.pair[0]], found[task.pair[1]]
-    members = records.by_persons(uow.connection, {first.person_id, second.person_id})
+    members = shown(records.by_persons(uow.connection, {first.person_id, second.person_id}), sight_of(uow.caller))
     said = votes.of_tasks(uow.connection, [task.id])
     if first.id == second.id:
         sides = _versions(uow, task, first, members)
@@ -136,7 +137,8 @@ def _thirds(uow: UnitOfWork, two: Sequence[Record]) -> tuple[Third, ...]:
             if other not in ids and (other not in best or best[other][0] < scored.weight_bits):
                 best[other] = (scored.weight_bits, record_id)
     chosen = dict(sorted(best.items(), key=lambda item: -item[1][0])[:_MOST_THIRDS])
-    found = {r.id: r for r in records.by_ids(uow.connection, chosen) if r.is_active}
+    seen = shown(records.by_ids(uow.connection, chosen), sight_of(uow.caller))
+    found = {r.id: r for r in seen if r.is_active}
     return tuple(
         Third(found[other], bits, to, found[other].person_id == person_of[to])
         for other, (bits, to) in chosen.items()

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ihe.caller import Caller
+from ihe.confidentiality import sight_of
 from ihe.errors import AccessDenied, NotFound
 from ihe.unit_of_work import UnitOfWork
 from mpi.domain.record import Record
@@ -70,7 +71,7 @@ def read_worklist(uow: UnitOfWork, wanted: TaskFilter) -> Worklist:
     by_kind: Counter[str] = Counter()
     by_stage: Counter[str] = Counter()
     by_site: Counter[str] = Counter()
-    for counted in worklist.counts(uow.connection):
+    for counted in worklist.counts(uow.connection, desk):
         if desk == REGION_DESK or desk in counted.domains:
             by_kind[counted.kind] += counted.count
             by_stage[counted.stage] += counted.count
@@ -95,6 +96,12 @@ def visible_task(uow: UnitOfWork, task_id: int) -> ListedTask:
     """
     desk = desk_of(uow.caller)
     task = next(iter(worklist.by_ids(uow.connection, [task_id], desk=desk, now=uow.now)), None)
-    if task is None or (desk != REGION_DESK and desk not in task.domains):
+    if task is None or (desk != REGION_DESK and desk not in task.domains) or _hides(uow, task):
         raise NotFound("there is no such task, or it is not one of yours")
     return task
+
+
+def _hides(uow: UnitOfWork, task: ListedTask) -> bool:
+    sight = sight_of(uow.caller)
+    both = records.by_ids(uow.connection, set(task.pair))
+    return not all(sight.sees(r.key.domain, is_hidden=r.is_hidden) for r in both)

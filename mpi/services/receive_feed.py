@@ -11,9 +11,10 @@ from mpi.application import MpiApplication
 from mpi.domain.feed import Feed, FeedKind
 from mpi.domain.identity import RecordKey
 from mpi.services.change_identifier import change_identifier
+from mpi.services.consents import take_in
 from mpi.services.decide_pair import decide_pair
-from mpi.services.feed_record import feed_record
-from mpi.services.identifiers import own_key
+from mpi.services.feed_record import FeedOutcome, feed_record
+from mpi.services.identifiers import own_key, patient_id_of
 from mpi.services.merge_records import merge_records
 from mpi.services.move_account import move_account
 from mpi.services.record_visit import record_visit
@@ -32,14 +33,18 @@ def receive_feed(uow: UnitOfWork, app: MpiApplication, feed: Feed) -> RecordKey:
     when = feed.source_updated_at
     match feed.kind:
         case FeedKind.IDENTITY:
-            feed_record(uow, app, key, feed.traits, source_updated_at=when, only_if_newer=True)
+            fed = feed_record(uow, app, key, feed.traits, source_updated_at=when, only_if_newer=True)
+            _note(uow, "C" if fed.outcome is FeedOutcome.CREATED else "U")
         case FeedKind.ENCOUNTER:
-            feed_record(uow, app, key, feed.traits, source_updated_at=when, only_if_newer=True, partial=True)
+            fed = feed_record(uow, app, key, feed.traits, source_updated_at=when, only_if_newer=True, partial=True)
+            _note(uow, "C" if fed.outcome is FeedOutcome.CREATED else "U")
             if feed.visit is not None:
                 record_visit(uow, key, feed.visit)
         case FeedKind.MERGE:
             other = _merged_key(uow, app, feed.others, key.domain)
             merge_records(uow, app, key, other, feed.traits, source_updated_at=when)
+            _note(uow, "U")
+            uow.trail.apart.append(("D", {"kind": "patient", "id": patient_id_of(app, other).xds_cx}))
         case FeedKind.CHANGE_IDENTIFIER:
             other = feed_key(uow, app, feed.others, "MRG-1", domain=key.domain)
             change_identifier(uow, app, other, key, feed.traits, source_updated_at=when)
@@ -54,7 +59,14 @@ def receive_feed(uow: UnitOfWork, app: MpiApplication, feed: Feed) -> RecordKey:
                 move_account(uow, key, other, feed.account)
         case FeedKind.WITHDRAW:
             withdraw_record(uow, app, key)
+            _note(uow, "D")
+    take_in(uow, app, key, feed.statements)
     return key
+
+
+def _note(uow: UnitOfWork, action: str) -> None:
+    """Say in the audit event what was done (Source: ITI TF-2: 3.8.5.1); of several things, that something changed."""
+    uow.trail.action = action if uow.trail.action in (None, action) else "U"
 
 
 def feed_key(

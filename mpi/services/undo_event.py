@@ -12,6 +12,7 @@ from mpi.domain.cleaning import clean
 from mpi.domain.identity import RecordKey
 from mpi.domain.record import RecordState
 from mpi.services.answer_task import count_votes
+from mpi.services.consents import refresh_indexing
 from mpi.services.relink import LEFT_TO_OTHERS, announce, relink
 from mpi.store import events, models, pairs, records, successions, tasks, votes, worklist
 from mpi.store.events import IdentityEvent
@@ -117,6 +118,8 @@ def _undo_merge(uow: UnitOfWork, app: MpiApplication, event: IdentityEvent, undo
     former_state = RecordState(event.payload["state_before"])
     records.set_state(uow.connection, subsumed.id, former_state, None, uow.now)
     relink(uow, app, [subsumed.id, event.payload["survivor"]], undoing)
+    for record in records.by_ids(uow.connection, [subsumed.id, event.payload["survivor"]]):
+        refresh_indexing(uow, app, record)
 
 
 def _undo_rename(uow: UnitOfWork, app: MpiApplication, event: IdentityEvent, undoing: int) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ihe.confidentiality import Sight
 from ihe.unit_of_work import UnitOfWork
 from mpi.domain.identity import RecordKey
+from mpi.store.hiding import is_hidden, is_shown, sight
 
 
 class Member(NamedTuple):
@@ -14,6 +16,7 @@ class Member(NamedTuple):
     Attributes:
         grade: of its link to the person; ``None`` for a founder or a record alone.
         ins, ins_oid: of a qualified identity, else ``None``.
+        is_hidden: see :class:`mpi.domain.record.Record`.
     """
 
     record_id: int
@@ -23,6 +26,7 @@ class Member(NamedTuple):
     grade: str | None
     ins: str | None
     ins_oid: str | None
+    is_hidden: bool
 
     @property
     def key(self) -> RecordKey:
@@ -30,21 +34,27 @@ class Member(NamedTuple):
         return RecordKey(self.domain, self.local_id)
 
 
-COLUMNS = """m.id, m.person_id, m.domain, m.local_id, m.grade,
+COLUMNS = f"""m.id, m.person_id, m.domain, m.local_id, m.grade,
     CASE WHEN m.identity_status = 'QUAL' AND m.ins_oid <> '' THEN nullif(m.ins, '') END,
-    CASE WHEN m.identity_status = 'QUAL' AND m.ins <> '' THEN nullif(m.ins_oid, '') END"""
+    CASE WHEN m.identity_status = 'QUAL' AND m.ins <> '' THEN nullif(m.ins_oid, '') END, {is_hidden("m")}"""
 """The parts of a :class:`Member`, of a record ``m``."""
 _OF_KEY = f"""SELECT {COLUMNS} FROM record asked JOIN record m ON m.person_id = asked.person_id
-    WHERE asked.domain = %s AND asked.local_id = %s AND asked.state = 'active' AND m.state = 'active' ORDER BY m.id"""
+    WHERE asked.domain = %(domain)s AND asked.local_id = %(local_id)s AND asked.state = 'active'
+    AND {is_shown("asked")} AND m.state = 'active' AND {is_shown("m")} ORDER BY m.id"""
 _OF_PERSONS = f"""SELECT {COLUMNS} FROM record m
-    WHERE m.person_id = ANY(%s) AND m.state = 'active' ORDER BY m.id"""
+    WHERE m.person_id = ANY(%(persons)s) AND m.state = 'active'
+    AND {is_shown("m")} ORDER BY m.id"""
 
 
-def of_key(uow: UnitOfWork, key: RecordKey) -> list[Member]:
-    """All records of the person to whom an active record belongs, itself among them; none when it is not active."""
-    return [Member._make(row) for row in uow.ask(_OF_KEY, (key.domain, key.local_id))]
+def of_key(uow: UnitOfWork, key: RecordKey, seen: Sight) -> list[Member]:
+    """The records that are shown of the person to whom an active record belongs, itself among them; none when it is
+    not active, or not shown.
+    """
+    asked = {"domain": key.domain, "local_id": key.local_id, **sight(seen)}
+    return [Member._make(row) for row in uow.ask(_OF_KEY, asked)]
 
 
-def of_persons(uow: UnitOfWork, persons: list[int]) -> list[Member]:
-    """All active records of some persons."""
-    return [Member._make(row) for row in uow.ask(_OF_PERSONS, (persons,))]
+def of_persons(uow: UnitOfWork, persons: list[int], seen: Sight) -> list[Member]:
+    """All active records of some persons that are shown."""
+    asked = {"persons": persons, **sight(seen)}
+    return [Member._make(row) for row in uow.ask(_OF_PERSONS, asked)]

@@ -13,9 +13,10 @@ from mpi.domain.identity import RecordKey, Traits
 from mpi.domain.record import Record, RecordState
 from mpi.domain.search import search_names
 from mpi.store import traits_json
+from mpi.store.hiding import is_hidden
 
-COLUMNS = """r.id, r.domain, r.local_id, r.state, r.person_id, r.grade, r.merged_into, r.version, r.traits,
-    r.created_at, r.source_updated_at"""
+COLUMNS = f"""r.id, r.domain, r.local_id, r.state, r.person_id, r.grade, r.merged_into, r.version, r.traits,
+    r.created_at, r.source_updated_at, {is_hidden("r")} AS is_hidden, r.opposes_indexing"""
 
 
 def from_row(row: Row[Any]) -> Record:
@@ -31,6 +32,8 @@ def from_row(row: Row[Any]) -> Record:
         traits=traits_json.from_json(row.traits),
         created_at=row.created_at,
         source_updated_at=row.source_updated_at,
+        is_hidden=row.is_hidden,
+        opposes_indexing=row.opposes_indexing,
     )
 
 

@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from ihe.confidentiality import Sight
 from ihe.unit_of_work import UnitOfWork
 from ihe.values import PartialDate
 from mpi.domain.identity import RecordKey
 from mpi.domain.record import Record, RecordState
 from mpi.domain.search import BirthBound, ContactGroup, NameCriterion, NameGroup, PatientSearch, TextGroup
 from mpi.store import members, traits_json
+from mpi.store.hiding import is_hidden, is_shown, sight
 from mpi.store.members import Member
 
 
@@ -137,7 +139,7 @@ def _bound_clause(bounds: tuple[BirthBound, ...], name: str, parameters: dict[st
 
 
 def _conditions(
-    search: PatientSearch, hidden_attributes: frozenset[str], ins_authorities: Sequence[str], parameters: dict[str, Any]
+    search: PatientSearch, sees_hidden: bool, ins_authorities: Sequence[str], parameters: dict[str, Any]
 ) -> str:
     """What records (``r``) must meet; fills in the parameters."""
     clauses = ["r.state = 'active'"]
@@ -180,15 +182,9 @@ def _conditions(
         clauses.append(
             "(r.domain = ANY(%(domains)s) OR (r.identity_status = 'QUAL' AND r.ins_oid = ANY(%(ins_authorities)s)))"
         )
-    clauses.append(_shown_clause(hidden_attributes, parameters))
+    if not sees_hidden:
+        clauses.append(f"NOT {is_hidden('r')}")
     return " AND ".join(clauses)
-
-
-def _shown_clause(hidden_attributes: frozenset[str], parameters: dict[str, Any]) -> str:
-    if not hidden_attributes:
-        return "true"
-    parameters["hidden"] = sorted(hidden_attributes)
-    return "NOT coalesce(r.traits->'identity_attributes' ?| %(hidden)s::text[], false)"
 
 
 class FoundRecord(NamedTuple):
@@ -201,7 +197,8 @@ class FoundRecord(NamedTuple):
 _ORDER = "ORDER BY {0}.birth_date NULLS LAST, {0}.domain, {0}.local_id"
 _FOUND = "SELECT r.id, r.birth_date, r.domain, r.local_id FROM record r WHERE {conditions} {order} LIMIT %(limit)s"
 _WHOLE = f"""r.domain, r.local_id, r.state, r.person_id, r.grade, r.merged_into, r.version, r.traits::text,
-    r.created_at, r.source_updated_at, (SELECT json_agg(json_build_array({members.COLUMNS}) ORDER BY m.id)::text
+    r.created_at, r.source_updated_at, {is_hidden("r")}, r.opposes_indexing,
+    (SELECT json_agg(json_build_array({members.COLUMNS}) ORDER BY m.id)::text
     FROM record m WHERE m.person_id = r.person_id AND m.state = 'active')"""
 _PAGE = f"""SELECT f.id, {_WHOLE}
     FROM (SELECT s.id, row_number() OVER ({_ORDER.format("s")}) AS place
@@ -210,7 +207,7 @@ _PAGE = f"""SELECT f.id, {_WHOLE}
 _IDS = f"SELECT s.id FROM ({_FOUND}) AS s {_ORDER.format('s')}"
 _OF_IDS = f"""SELECT f.id, {_WHOLE}
     FROM unnest(%(ids)s::bigint[]) WITH ORDINALITY AS f(id, place) JOIN record r ON r.id = f.id
-    WHERE r.state = 'active' AND {{shown}} ORDER BY f.place"""
+    WHERE r.state = 'active' AND {is_shown("r")} ORDER BY f.place"""
 
 
 def find(
@@ -218,7 +215,7 @@ def find(
     search: PatientSearch,
     page: int,
     *,
-    hidden_attributes: frozenset[str],
+    sees_hidden: bool,
     ins_authorities: Sequence[str] = (),
     first_of_many: bool = False,
 ) -> tuple[list[int], list[FoundRecord]]:
@@ -226,7 +223,7 @@ def find(
 
     Args:
         page: how many are wanted whole.
-        hidden_attributes: identities with any of these attributes are left out.
+        sees_hidden: also hidden identities, which are left out otherwise.
         ins_authorities: OIDs of national domains; records with a qualified INS of theirs count as known there.
         first_of_many: where more than the limit meet them, those that come first are wanted, at the cost of all.
 
@@ -234,7 +231,7 @@ def find(
         At most ``search.limit + 1`` ids, so that the caller sees whether there are more; and the first of them whole.
     """
     parameters: dict[str, Any] = {"limit": search.limit + 1, "page": page}
-    conditions = _conditions(search, hidden_attributes, ins_authorities, parameters)
+    conditions = _conditions(search, sees_hidden, ins_authorities, parameters)
     statement = _PAGE.format(conditions=conditions, order=_ORDER.format("r") if first_of_many else "")
     rows = uow.ask(statement, parameters, prepare=_has_one_plan(search))
     return [row[0] for row in rows], [_found_record(row) for row in rows[:page]]
@@ -244,12 +241,12 @@ def find_ids(
     uow: UnitOfWork,
     search: PatientSearch,
     *,
-    hidden_attributes: frozenset[str],
+    sees_hidden: bool,
     ins_authorities: Sequence[str] = (),
 ) -> list[int]:
     """The ids alone that :func:`find` would find."""
     parameters: dict[str, Any] = {"limit": search.limit + 1}
-    conditions = _conditions(search, hidden_attributes, ins_authorities, parameters)
+    conditions = _conditions(search, sees_hidden, ins_authorities, parameters)
     rows = uow.ask(_IDS.format(conditions=conditions, order=""), parameters, prepare=_has_one_plan(search))
     return [row[0] for row in rows]
 
@@ -264,15 +261,15 @@ def _has_one_plan(search: PatientSearch) -> bool:
     return bool(days or whole_days or search.keys or search.record_ids)
 
 
-def read(uow: UnitOfWork, ids: Sequence[int], *, hidden_attributes: frozenset[str]) -> list[FoundRecord]:
-    """Active records by id in the order given, without those that are hidden."""
-    parameters: dict[str, Any] = {"ids": list(ids)}
-    shown = _shown_clause(hidden_attributes, parameters)
-    return [_found_record(row) for row in uow.ask(_OF_IDS.format(shown=shown), parameters)]
+def read(uow: UnitOfWork, ids: Sequence[int], seen: Sight) -> list[FoundRecord]:
+    """Active records by id in the order given, as far as they are shown."""
+    parameters = {"ids": list(ids), **sight(seen)}
+    return [_found_record(row) for row in uow.ask(_OF_IDS, parameters)]
 
 
 def _found_record(row: tuple[Any, ...]) -> FoundRecord:
-    record_id, domain, local_id, state, person_id, grade, merged_into, version, traits, created, updated, found = row
+    *columns, found = row
+    record_id, domain, local_id, state, person_id, grade, merged_into, version, traits, created, updated = columns[:11]
     record = Record(
         record_id,
         RecordKey(domain, local_id),
@@ -284,5 +281,6 @@ def _found_record(row: tuple[Any, ...]) -> FoundRecord:
         traits_json.loads(traits),
         created,
         updated,
+        *columns[11:],
     )
     return FoundRecord(record, tuple(Member(*each) for each in orjson.loads(found)))

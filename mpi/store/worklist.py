@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
+from mpi.store.hiding import is_hidden
 from mpi.store.pairs import Pair
 
 
@@ -82,8 +83,16 @@ _COLUMNS: Final = """t.id, t.kind, t.state, t.stage, t.record_a, t.record_b, t.d
 _FROM: Final = "FROM task t LEFT JOIN task_desk d ON d.task_id = t.id AND d.site = :desk"
 
 
+_HIDES: Final = (
+    f"EXISTS (SELECT 1 FROM record h WHERE h.id IN (t.record_a, t.record_b) AND h.domain <> :desk AND {is_hidden('h')})"
+)
+"""That a task shows a site's desk somebody hidden of another site."""
+
+
 def _conditions(wanted: TaskFilter, parameters: dict[str, Any]) -> str:
     clauses = ["t.state = 'open'"]
+    if wanted.site is not None and wanted.site == parameters["desk"]:
+        clauses.append(f"NOT {_HIDES}")
     if wanted.kinds:
         clauses.append("t.kind = ANY(:kinds)")
         parameters["kinds"] = list(wanted.kinds)
@@ -167,13 +176,19 @@ class Counted:
     count: int
 
 
-def counts(connection: Connection) -> list[Counted]:
-    """Open tasks by kind, stage and domains."""
+def counts(connection: Connection, desk: str) -> list[Counted]:
+    """Open tasks by kind, stage and domains.
+
+    Args:
+        desk: only those that this site may see; empty for all.
+    """
+    visible = f" AND :desk IN (domain_a, domain_b) AND NOT {_HIDES}" if desk else ""
     rows = connection.execute(
         text(
-            "SELECT kind, stage, domain_a, domain_b, count(*) AS n FROM task WHERE state = 'open'"
+            f"SELECT kind, stage, domain_a, domain_b, count(*) AS n FROM task t WHERE state = 'open'{visible}"
             " GROUP BY kind, stage, domain_a, domain_b"
-        )
+        ),
+        {"desk": desk} if desk else {},
     )
     return [Counted(row.kind, row.stage, (row.domain_a, row.domain_b), row.n) for row in rows]
 

@@ -10,6 +10,7 @@ from ihe.hl7v2.acknowledgement import acknowledge
 from ihe.hl7v2.er7 import Message
 from ihe.values import PatientId
 from mpi.domain.feed import Feed, FeedKind
+from mpi.translate.hl7v2_consent import statements
 from mpi.translate.hl7v2_patient import patient_ids, required_pid, source_updated_at, traits
 from mpi.translate.hl7v2_visit import moved_account, visit_news
 
@@ -56,6 +57,7 @@ def decode_feed(message: Message) -> Feed:
         source_updated_at=source_updated_at(message, pid),
         visit=visit_news(message, pid) if kind is FeedKind.ENCOUNTER else None,
         account=account,
+        statements=statements(message) if kind in (FeedKind.IDENTITY, FeedKind.ENCOUNTER) else (),
     )
 
 

@@ -9,14 +9,15 @@ import pytest
 from sqlalchemy import text
 
 from ihe.caller import REGION, Caller
+from ihe.confidentiality import ReadingRules, Wishes
 from ihe.values import PatientId
+from mpi.domain.consent import Stance, Statement, Subject, Way
+from mpi.services.consents import state
 from region.running import check_documents
 from region.xds_commands import answered_on
 from tests.e2e.test_documents_by_zeep import INS, MARIE, PAUL, Site
 from xds.domain.criteria import DocumentCriteria, SetCriteria
-from xds.domain.reading import ReadingRules
 from xds.services.find import find_document_references, find_documents, find_submission_sets
-from xds.services.reading import oppose, withdraw_opposition
 
 MASKED = "MASQUE_PS^^1.2.250.1.213.1.1.4.13"
 FROM_PATIENT = "INVISIBLE_PATIENT^^1.2.250.1.213.1.1.4.13"
@@ -33,12 +34,11 @@ def site(running) -> Site:
 
 def test_an_opposition_follows_the_person_and_leaves_no_trace(site):
     service = site.running.service
-    directory = service.xds.registry.directory
     unique_id, _ = site.provide("CHUSE", "C1", b"one")
     other, _ = site.provide("ICL", "P1", b"other")
     by_roanne = PatientId.from_xds_cx(site.cx("ROANNE", "R1"))
     with service.database.unit(REGION) as uow:
-        oppose(uow, directory, by_roanne)
+        state(uow, service.mpi, by_roanne, Statement(Subject.CONSULTATION, Stance.OPPOSES), Way.COMMAND)
 
     assert site.found_ids(site.cx("CHUSE", "C1")) == set()
     assert site.found_ids(site.cx("ICL", "P1")) == {other}
@@ -74,7 +74,8 @@ def test_an_opposition_follows_the_person_and_leaves_no_trace(site):
             assert len(find_document_references(uow, registry, by_roanne, criteria)) == count
             assert len(find_submission_sets(uow, registry, by_roanne, SetCriteria())) == count
     with service.database.unit(REGION) as uow:
-        assert withdraw_opposition(uow, directory, PatientId.from_xds_cx(f"{INS}^^^&1.2.250.1.213.1.4.8&ISO")) == 1
+        by_ins = PatientId.from_xds_cx(f"{INS}^^^&1.2.250.1.213.1.4.8&ISO")
+        state(uow, service.mpi, by_ins, Statement(Subject.CONSULTATION, Stance.AGREES), Way.COMMAND)
     assert site.found_ids(site.cx("CHUSE", "C1")) == {unique_id}
 
 
@@ -91,7 +92,9 @@ def test_an_opposition_follows_the_person_and_leaves_no_trace(site):
 def test_each_confidentiality_code_hides_from_those_it_names(caller, hidden):
     rules = ReadingRules()
     normal = "N^^2.16.840.1.113883.5.25"
-    assert {code for code in (MASKED, FROM_PATIENT, normal) if rules.reason_against(caller, [normal, code])} == hidden
+    assert {
+        code for code in (MASKED, FROM_PATIENT, normal) if rules.reason_against(caller, [normal, code], Wishes())
+    } == hidden
 
 
 def test_what_a_query_answered_on_a_past_day_follows_the_links_of_that_day(site):

@@ -205,6 +205,7 @@ def test_no_page_has_a_serious_accessibility_problem_or_overflows(
     found: dict[str, list[str]] = {}
     for subject, paths in (
         (MAUD, ("/worklist", "/tasks/3", "/persons/1", "/search", "/review", "/quality")),
+        (MAUD, ("/persons/1/consents", "/persons/1/accesses", "/emergencies")),
         (ELISE, ("/audit",)),
         (HUGO, ("/settings",)),
     ):

@@ -19,8 +19,9 @@ from xds.ports import PatientDirectory, Person
 class Ownership:
     """Answers for one request; each identifier is looked up once."""
 
-    def __init__(self, uow: UnitOfWork, directory: PatientDirectory) -> None:
+    def __init__(self, uow: UnitOfWork, directory: PatientDirectory, *, to_write: bool = False) -> None:
         self._uow = uow
+        self._to_write = to_write
         self._directory = directory
         self._persons: dict[str, Person | None] = {}
 
@@ -31,7 +32,9 @@ class Ownership:
         key = patient_id.xds_cx
         if key not in self._persons:
             known = self._directory.knows_authority(patient_id)
-            self._persons[key] = self._directory.resolve(self._uow, patient_id) if known else None
+            self._persons[key] = (
+                self._directory.resolve(self._uow, patient_id, to_write=self._to_write) if known else None
+            )
         return self._persons[key]
 
     def owner(self, anchor: str) -> str:
@@ -126,6 +129,19 @@ def require_own(uow: UnitOfWork, source_patient_ids: Iterable[PatientId | str | 
         patient_id = PatientId.from_xds_cx(each) if isinstance(each, str) else each
         if patient_id is not None and patient_id.authority.oid != own:
             raise AccessDenied("a site writes only documents of its own patients", "sourcePatientId")
+
+
+def require_no_opposition(
+    uow: UnitOfWork, directory: PatientDirectory, patient_ids: Iterable[PatientId | None]
+) -> None:
+    """Take no documents of patients who oppose that any are shared.
+
+    Raises:
+        AccessDenied: one opposes.
+    """
+    for each in {p for p in patient_ids if p is not None and p.authority.oid is not None}:
+        if directory.knows_authority(each) and directory.wishes(uow, each)[each.xds_cx].opposes_feeding:
+            raise AccessDenied("the patient opposes that documents are shared", "patientId")
 
 
 def _entry_anchor(entry: DocumentEntry, ownership: Ownership) -> PatientId | None:

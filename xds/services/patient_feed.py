@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from ihe.confidentiality import Wishes
 from ihe.errors import Conflict, MissingElement, UnknownPatient
 from ihe.unit_of_work import UnitOfWork
 from ihe.values import AssigningAuthority, PatientId
@@ -22,12 +23,20 @@ class FedDirectory:
     Attributes:
         affinity_domain: its authority; identifiers of others that a feed names are ignored.
         is_of_region: whether an identifier's authority is a domain of the region.
+        wanted: what a person wants who has some identifiers (CX).
     """
 
     affinity_domain: AssigningAuthority
     is_of_region: Callable[[PatientId], bool]
+    wanted: Callable[[UnitOfWork, Iterable[str]], Wishes]
 
-    def resolve(self, uow: UnitOfWork, patient_id: PatientId) -> Person | None:
+    def wishes(self, uow: UnitOfWork, patient_id: PatientId) -> dict[str, Wishes]:
+        """What the person wants; no identity is hidden that another index shows."""
+        person = self.resolve(uow, patient_id)
+        identifiers = {patient_id.xds_cx, *(each.xds_cx for each in (person.identifiers if person is not None else ()))}
+        return dict.fromkeys(identifiers, self.wanted(uow, identifiers))
+
+    def resolve(self, uow: UnitOfWork, patient_id: PatientId, *, to_write: bool = False) -> Person | None:
         """The person: by an active identifier of the affinity domain, or a local id linked to one.
 
         A subsumed identifier designates nobody (ITI TF-2: 3.8.4.2.4); its documents are its survivor's.

@@ -162,6 +162,10 @@ def _publish(
                 published.waits(uow.connection, archive.site, uid, "the index does not know the patient")
                 done.waiting += 1
                 return
+            if repository.registry.directory.wishes(uow, whose)[whose.xds_cx].opposes_feeding:
+                published.waits(uow.connection, archive.site, uid, "the patient opposes that documents are shared")
+                done.waiting += 1
+                return
             replaced = _current(uow, watched)
             if replaced is not None and replaced.patient_id != whose.xds_cx:
                 _deprecate(uow, site, replaced, repository)

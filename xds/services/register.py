@@ -28,7 +28,14 @@ from xds.domain.model import (
 )
 from xds.domain.registered import RegisteredFolder, RegisteredObject
 from xds.domain.registry_checks import Known, check_against_registry, outside_references
-from xds.services.ownership import Ownership, anchors, check_patients, known_anchors, require_own
+from xds.services.ownership import (
+    Ownership,
+    anchors,
+    check_patients,
+    known_anchors,
+    require_no_opposition,
+    require_own,
+)
 from xds.services.registry import Registry
 from xds.store import objects
 from xds.translate.ebxml_writer import body_of
@@ -50,18 +57,19 @@ def register(
 
     Raises:
         Refused: something is wrong; carries every finding, warnings among them. Nothing was saved.
-        AccessDenied: an entry is of another site's patient.
+        AccessDenied: an entry is of another site's patient, or of one who opposes that documents are shared.
     """
     require_own(uow, (entry.source_patient_id for entry in submission.entries))
     submission = replace(submission, entries=tuple(map(with_canonical_format, submission.entries)))
     findings = [*check_submission(submission, registry.value_sets, kind), *check_associations(submission)]
-    ownership = Ownership(uow, registry.directory)
+    ownership = Ownership(uow, registry.directory, to_write=True)
     findings += check_patients(submission, ownership)
 
     known = _load(uow, submission, ownership)
     told = {(each.code, each.location) for each in findings}
     findings += (each for each in check_against_registry(submission, known) if (each.code, each.location) not in told)
     refuse_errors(findings)
+    require_no_opposition(uow, registry.directory, (entry.patient_id for entry in submission.entries))
 
     final = as_first_versions(with_final_ids(submission, lambda: uuid.uuid4().urn))
     _Registration(uow, final, ownership, known.holders).save()

@@ -71,7 +71,7 @@ def update(uow: UnitOfWork, submission: Submission, registry: Registry, *, restr
     submission = replace(submission, entries=tuple(map(with_canonical_format, submission.entries)))
     operations, problems = read_operations(submission)
     findings = [*check_submission(submission, registry.value_sets, None), *problems]
-    ownership = Ownership(uow, registry.directory)
+    ownership = Ownership(uow, registry.directory, to_write=True)
     findings += check_patients(submission, ownership)
 
     present = _load(uow, submission, operations, ownership)

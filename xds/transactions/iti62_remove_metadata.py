@@ -45,7 +45,7 @@ def decode(request: SoapRequest) -> tuple[str, ...]:
 def serve(ids: tuple[str, ...], context: Context[XdsApplication]) -> None:
     """Remove the objects."""
     for each in ids:
-        context.trail.document(each, role="removed object")
+        context.trail.document(each, role="removed")
     remove(context.uow, ids)
 
 

@@ -50,7 +50,7 @@ TRANSACTION = Transaction(
         )
     ),
     writes=False,
-    event_code="110106",
+    event_code="110104",
     event_action="R",
     options=(
         "only what a manifest lists, and the asker may read, is asked of an archive",
@@ -119,7 +119,7 @@ def serve(question: Question, context: Context[XdsApplication]) -> tuple[Questio
     located = find(context.uow, question.wanted, context.application.studies, question.domain)
     context.trail.patient(located.found.study.facts.anchor)
     wanted = located.wanted
-    context.trail.document(wanted.study, series=wanted.series, instance=wanted.instance)
+    context.trail.study(wanted.study, series=wanted.series, instance=wanted.instance)
     return question, located
 
 

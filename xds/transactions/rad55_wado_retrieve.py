@@ -25,7 +25,7 @@ TRANSACTION = Transaction(
     profile="XDS-I.b",
     bindings=tuple(HttpBinding("GET", f"{root}/wado") for root in ROOTS),
     writes=False,
-    event_code="110106",
+    event_code="110104",
     event_action="R",
     options=(
         "contentType application/dicom (with transferSyntax) or image/jpeg, image/png (with frameNumber)",

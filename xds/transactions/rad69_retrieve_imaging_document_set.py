@@ -5,6 +5,8 @@ Source: RAD TF-2: 4.69.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from ihe.errors import IheError
 from ihe.serving import AfterCommit, Context
 from ihe.soap.envelope import SoapReply, SoapRequest
@@ -32,7 +34,7 @@ TRANSACTION = Transaction(
         ),
     ),
     writes=False,
-    event_code="110106",
+    event_code="110104",
     event_action="R",
     options=(
         "partial success for each instance; one that the caller may not read is answered as one that isn't there",
@@ -55,8 +57,8 @@ def serve(question: Question, context: Context[XdsApplication]) -> Planned:
     planned = plan(context.uow, requests, syntaxes, context.application.studies)
     for anchor in sorted({located.found.study.facts.anchor for _, located in planned.instances}):
         context.trail.patient(anchor)
-    for request, _ in planned.instances:
-        context.trail.document(request.document.unique_id, study=request.study)
+    for study, count in sorted(Counter(request.study for request, _ in planned.instances).items()):
+        context.trail.study(study, instances=count)
     return planned
 
 

@@ -5,6 +5,7 @@ Source: RAD TF-2: 4.75 (XCA-I).
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Final
 
@@ -39,7 +40,7 @@ TRANSACTION = Transaction(
         ),
     ),
     writes=False,
-    event_code="110106",
+    event_code="110104",
     event_action="R",
     options=(
         "the homeCommunityId is required of each instance and is the location of every error",
@@ -72,8 +73,8 @@ def serve(body: Element, context: Context[XdsApplication]) -> Answer:
         raise refusal_of(error, home, "Repository") from None
     for anchor in sorted({found.found.study.facts.anchor for _, found in planned.instances}):
         context.trail.patient(anchor)
-    for request, _ in planned.instances:
-        context.trail.document(request.document.unique_id, study=request.study)
+    for study, count in sorted(Counter(request.study for request, _ in planned.instances).items()):
+        context.trail.study(study, instances=count)
     misdirected = tuple(
         missing_home(f"the request for {each.document.unique_id}")
         if each.document.home is None

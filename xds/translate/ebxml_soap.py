@@ -122,7 +122,8 @@ def note_retrieval(found: Retrieval, trail: AuditTrail) -> None:
     for patient_id in sorted({each for document in found.documents for each in document.patient_ids}):
         trail.patient(patient_id)
     for document in found.documents:
-        trail.document(document.request.unique_id, repository=document.request.repository_unique_id)
+        home = {"home": document.request.home} if document.request.home else {}
+        trail.document(document.request.unique_id, repository=document.request.repository_unique_id, **home)
 
 
 def note_query(query: StoredQuery, trail: AuditTrail) -> None:

@@ -8,6 +8,7 @@ import threading
 import pytest
 from sqlalchemy import create_engine, text
 
+from ihe.audit import Audited
 from ihe.caller import Caller
 from ihe.errors import IheError, InvalidElement, NotAuthenticated, Unavailable
 from ihe.serving import Pipeline
@@ -23,6 +24,9 @@ class TextWire:
 
     def refuse(self, request, error, correlation_id):
         return f"REFUSED {type(error).__name__} {error.message}"
+
+    def audited(self, request):
+        return Audited()
 
     def message_key(self, request):
         return MessageKey.of("sender", "1", request.encode()) if request.startswith("write") else None

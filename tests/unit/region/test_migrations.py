@@ -155,3 +155,33 @@ def test_revisions_only_add_or_say_since_when_nobody_needs_what_goes() -> None:
         upgrading = path.read_text().partition("def downgrade")[0]
         found = takes_away(upgrading)
         assert not found or "CONTRACTS = " in upgrading, f"{path.name}: {found}"
+
+
+def test_oppositions_of_before_are_taken_over(embedded_server: EmbeddedPostgres, tmp_path: Path) -> None:
+    """The registry kept them in a table of its own."""
+    before = []
+    for folder in migration_folders():
+        kept = tmp_path / folder.parent.parent.name
+        kept.mkdir()
+        for file in folder.glob("*.py"):
+            if file.name != "mpi_0301_consents.py":
+                (kept / file.name).write_bytes(file.read_bytes())
+        before.append(kept)
+    url = embedded_server.url(embedded_server.ensure_database(f"opposed_{uuid4().hex}"))
+    upgrade(url, before)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO opposition (patient_id, stated_at, stated_by, withdrawn_at, withdrawn_by) VALUES"
+                " ('1^^^&1.2.3&ISO', now(), 'a', NULL, NULL), ('2^^^&1.2.3&ISO', now(), 'a', now(), 'b')"
+            )
+        )
+    upgrade(url)
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT patient_id, stance, ended_at IS NULL FROM consent ORDER BY patient_id"))
+        assert [tuple(row) for row in rows] == [
+            ("1^^^&1.2.3&ISO", "opposes", True),
+            ("2^^^&1.2.3&ISO", "opposes", False),
+        ]
+    engine.dispose()

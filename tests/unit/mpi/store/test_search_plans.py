@@ -42,6 +42,6 @@ def test_an_index_selects(module_database_url, asked, index):
     engine = create_engine(module_database_url)
     with engine.connect() as connection:
         explained = Explained(connection.connection.driver_connection)
-        search.find(explained, asked, 10, hidden_attributes=frozenset({"CACH"}))
+        search.find(explained, asked, 10, sees_hidden=False)
     engine.dispose()
     assert index in explained.plan
