@@ -67,9 +67,9 @@ def read_kos(data: bytes, zone: tzinfo) -> Manifest:
     if len(data) > MAX_BYTES:
         raise TooLarge(f"a manifest of more than {MAX_BYTES} bytes is not read")
     dataset = _read_file(data)
-    if _text(dataset, "SOPClassUID") != KEY_OBJECT_SELECTION:
-        raise MalformedRequest("the document is no key object selection document", "(0008,0016)")
     try:
+        if _text(dataset, "SOPClassUID") != KEY_OBJECT_SELECTION:
+            raise MalformedRequest("the document is no key object selection document", "(0008,0016)")
         return _manifest(dataset, zone)
     except MalformedRequest:
         raise
