@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,11 +14,18 @@ import pydicom
 import pytest
 from dicomweb_client.api import DICOMwebClient
 
+from ihe.caller import Caller
+from ihe.communities import Community
 from ihe.soap.envelope import read_envelope, soap_request
 from ihe.soap.mtom import MessageReader, mtom_message
 from ihe.soap.sinks import SpoolSink
+from ihe.values import Oid
 from ihe.xml import parse_xml
-from tests.imaging_region import Region, region
+from region.region_table import RegionTable, load_region
+from tests.conftest import clone_database
+from tests.e2e.conftest import serving
+from tests.imaging_region import TABLE, Region, region
+from tests.ports import free_port
 from tests.unit.xds.translate.test_dicom_coercion import PIXELS
 from xds.transactions import rad75_cross_gateway_retrieve_imaging_document_set as rad75
 
@@ -190,6 +199,44 @@ def test_another_community_is_answered_when_it_names_this_one(region: Region) ->
         body, found = _retrieve(region, *named[:1], action=rad75.ACTION, path="/ihe/xcai", home=home)
         assert _status_and_codes(body) == ("Failure", [code])
         assert found == []
+
+
+def test_a_consumer_gets_pictures_of_other_communities_through_our_gateway(
+    region: Region, embedded_server: Any, template_database: str, tmp_path: Path
+) -> None:
+    source = str(region.running.table.by_code("CHUSE").imaging_source_id)
+    uids = [instance.sop_instance_uid for instance in region.study.series[0].instances]
+    own = region.running.table.home_community_id
+    there = Community("Loire", own, xcai_retrieve=f"{region.running.base_url}/ihe/xcai")
+    dead = Community("Dead", Oid("2.25.902"), xcai_retrieve=f"http://127.0.0.1:{free_port()}/", timeout_seconds=2)
+    silent = Community("Silent", Oid("2.25.903"))
+    plain = load_region(TABLE)
+    table = RegionTable("South", Oid("2.25.904"), tuple(plain), (), (there, dead, silent))
+    with (
+        clone_database(embedded_server, template_database) as url,
+        serving(url, table, tmp_path / "south") as south,
+    ):
+        asking = replace(region, running=south)
+        for wanted in (uids, uids * 50):  # the second in two slices
+            body, found = _retrieve(
+                asking, *((source, uid) for uid in wanted), path="/ihe/gateway", home=f"urn:oid:{own}"
+            )
+            assert _status_and_codes(body) == ("Success", [])
+            assert [pydicom.dcmread(io.BytesIO(data)).SOPInstanceUID for data in found] == wanted
+            assert {pydicom.dcmread(io.BytesIO(data)).PixelData for data in found} == {PIXELS}
+        for home, code in (
+            ("urn:oid:2.25.902", "XDSUnavailableCommunity"),
+            ("urn:oid:2.25.903", "XDSUnavailableCommunity"),
+            ("urn:oid:2.25.404", "XDSUnknownCommunity"),
+            (None, "XDSDocumentUniqueIdError"),  # ours, which has no such picture
+        ):
+            body, found = _retrieve(asking, (source, uids[0]), path="/ihe/gateway", home=home)
+            assert _status_and_codes(body) == ("Failure", [code]), home
+        with south.service.database.unit(Caller(node="test")) as uow:
+            audited = uow.connection.exec_driver_sql(
+                "SELECT count(*) FROM audit_event WHERE transaction = 'RAD-69' AND outcome = 0"
+            ).scalar_one()
+        assert audited >= 2
 
 
 def _wait(until: Callable[[], bool]) -> None:

@@ -44,8 +44,7 @@ def plan(uow: UnitOfWork, requests: Sequence[ImagingRequest], syntaxes: tuple[st
     Raises:
         TooMany: more than :data:`MAX_INSTANCES`.
     """
-    if len(requests) > MAX_INSTANCES:
-        raise TooMany(f"at most {MAX_INSTANCES} instances are answered at once; ask in slices")
+    bounded(requests)
     if not requests:
         return Planned((), (), syntaxes)
     uids = frozenset(request.study for request in requests)
@@ -75,6 +74,16 @@ def plan(uow: UnitOfWork, requests: Sequence[ImagingRequest], syntaxes: tuple[st
         else:
             findings.append(Finding("XDSDocumentUniqueIdError", f"no instance {uid} can be retrieved here", uid))
     return Planned(tuple(planned), tuple(findings), syntaxes)
+
+
+def bounded(requests: Sequence[ImagingRequest]) -> None:
+    """Refuse more than one request may name.
+
+    Raises:
+        TooMany: more than :data:`MAX_INSTANCES`.
+    """
+    if len(requests) > MAX_INSTANCES:
+        raise TooMany(f"at most {MAX_INSTANCES} instances are answered at once; ask in slices")
 
 
 def fetch(planned: Planned) -> Retrieval:

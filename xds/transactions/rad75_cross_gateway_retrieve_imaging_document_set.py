@@ -1,4 +1,4 @@
-"""RAD-75 Cross Gateway Retrieve Imaging Document Set: pictures of this community for another community's gateway.
+"""RAD-75 Cross Gateway Retrieve Imaging Document Set: pictures for another community's gateway; and from others.
 
 Source: RAD TF-2: 4.75 (XCA-I).
 """
@@ -11,7 +11,7 @@ from typing import Final
 from ihe.errors import IheError
 from ihe.serving import AfterCommit, Context
 from ihe.soap.envelope import SoapReply, SoapRequest
-from ihe.transaction import SoapBinding, Transaction
+from ihe.transaction import OutboundBinding, SoapBinding, Transaction
 from ihe.xml import Element
 from xds.application import XdsApplication
 from xds.domain.communities import located, missing_home, unknown_community
@@ -36,6 +36,9 @@ TRANSACTION = Transaction(
             request_element=f"{{{XDSI}}}RetrieveImagingDocumentSetRequest",
             response_element=f"{{{XDSB}}}RetrieveDocumentSetResponse",
             mtom=True,
+        ),
+        OutboundBinding(
+            "SOAP", "to the gateways of the communities in the region's table, as Initiating Imaging Gateway"
         ),
     ),
     writes=False,
