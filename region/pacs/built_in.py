@@ -157,7 +157,8 @@ def _multipart(kind: str, parts: Sequence[bytes]) -> tuple[str, bytes]:
 def _grey(dataset: Dataset) -> NDArray[np.uint8]:
     """The first frame through the picture's own window (Source: DICOM PS3.3 C.11.2.1.2)."""
     rows, columns = int(dataset.Rows), int(dataset.Columns)
-    stored = np.frombuffer(dataset.PixelData, "<u2", rows * columns).reshape(rows, columns)
+    sample = "u1" if dataset.BitsAllocated == 8 else "<u2"
+    stored = np.frombuffer(dataset.PixelData, sample, rows * columns).reshape(rows, columns)
     values = stored * float(dataset.get("RescaleSlope", 1)) + float(dataset.get("RescaleIntercept", 0))
     low = float(dataset.WindowCenter) - float(dataset.WindowWidth) / 2
     return np.clip((values - low) * 255 / float(dataset.WindowWidth), 0, 255).astype(np.uint8)
