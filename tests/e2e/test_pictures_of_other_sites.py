@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,92 @@ def test_a_dead_archive_is_named_and_its_recovery_noticed(region: Region) -> Non
     _wait(lambda: not archives.unreachable(["CHUSE"]))
     assert httpx.get(region.instance).status_code == 200
     assert "warning" not in httpx.get(f"{region.root}/studies", params={"PatientID": "ROANNE1"}).headers
+
+
+def test_bulk_data_and_a_frame_come_whole_or_by_byte_range(region: Region) -> None:
+    plain = {"Accept": "application/octet-stream"}
+    for path in ("/bulk/7fe00010", "/frames/1"):
+        whole = httpx.get(region.instance + path, headers=plain)
+        assert (whole.status_code, whole.headers["content-type"]) == (200, "application/octet-stream")
+        assert (whole.content, whole.headers["accept-ranges"]) == (PIXELS, "bytes")
+        size = len(PIXELS)
+        for asked, first, last in (
+            (f"0-{99}", 0, 99),
+            ("100-", 100, size - 1),
+            (f"{size - 3}-{size + 9}", size - 3, 0),
+        ):
+            part = httpx.get(region.instance + path, headers={**plain, "Range": f"bytes={asked}"})
+            last = last or size - 1
+            assert (part.status_code, part.content) == (206, PIXELS[first : last + 1])
+            said, _, total = part.headers["content-range"].partition("/")
+            assert said == f"bytes {first}-{last}"
+            assert total in ("*", str(size))
+        beyond = httpx.get(region.instance + path, headers={**plain, "Range": f"bytes={size}-"})
+        assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{size}")
+        for odd in ("bytes=5-1", "bytes=-5", "bytes=0-1,3-4", "lines=1-2"):
+            assert httpx.get(region.instance + path, headers={**plain, "Range": odd}).content == PIXELS
+    part = httpx.get(f"{region.instance}/rendered", headers={"Range": "bytes=2-4"})
+    assert (part.status_code, part.content) == (206, b"pic")
+    file = httpx.get(region.instance, headers={"Accept": "application/dicom", "Range": "bytes=0-9"})
+    assert file.status_code == 200  # its header is another one for each asker
+    assert pydicom.dcmread(io.BytesIO(file.content)).PixelData == PIXELS
+
+
+def test_a_slow_reader_holds_the_archive_back_and_one_that_leaves_lets_it_go(region: Region) -> None:
+    region.archive.repeat = 20_000
+    address = f"{region.root}/studies/{region.study.uid}"
+    for number in range(20):  # more than are read of one archive at once
+        before = region.archive.sent
+        with httpx.stream("GET", address, timeout=30) as answer:
+            assert answer.status_code == 200
+            next(answer.iter_raw(65536))
+            if number == 0:
+                time.sleep(1)
+                held = region.archive.sent
+                time.sleep(0.5)
+                assert region.archive.sent == held < 60_000_000
+        _wait(lambda number=number: region.archive.hung_up == number + 1)  # type: ignore[misc]
+        assert region.archive.sent - before < 60_000_000
+    region.archive.repeat = 1
+    assert httpx.get(address).status_code == 200
+
+
+def test_who_waits_for_a_slow_archive_keeps_nobody_from_the_history(region: Region) -> None:
+    archive = region.running.service.xds.studies.archives.of("CHUSE")
+    region.archive.delay_seconds = 30
+    with ThreadPoolExecutor(40) as pool:
+        waiting = [pool.submit(httpx.get, region.instance, timeout=60) for _ in range(40)]
+        time.sleep(0.3)
+        assert not any(each.done() for each in waiting)
+        started = time.monotonic()
+        asked = {"patient": "ROANNE|ROANNE1"}
+        found = httpx.get(f"{region.running.base_url}/priors", params=asked).json()
+        listed = httpx.get(f"{region.root}/studies", params={"PatientID": "ROANNE1"})
+        assert time.monotonic() - started < 2
+        assert [each["study_instance_uid"] for each in found["studies"]] == [region.study.uid]
+        assert listed.status_code == 200
+        answers = [each.result() for each in waiting]
+    assert {(answer.status_code, answer.json()["location"]) for answer in answers} == {(503, "CHUSE")}
+    assert archive.breaker.is_open
+    (item,) = httpx.get(f"{region.root}/studies", params={"PatientID": "ROANNE1"}).json()
+    assert item["00080056"]["Value"] == ["UNAVAILABLE"]
+    (series,) = httpx.get(f"{region.root}/studies/{region.study.uid}/series").json()
+    assert series["00080056"]["Value"] == ["UNAVAILABLE"]
+    region.archive.delay_seconds = 0
+    _wait(lambda: not archive.breaker.is_open)
+    (item,) = httpx.get(f"{region.root}/studies", params={"PatientID": "ROANNE1"}).json()
+    assert item["00080056"]["Value"] == ["ONLINE"]
+
+
+def test_by_setting_everything_is_shown_as_the_archive_says(region: Region) -> None:
+    studies = replace(region.running.service.xds.studies, coerces=False)
+    object.__setattr__(region.running.service.xds, "studies", studies)
+    (item,) = httpx.get(f"{region.root}/studies", params={"PatientID": "ROANNE1"}).json()
+    (metadata, *_) = httpx.get(f"{region.root}/studies/{region.study.uid}/metadata").json()
+    file = httpx.get(region.instance, headers={"Accept": "application/dicom"}).content
+    assert item["00100020"]["Value"] == metadata["00100020"]["Value"] == ["CHUSE1"]
+    assert "00101002" not in metadata
+    assert file in region.archive.files.values()
 
 
 RAD69 = "urn:ihe:rad:2009:RetrieveImagingDocumentSet"

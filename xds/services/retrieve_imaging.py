@@ -114,7 +114,7 @@ def _fetch_one(located: Located, syntaxes: tuple[str, ...], spool: BinaryIO) -> 
     for asked in ("*", *syntaxes):
         accept = f'multipart/related; type="application/dicom"; transfer-syntax={asked}'
         try:
-            opened = open_first(located, "", accept, {})
+            opened = open_first(located, "", accept)
         except NotAcceptable:
             continue
         part = OnlyPart(opened.answer, opened.answer.content_type, located.shown_by(opened.place))

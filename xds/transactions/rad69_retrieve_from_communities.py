@@ -40,6 +40,7 @@ TRANSACTION = Transaction(
         "a community without answer is named (XDSUnavailableCommunity) beside the pictures of the others",
     ),
     source="RAD TF-2: 4.69, 4.75",
+    waits=True,
 )
 
 Answer = tuple[PlannedPictures, Gateway]

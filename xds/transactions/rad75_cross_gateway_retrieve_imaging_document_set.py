@@ -49,6 +49,7 @@ TRANSACTION = Transaction(
         "answered as RAD-69 of this community",
     ),
     source="RAD TF-2: 4.75",
+    waits=True,
 )
 
 Answer = tuple[Planned, str]
