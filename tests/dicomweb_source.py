@@ -23,6 +23,7 @@ class Source:
         self.files: dict[tuple[str, str, str], bytes] = {}
         self.delay_seconds = 0.0
         self.asked: list[str] = []
+        self.taken = 0  # questions about instances, answered or not
         self.repeat = 1  # how often each file stands in an answer
         self.sent = 0  # bytes
         self.hung_up = 0
@@ -53,6 +54,7 @@ class Source:
         self.files[str(found.StudyInstanceUID), str(found.SeriesInstanceUID), str(found.SOPInstanceUID)] = data
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        self.taken += handler.path.count("instances")
         time.sleep(self.delay_seconds)
         path = handler.path.partition("?")[0].removeprefix("/dicom-web/")
         self.asked.append(handler.path.removeprefix("/dicom-web/"))
