@@ -28,6 +28,7 @@ from tests.e2e.conftest import serving
 from tests.imaging_region import TABLE, Region, region
 from tests.ports import free_port
 from tests.unit.xds.translate.test_dicom_coercion import PIXELS
+from xds.services import retrieve_imaging
 from xds.transactions import rad75_cross_gateway_retrieve_imaging_document_set as rad75
 
 __all__ = ["region"]
@@ -267,6 +268,33 @@ def test_pictures_come_over_soap_each_or_an_error_that_names_it(region: Region) 
     assert _status_and_codes(body) == ("Failure", ["urn:dicom:wado:0007"])
     body, found = _retrieve(region, (source, uids[0]), syntax="")
     assert _status_and_codes(body) == ("Failure", ["XDSIRequestError"])
+
+
+def test_much_of_a_series_is_asked_for_in_one_question_and_the_rest_one_by_one(
+    region: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = str(region.running.table.by_code("CHUSE").imaging_source_id)
+    series = region.study.series[0]
+    uids = [instance.sop_instance_uid for instance in series.instances]
+    monkeypatch.setattr(retrieve_imaging, "_TOGETHER", 2)
+    for wanted, questions in ((uids[:2], 1), (uids, 1), (uids[:1], 1), ([*uids[1:], "1.2.3"], 1)):
+        region.archive.asked.clear()
+        body, found = _retrieve(region, *((source, uid) for uid in wanted))
+        assert len([each for each in region.archive.asked if "series" in each]) == questions
+        known = [uid for uid in wanted if uid in uids]
+        read = [pydicom.dcmread(io.BytesIO(data)) for data in found]
+        assert [each.SOPInstanceUID for each in read] == known
+        assert {(each.PatientID, each.PixelData) for each in read} == {("CHUSE1", PIXELS)}
+        assert _status_and_codes(body)[0] == ("Success" if known == wanted else "PartialSuccess")
+    lost = region.archive.files.pop((region.study.uid, series.uid, uids[1]))
+    region.archive.asked.clear()
+    body, found = _retrieve(region, *((source, uid) for uid in uids))
+    assert _status_and_codes(body) == ("PartialSuccess", ["XDSDocumentUniqueIdError"])
+    assert len(found) == 2
+    assert len([each for each in region.archive.asked if "series" in each]) == 2
+    region.archive.files[region.study.uid, series.uid, uids[1]] = lost
+    body, found = _retrieve(region, *((source, uid) for uid in uids), syntax="1.2.840.10008.1.2.4.90")
+    assert _status_and_codes(body) == ("Failure", ["urn:dicom:wado:0007"] * 3)
 
 
 def test_another_community_is_answered_when_it_names_this_one(region: Region) -> None:

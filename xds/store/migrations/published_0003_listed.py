@@ -9,21 +9,15 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Studies registered before are compared with their manifests once, and left as they are where nothing differs."""
+    """Studies registered before are compared with their manifests once, and left as they are where nothing differs.
+
+    ``published_instances`` is not read any more; it stays for the version before, which may still be serving.
+    """
     op.execute(
-        """
-        ALTER TABLE published_study ADD COLUMN listed text NOT NULL DEFAULT '', ADD COLUMN published_listed text;
-        ALTER TABLE published_study DROP COLUMN published_instances
-        """
+        "ALTER TABLE published_study ADD COLUMN listed text NOT NULL DEFAULT '', ADD COLUMN published_listed text"
     )
 
 
 def downgrade() -> None:
     """Back to the count."""
-    op.execute(
-        """
-        ALTER TABLE published_study ADD COLUMN published_instances integer;
-        UPDATE published_study SET published_instances = instances WHERE listed = published_listed;
-        ALTER TABLE published_study DROP COLUMN listed, DROP COLUMN published_listed
-        """
-    )
+    op.execute("ALTER TABLE published_study DROP COLUMN listed, DROP COLUMN published_listed")
