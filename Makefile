@@ -1,7 +1,8 @@
 # Needs only make and Python 3.11 or later; everything else goes into .venv, pinned by hash.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help pacs viewer demo test check lint sbom audit bench soak browser screenshots fix lock clean install install-dev
+.PHONY: help pacs programs viewer demo test check lint sbom audit bench soak browser screenshots fix lock clean install \
+	install-dev
 
 # The first Python that is recent enough; a version manager's shim may exist and still not run.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
@@ -21,7 +22,8 @@ help: ## this list
 demo: $(RUNTIME) ## the region in one command: feeds, matching, one history; serves until Ctrl-C (ARGS=--exit: stops)
 	@$(BIN)/traitdunion demo $(ARGS)
 
-test: $(DEV) ## all tests
+test: $(DEV) ## all tests; fetches the viewer first where npm can
+	@test -e .traitdunion/viewer/index.html || $(BIN)/traitdunion viewer install >/dev/null || true
 	@$(BIN)/python -m pytest -n logical --maxprocesses 8 -m "not soak" $(ARGS)
 
 check: lint sbom audit test ## style, types, walls between packages, what we are made of, then all tests
@@ -51,6 +53,19 @@ pacs: $(RUNTIME) ## three archives (Orthanc) on this machine with the demonstrat
 
 viewer: $(RUNTIME) ## the image viewer (OHIF, prebuilt, fetched by npm), which the service then serves at /viewer
 	@$(BIN)/traitdunion viewer install $(ARGS)
+
+# Quick where everything is there; what cannot be had is said, and the tests that need it are skipped by name.
+PACKAGES := orthanc orthanc-dicomweb dcmtk dicom3tools
+APT := DEBIAN_FRONTEND=noninteractive timeout 300 apt-get -qq -o Acquire::Retries=1 -o Acquire::http::Timeout=20 \
+	-o DPkg::Lock::Timeout=120
+programs: $(DEV) ## what some tests need beside Python, as far as it can be had: Orthanc, DCMTK, dicom3tools, OHIF, Chromium
+	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+		{ $(APT) install -y --no-install-recommends $(PACKAGES) >/dev/null 2>&1 || { $(APT) update && \
+		$(APT) install -y --no-install-recommends $(PACKAGES); } >/dev/null 2>&1; }; } || \
+		echo "not installed: $(PACKAGES) (as root on Debian: apt-get install)" >&2
+	@test -e .traitdunion/viewer/index.html || $(BIN)/traitdunion viewer install || true
+	@command -v chromium >/dev/null || $(BIN)/python -m playwright install chromium || \
+		echo "not installed: chromium" >&2
 
 bench: $(DEV) ## benchmarks: tables, and bench/results/latest.json (ARGS: suites; --full: hours)
 	@$(BIN)/python -m bench $(ARGS)

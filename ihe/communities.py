@@ -25,6 +25,7 @@ class Community:
         xcpd: endpoint of Cross Gateway Patient Discovery (ITI-55) and Patient Location Query (ITI-56).
         xca_query: endpoint of Cross Gateway Query (ITI-38).
         xca_retrieve: endpoint of Cross Gateway Retrieve (ITI-39).
+        xcai_retrieve: endpoint of Cross Gateway Retrieve Imaging Document Set (RAD-75).
         timeout_seconds: how long an answer of it is waited for.
         remember_days: how long the identifiers by which it knows patients are remembered where its answers do not say;
             0 for not at all.
@@ -35,6 +36,7 @@ class Community:
     xcpd: str | None = None
     xca_query: str | None = None
     xca_retrieve: str | None = None
+    xcai_retrieve: str | None = None
     timeout_seconds: float = 15.0
     remember_days: int = 0
 
@@ -55,16 +57,18 @@ class PendingAnswers(Generic[Answered]):
         self,
         late: Callable[[Community], Answered],
         let_go: Callable[[Future[Answered]], None] = lambda _: None,
+        messages: Callable[[Community], int] = lambda _: 1,
     ) -> list[Answered]:
         """The answers in the order of the communities.
 
         Args:
             late: stands for the answer of one that is out of time.
             let_go: is given what arrives after all.
+            messages: how many each is sent, one after the other; the time limit is of one.
         """
         found = []
         for community, future in self._futures.items():
-            left = community.timeout_seconds - (time.monotonic() - self._started)
+            left = community.timeout_seconds * messages(community) - (time.monotonic() - self._started)
             try:
                 found.append(future.result(max(0.0, left)))
             except TimeoutError:

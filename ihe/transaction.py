@@ -160,6 +160,8 @@ class Transaction:
         event_action: ``C``, ``R``, ``U``, ``D`` or ``E``.
         options: options of the profile that are supported, and notes, for the conformance page.
         source: section of the Technical Framework.
+        waits: whether the answer waits for systems elsewhere: it is served by threads apart, so that a slow one keeps
+            nobody from what is answered from here.
     """
 
     number: str
@@ -172,6 +174,7 @@ class Transaction:
     event_action: str
     options: tuple[str, ...] = ()
     source: str = ""
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

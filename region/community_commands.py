@@ -33,12 +33,12 @@ def commands(settings: Callable[[], Settings]) -> typer.Typer:
 
     @communities.command("list")
     def list_communities() -> None:
-        """Every community of the table: name,home_community_id,xcpd,xca_query,xca_retrieve."""
+        """Every community of the table: name,home_community_id,xcpd,xca_query,xca_retrieve,xcai_retrieve."""
         write = csv.writer(sys.stdout, lineterminator="\n").writerow
-        write(["name", "home_community_id", "xcpd", "xca_query", "xca_retrieve"])
+        write(["name", "home_community_id", "xcpd", "xca_query", "xca_retrieve", "xcai_retrieve"])
         with running.service(settings()) as service:
             for each in service.table.communities:
-                addresses = (each.xcpd, each.xca_query, each.xca_retrieve)
+                addresses = (each.xcpd, each.xca_query, each.xca_retrieve, each.xcai_retrieve)
                 write([each.name, each.home_community_id, *(address or "" for address in addresses)])
 
     @communities.command("find")

@@ -10,7 +10,7 @@ from typing import Any
 
 from ihe.values import Oid
 
-_COMMUNITY_ADDRESSES = ("xcpd", "xca_query", "xca_retrieve")
+_COMMUNITY_ADDRESSES = ("xcpd", "xca_query", "xca_retrieve", "xcai_retrieve")
 
 
 def community_problem(row: Mapping[str, Any]) -> str | None:

@@ -1,6 +1,6 @@
 """Asks the gateways of other communities over SOAP (``xds.ports.Gateways``), and by which identifier.
 
-Source: ITI TF-2: 3.38, 3.39.
+Source: ITI TF-2: 3.38, 3.39; RAD TF-2: 4.75.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from ihe.soap.mtom import MessageLimits
 from ihe.soap.sinks import SpoolSink
 from ihe.unit_of_work import UnitOfWork
 from ihe.values import Oid, PatientId
-from ihe.xml import XmlLimits, parse_xml
+from ihe.xml import Element, XmlLimits, parse_xml
 from region.region_table import RegionTable
 from xds.domain.communities import CommunityAnswer
-from xds.domain.document_set import DocumentRequest, Retrieval
+from xds.domain.document_set import DocumentRequest, ImagingRequest, Retrieval
 from xds.ports import PatientDirectory
 from xds.services.gateway import unavailable
 from xds.transactions import iti38_cross_gateway_query as iti38
 from xds.transactions import iti39_cross_gateway_retrieve as iti39
+from xds.transactions import rad75_cross_gateway_retrieve_imaging_document_set as rad75
 from xds.translate.ebxml_document_set import retrieve_request
+from xds.translate.imaging_request import imaging_request
 from xds.translate.xca import read_documents, read_query_answer
 
 _QUERY_LIMITS: Final = XmlLimits(bytes=64 * 1024 * 1024)
@@ -48,7 +50,18 @@ class SoapGateways:
 
     def retrieve(self, community: Community, requests: Sequence[DocumentRequest]) -> Retrieval:
         """Cross Gateway Retrieve (ITI-39); documents are spooled."""
-        if community.xca_retrieve is None:
+        return self._fetched(community, community.xca_retrieve, iti39.ACTION, retrieve_request(requests))
+
+    def retrieve_pictures(
+        self, community: Community, requests: Sequence[ImagingRequest], syntaxes: Sequence[str]
+    ) -> Retrieval:
+        """Cross Gateway Retrieve Imaging Document Set (RAD-75); pictures are spooled."""
+        request = imaging_request(requests, syntaxes)
+        return self._fetched(community, community.xcai_retrieve, rad75.ACTION, request)
+
+    def _fetched(self, community: Community, address: str | None, action: str, request: Element) -> Retrieval:
+        """The documents that come as the answer to one message."""
+        if address is None:
             return Retrieval((), (unavailable(community, _NO_ADDRESS),))
         sinks: list[SpoolSink] = []
 
@@ -57,8 +70,8 @@ class SoapGateways:
             return sinks[-1]
 
         try:
-            with SoapClient(community.xca_retrieve, community.timeout_seconds) as client:
-                message = client.fetch(iti39.ACTION, retrieve_request(requests), open_sink, _RETRIEVE_LIMITS)
+            with SoapClient(address, community.timeout_seconds) as client:
+                message = client.fetch(action, request, open_sink, _RETRIEVE_LIMITS)
             return read_documents(body_of(message.root), message.attachments, community)
         except IheError:
             for sink in sinks:

@@ -48,6 +48,7 @@ def build_http_app(
     pipeline: Pipeline,
     *,
     executor: Executor,
+    waiting: Executor,
     authenticate: Callable[[HttpRequest, Peer], Caller],
     max_body_bytes: int,
     routes: Iterable[BaseRoute] = (),
@@ -60,6 +61,7 @@ def build_http_app(
 
     Args:
         executor: threads in which requests are served.
+        waiting: those of requests whose answers wait for systems elsewhere.
         authenticate: who calls, from the request and the connection's peer.
         routes: further ones (SOAP endpoints, the workbench).
         is_ready: whether the service can serve now.
@@ -70,9 +72,8 @@ def build_http_app(
     known = list(endpoints)
     for endpoint, binding in _most_literal_first(each for each in known if each.claims is None):
         sharing = [each for each in known if each.claims is not None and _shares(each, binding)]
-        handler = _handler(
-            endpoint, sharing, pipeline, executor, authenticate, binding.max_body_bytes or max_body_bytes
-        )
+        threads = waiting if endpoint.transaction.waits else executor
+        handler = _handler(endpoint, sharing, pipeline, threads, authenticate, binding.max_body_bytes or max_body_bytes)
         app.add_api_route(
             binding.path,
             handler,

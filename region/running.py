@@ -33,10 +33,12 @@ from region.log_output import set_up_logging
 from region.metrics import Watched
 from region.migrations import SchemaFault, upgrade
 from region.officer_mail import Officer
+from region.pacs.demonstration import archives_of_story
 from region.region_table import RegionTable, RegionTableError, load_region
 from region.server import Listening, bind, end_with_parent, listener_of, require_free_ports, supervise
 from region.server import serve as listen
 from region.settings import Settings, describe
+from region.synthetic.population import build
 from region.viewer_commands import installed
 from web.application import Workbench
 from web.oidc import OidcClient, OidcSettings
@@ -319,12 +321,19 @@ def demo(settings: Settings, console: Console, *, exit_after: bool) -> None:
     Raises:
         StoryFault: something did not happen as told.
     """
-    with database(settings) as url, _background(_build(settings, url, demo=True), settings) as server:
+    scenario = build()
+    with (
+        archives_of_story(scenario, settings.data_dir / "pacs", console.print) as pictures,
+        database(settings) as url,
+        _background(_build(settings, url, demo=True), settings) as server,
+    ):
         run_story(
             f"http://{settings.http_host}:{settings.http_port}",
             (settings.http_host, settings.mllp_port),
             console,
             folder=settings.data_dir / "demo",
+            scenario=scenario,
+            pictures=pictures,
         )
         if not exit_after:
             console.print("\nServing until Ctrl-C.")

@@ -40,6 +40,8 @@ from region.soap_app import soap_routes
 from web.viewer import viewer_routes
 from web.workbench import workbench_routes
 
+_WAITING = 64
+"""Threads for requests whose answers wait for archives and other communities."""
 _STREAMS = 64
 """Pieces of streamed answers fetched at once; each thread may wait for an archive."""
 
@@ -72,6 +74,7 @@ class Listening:
 def http_app(service: Service, listening: Listening) -> FastAPI:
     """The ASGI application with both listeners' life cycle."""
     executor = ThreadPoolExecutor(listening.threads, thread_name_prefix="http")
+    waiting = ThreadPoolExecutor(_WAITING, thread_name_prefix="waiting")
     mllp = MllpListener(
         service.hl7v2.handle,
         listening.host,
@@ -110,6 +113,7 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
                 await asyncio.to_thread(_note, service, APPLICATION_STOP)
             service.audit.stop()
             executor.shutdown(wait=True)
+            waiting.shutdown(wait=True)
             if service.copy is not None:
                 service.copy.stop()
 
@@ -117,6 +121,7 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
         service.endpoints,
         service.pipeline,
         executor=executor,
+        waiting=waiting,
         authenticate=service.access.http,
         max_body_bytes=listening.max_message_bytes,
         routes=[
@@ -124,6 +129,7 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
                 service.endpoints,
                 service.pipeline,
                 executor=executor,
+                waiting=waiting,
                 callbacks=service.mpi.callbacks,
                 authenticate=service.access.soap,
                 open_sink=service.xds.repository.content.stage,

@@ -27,6 +27,7 @@ def soap_routes(
     pipeline: Pipeline,
     *,
     executor: Executor,
+    waiting: Executor,
     authenticate: Callable[[SoapRequest, Peer], Caller],
     callbacks: CallbackRule,
     open_sink: SinkFactory,
@@ -35,6 +36,7 @@ def soap_routes(
     """The routes.
 
     Args:
+        waiting: threads for paths whose answers wait for systems elsewhere.
         authenticate: who calls, from the message and the connection's peer.
         callbacks: to which addresses answers may be sent by themselves.
         open_sink: where documents go while they arrive.
@@ -58,7 +60,7 @@ def soap_routes(
             SoapEndpoint(
                 bindings[path],
                 _handler(by_action, pipeline, authenticate),
-                executor,
+                waiting if any(each.transaction.waits for each in by_action.values()) else executor,
                 open_sink,
                 limits,
                 later.take,

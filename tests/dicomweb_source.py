@@ -6,7 +6,7 @@ import io
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -23,14 +23,20 @@ class Source:
         self.files: dict[tuple[str, str, str], bytes] = {}
         self.delay_seconds = 0.0
         self.asked: list[str] = []
+        self.taken = 0  # questions about instances, answered or not
+        self.repeat = 1  # how often each file stands in an answer
+        self.sent = 0  # bytes
+        self.hung_up = 0
         source = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                with suppress(ConnectionError):
+                try:
                     source.answer(self)
+                except ConnectionError:
+                    source.hung_up += 1
 
             def log_message(self, *_: Any) -> None:
                 return None
@@ -48,6 +54,7 @@ class Source:
         self.files[str(found.StudyInstanceUID), str(found.SeriesInstanceUID), str(found.SOPInstanceUID)] = data
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        self.taken += handler.path.count("instances")
         time.sleep(self.delay_seconds)
         path = handler.path.partition("?")[0].removeprefix("/dicom-web/")
         self.asked.append(handler.path.removeprefix("/dicom-web/"))
@@ -71,11 +78,30 @@ class Source:
             self._send(handler, 200, "application/dicom+json", orjson.dumps(items))
         elif path.endswith("/rendered"):
             self._send(handler, 200, "image/jpeg", b"\xff\xd8picture")
+        elif "/bulk/" in path or "/frames/" in path:
+            pixels = pydicom.dcmread(io.BytesIO(found[0])).PixelData
+            head = f"--{BOUNDARY}\r\nContent-Type: application/octet-stream\r\n\r\n".encode()
+            kind = f'multipart/related; type="application/octet-stream"; boundary={BOUNDARY}'
+            self._send(handler, 200, kind, head + pixels + f"\r\n--{BOUNDARY}--".encode())
+        elif self.repeat > 1:
+            self._send_much(handler, found[0])
         else:
             head = f"--{BOUNDARY}\r\nContent-Type: application/dicom\r\n\r\n".encode()
             body = b"".join(head + data + b"\r\n" for data in found) + f"--{BOUNDARY}--".encode()
             kind = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
             self._send(handler, 200, kind, body)
+
+    def _send_much(self, handler: BaseHTTPRequestHandler, data: bytes) -> None:
+        part = f"--{BOUNDARY}\r\nContent-Type: application/dicom\r\n\r\n".encode() + data + b"\r\n"
+        end = f"--{BOUNDARY}--".encode()
+        handler.send_response(200)
+        handler.send_header("Content-Type", f'multipart/related; type="application/dicom"; boundary={BOUNDARY}')
+        handler.send_header("Content-Length", str(len(part) * self.repeat + len(end)))
+        handler.end_headers()
+        for _ in range(self.repeat):
+            handler.wfile.write(part)
+            self.sent += len(part)
+        handler.wfile.write(end)
 
     def _send(self, handler: BaseHTTPRequestHandler, status: int, kind: str, body: bytes) -> None:
         handler.send_response(status)

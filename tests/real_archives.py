@@ -39,7 +39,7 @@ PAUL = "MODELE^PAUL^PAUL ERNEST^^^^L||19610902|M|||3 RUE DU TEST^^ROANNE^^42300^
 PEOPLE = {1: MARIE, 2: PAUL}
 needs_orthanc = pytest.mark.skipif(
     program() is None or shutil.which("storescu") is None,
-    reason="needs Orthanc with DICOMweb, and DCMTK: make pacs installs them",
+    reason="needs Orthanc with DICOMweb, and DCMTK: make programs installs them",
 )
 
 KINDS = {

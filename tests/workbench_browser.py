@@ -39,7 +39,7 @@ def browser() -> Iterator[Browser]:
         try:
             launched = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         except Error:
-            pytest.skip("Chromium is not installed: make browser")
+            pytest.skip("Chromium is not installed: make programs")
         yield launched
         launched.close()
 

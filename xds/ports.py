@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ihe.communities import Community
 from xds.domain.communities import CommunityAnswer
-from xds.domain.document_set import DocumentRequest, MadeContent, Retrieval
+from xds.domain.document_set import DocumentRequest, ImagingRequest, MadeContent, Retrieval
 from xds.domain.registered import RegisteredEntry
 
 if TYPE_CHECKING:
@@ -123,3 +123,12 @@ class Gateways(Protocol):
 
     def retrieve(self, community: Community, requests: Sequence[DocumentRequest]) -> Retrieval:
         """Cross Gateway Retrieve."""
+
+    def retrieve_pictures(
+        self, community: Community, requests: Sequence[ImagingRequest], syntaxes: Sequence[str]
+    ) -> Retrieval:
+        """Cross Gateway Retrieve Imaging Document Set, of at most :data:`PICTURES_AT_ONCE` instances."""
+
+
+PICTURES_AT_ONCE: Final = 100
+"""Most instances in one message to another community."""

@@ -57,6 +57,7 @@ TRANSACTION = Transaction(
         "Started also by `traitdunion communities find`",
     ),
     source="ITI TF-2: 3.55",
+    waits=True,
 )
 
 

@@ -57,6 +57,7 @@ def run_story(
     *,
     folder: Path,
     scenario: Scenario | None = None,
+    pictures: Set[str] = frozenset(),
 ) -> StoryReport:
     """Tell the story against a running service. It may be told again: what was sent before changes nothing.
 
@@ -65,6 +66,7 @@ def run_story(
         mllp: host and port.
         folder: where the requests are left for the reader; made when absent.
         scenario: the region; default the usual one.
+        pictures: codes of the sites whose archives run.
 
     Raises:
         StoryFault: something did not happen as told.
@@ -72,7 +74,7 @@ def run_story(
     teller = Teller(console, folder, mllp)
     try:
         with httpx.Client(timeout=60) as client, MllpConnection(*mllp) as connection:
-            story = _Story(http_base.rstrip("/"), mllp, teller, scenario or build(), client, connection)
+            story = _Story(http_base.rstrip("/"), mllp, teller, scenario or build(), client, connection, pictures)
             return story.tell()
     except (Refused, httpx.HTTPError, OSError) as error:
         raise StoryFault(f"{type(error).__name__}: {error}") from error
@@ -87,6 +89,7 @@ class _Story:
         scenario: Scenario,
         client: httpx.Client,
         connection: MllpConnection,
+        pictures: Set[str],
     ) -> None:
         self._base = base
         self._mllp = mllp
@@ -94,6 +97,7 @@ class _Story:
         self._scenario = scenario
         self._client = client
         self._connection = connection
+        self._pictures = pictures
         self._registry = f"{base}/ihe/registry"
         self._repository = f"{base}/ihe/repository"
 
@@ -111,6 +115,7 @@ class _Story:
         self._introduce(cast.patient)
         self._ask_for_identifiers(cast.patient, roanne)
         priors = self._ask_for_priors(cast.patient, roanne)
+        self._fetch_pictures(roanne, priors)
         self._keep_the_twin_apart(cast.twin, priors)
         self._answer_wrongly_and_undo(cast.stranger, roanne, priors)
         seconds = time.perf_counter() - started
@@ -220,6 +225,29 @@ class _Story:
         _require(found == set(patient.records.values()), "the history is not exactly that of her four sites")
         _require(all(prior.fetch_urls for prior in priors), "a study does not say where it can be fetched")
         return priors
+
+    def _fetch_pictures(self, asked: RecordKey, priors: Sequence[Prior]) -> None:
+        """One picture of each study whose archive runs; nothing where none does."""
+        root = f"{self._base}/dicom-web/domains/{asked.domain}"
+        table = Table("site", "number there", "number shown", "picture", box=None)
+        address = ""
+        for prior in priors:
+            if self._code_of(prior.source_patient_id) not in self._pictures:
+                continue
+            address = f"{root}/studies/{prior.study_uid}"
+            picture = viewer.fetch_picture(self._client, address)
+            table.add_row(
+                self._code_of(prior.source_patient_id),
+                picture.number_there,
+                picture.number_shown,
+                f"{picture.columns} × {picture.rows}, {picture.size / 1000:.0f} kB",
+            )
+            _require(picture.number_shown == asked.local_id, "a picture does not carry the number that was asked with")
+            _require(picture.number_there == prior.source_patient_id.value, "a picture is another patient's")
+        if address:
+            self._teller.step("It fetches her pictures", "at one address, under ROANNE's number, whoever took them")
+            self._teller.say(table)
+            self._teller.show_command(f"curl -s -o picture '{address}/thumbnail'")
 
     def _keep_the_twin_apart(self, twin: Character, priors: Sequence[Prior]) -> None:
         self._teller.step(twin.name, "born the same day in the same town: her studies are not among them")

@@ -56,6 +56,46 @@ class Prior:
     images: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture as the viewer gets it.
+
+    Attributes:
+        number_shown, number_there: of its patient, as its header says now and as the archive wrote it.
+        size: of the file in bytes.
+    """
+
+    number_shown: str
+    number_there: str
+    rows: int
+    columns: int
+    size: int
+
+
+def fetch_picture(client: httpx.Client, study: str) -> Picture:
+    """Fetch the first picture of a study by WADO-RS.
+
+    Args:
+        study: its DICOMweb address.
+
+    Raises:
+        Refused: it cannot be had.
+    """
+    metadata = client.get(f"{study}/metadata")
+    if metadata.status_code != 200:
+        raise Refused(metadata.text)
+    series, instance = (metadata.json()[0][tag]["Value"][0] for tag in ("0020000E", "00080018"))
+    accept = {"Accept": "application/dicom"}
+    answer = client.get(f"{study}/series/{series}/instances/{instance}", headers=accept)
+    if answer.status_code != 200:
+        raise Refused(answer.text)
+    found = pydicom.dcmread(io.BytesIO(answer.content))
+    others = found.get("OtherPatientIDsSequence") or [found]
+    return Picture(
+        str(found.PatientID), str(others[0].PatientID), int(found.Rows), int(found.Columns), len(answer.content)
+    )
+
+
 def pix_query_v2(patient_id: PatientId, control_id: str) -> bytes:
     """The HL7 v2 question for all other identifiers of a patient (ITI-9)."""
     authority = patient_id.authority

@@ -25,7 +25,9 @@ from xds.domain.imaging import ImagingSeries, Instance
 from xds.translate.kos_writer import IMPLEMENTATION_CLASS_UID
 
 _SIDE: Final = {"CT": 256, "MR": 192}
+_OTHER_SIDE: Final = {"US": 256}
 _RADIOGRAPH_SIDE: Final = 512
+_DIGITAL_RADIOGRAPH: Final = "1.2.840.10008.5.1.4.1.1.1.1"
 _PAIRED: Final = frozenset({"BREAST", "SHOULDER", "HIP"})
 _MULTI_FRAME: Final = {"1.2.840.10008.5.1.4.1.1.3.1": 12}
 """Ultrasound multi-frame pictures have so many frames."""
@@ -69,6 +71,8 @@ def _file(
     if dataset.BodyPartExamined in _PAIRED:
         dataset.Laterality = "L"
     _write_acquisition(dataset)
+    if instance.sop_class_uid == _DIGITAL_RADIOGRAPH:
+        _write_radiograph(dataset, study)
     _write_pixels(dataset, study, series_number, position, len(series.instances), side)
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.MediaStorageSOPClassUID = UID(instance.sop_class_uid)
@@ -97,6 +101,25 @@ def _write_acquisition(dataset: Dataset) -> None:
         dataset.PatientOrientation = ["L", "F"]
 
 
+def _write_radiograph(dataset: Dataset, study: Study) -> None:
+    """What a digital radiograph for presentation says of itself (Source: DICOM PS3.3 A.26)."""
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", ""]
+    dataset.PresentationIntentType = "FOR PRESENTATION"
+    region = Dataset()
+    region.CodeValue, region.CodingSchemeDesignator = study.region.code, "SCT"
+    region.CodeMeaning = (study.region.display or study.region.code)[:64]
+    dataset.AnatomicRegionSequence = [region]
+    dataset.ImageLaterality = dataset.get("Laterality", "U")
+    if "Laterality" in dataset:  # which is the series'
+        del dataset.Laterality
+    dataset.PixelIntensityRelationship, dataset.PixelIntensityRelationshipSign = "LOG", -1
+    dataset.RescaleIntercept, dataset.RescaleSlope, dataset.RescaleType = 0, 1, "US"
+    dataset.PresentationLUTShape, dataset.LossyImageCompression, dataset.BurnedInAnnotation = "IDENTITY", "00", "NO"
+    dataset.DetectorType = dataset.PositionerType = ""
+    dataset.ImagerPixelSpacing = [0.6, 0.6]
+    dataset.AcquisitionContextSequence = []
+
+
 def _write_moments(dataset: Dataset, moment: datetime) -> None:
     for name in ("Study", "Series", "Acquisition", "Content"):
         setattr(dataset, f"{name}Date", f"{moment:%Y%m%d}")
@@ -116,7 +139,7 @@ def _write_patient(dataset: Dataset, study: Study, authority: AssigningAuthority
 def _write_pixels(
     dataset: Dataset, study: Study, series_number: int, position: int, count: int, side: int | None
 ) -> None:
-    side = side or _SIDE.get(study.modality.code, _RADIOGRAPH_SIDE)
+    side = side or (_SIDE | _OTHER_SIDE).get(study.modality.code, _RADIOGRAPH_SIDE)
     frames = _MULTI_FRAME.get(dataset.SOPClassUID, 1)
     spacing = round(320 / side, 3)
     if study.modality.code in _SIDE:
@@ -134,10 +157,14 @@ def _write_pixels(
     dataset.PhotometricInterpretation = "MONOCHROME2"
     dataset.Rows = dataset.Columns = side
     if frames > 1:
-        dataset.NumberOfFrames = frames
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 12, 11, 0
+        dataset.NumberOfFrames, dataset.FrameTime = frames, 100
+        dataset.FrameIncrementPointer = 0x00181063
+    bits = 8 if study.modality.code == "US" else 12  # (Source: DICOM PS3.3 C.8.5.6.1.9)
+    dataset.BitsAllocated = 8 if bits == 8 else 16
+    dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = bits, bits - 1, 0
     pixels = [_picture(study.person, series_number, position + frame, count + frames, side) for frame in range(frames)]
-    dataset.PixelData = np.stack(pixels).astype("<u2").tobytes()
+    stored = np.stack(pixels)
+    dataset.PixelData = ((stored >> 4).astype("u1") if bits == 8 else stored.astype("<u2")).tobytes()
     dataset["PixelData"].VR = "OW"
 
 

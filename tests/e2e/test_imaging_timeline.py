@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -29,7 +30,7 @@ from xds.store import imaging_notices
 
 __all__ = ["archives", "region"]
 ROOT = Path(__file__).resolve().parents[2]
-ROANNE, ADMINISTRATOR = "899700000011", "899700000086"
+ROANNE, FEURS, ADMINISTRATOR = "899700000011", "899700000037", "899700000086"
 
 
 @pytest.fixture
@@ -73,6 +74,31 @@ def test_studies_stand_on_the_page_with_thumbnails_and_are_audited(region: Regio
             "SELECT count(*) FROM audit_event WHERE transaction LIKE 'workbench GET /persons/{person}/imaging'"
         ).scalar_one()
     assert seen >= 1
+
+
+def _form_token(page: httpx.Response) -> str:
+    return re.findall(r'name="form_token" value="([^"]+)"', page.text)[0]  # type: ignore[no-any-return]
+
+
+def test_a_steward_of_another_site_is_asked_for_a_reason(region: Region) -> None:
+    address = _page_of(region.running)
+    person = address.split("/")[-2]
+    with httpx.Client(base_url=region.running.base_url, follow_redirects=True) as client:
+        choice = client.post("/login/demo", data={"subject": FEURS})
+        client.post("/login/site", data={"site": "FEURS", "form_token": _form_token(choice)})
+        refused = client.get(address)
+        assert (refused.status_code, region.study.uid in refused.text) == (403, False)
+        reason = {"form_token": _form_token(refused), "reason": "avis demandé en urgence"}
+        client.post(f"/persons/{person}/open", data=reason)
+        page = client.get(address)
+        assert page.status_code == 200
+        assert region.study.uid in page.text
+        assert "avis demandé en urgence" in page.text
+    with region.running.service.database.unit(Caller(node="test")) as uow:
+        kept = uow.connection.exec_driver_sql(
+            "SELECT count(*) FROM audit_event WHERE strpos(objects::text, 'avis demandé en urgence') > 0"
+        ).scalar_one()
+    assert kept >= 1
 
 
 def test_operators_see_archives_and_odd_manifests_and_no_patient(region: Region) -> None:

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 VIEWER = installed(ROOT / ".traitdunion")
 pytestmark = [
     needs_orthanc,
-    pytest.mark.skipif(VIEWER is None, reason="the OHIF viewer is not installed: make viewer"),
+    pytest.mark.skipif(VIEWER is None, reason="the OHIF viewer is not installed: make programs"),
 ]
 
 

@@ -24,6 +24,7 @@ from dicomweb_client.api import DICOMwebClient
 from ihe.caller import Caller
 from ihe.soap.envelope import read_envelope, soap_request
 from ihe.xml import parse_xml, serialize
+from mpi.domain.identity import RecordKey
 from region.synthetic.imaging import Study
 from tests.real_archives import SITES, Region, needs_orthanc, region, wait_until
 
@@ -176,6 +177,25 @@ def test_what_changes_is_replaced_and_what_is_gone_is_withdrawn(region: Region) 
     assert _statuses(region) == {"Approved": 1, "Deprecated": 2}
     metrics = httpx.get(f"{region.running.base_url}/metrics").text
     assert 'traitdunion_published_studies_total{outcome="replaced",site="CHUSE"} 1.0' in metrics
+
+
+def test_a_study_whose_patient_the_archive_corrects_leaves_the_first_one_at_once(region: Region) -> None:
+    kept, study = region.study("CHUSE"), region.study("CHUSE", "MR", (2,))
+    region.store("CHUSE", *region.files(kept), *region.files(study))
+    wait_until(lambda: region.found() == {kept.uid, study.uid})
+    region.store("CHUSE", *region.files(study))  # the same again
+    corrected = replace(study, key=RecordKey("CHUSE", "CHUSE2"))
+    region.store("CHUSE", *region.files(corrected))  # Orthanc now has it of both
+    wait_until(lambda: region.found() == {kept.uid})
+    paul = {"patient": region.marie.replace("ROANNE1", "ROANNE2")}
+    assert region.priors(**paul)["studies"] == []
+    archive = region.archives["CHUSE"]
+    wanted = {"Level": "Study", "Query": {"PatientID": "CHUSE1", "StudyInstanceUID": study.uid}}
+    (number,) = httpx.post(f"{archive.rest_url}/tools/find", json=wanted).json()
+    httpx.delete(f"{archive.rest_url}/studies/{number}")
+    wait_until(lambda: {each["study_instance_uid"] for each in region.priors(**paul)["studies"]} == {study.uid})
+    assert region.found() == {kept.uid}
+    assert _statuses(region) == {"Approved": 2, "Deprecated": 1}
 
 
 def test_one_site_dead_and_one_that_hangs_take_nothing_away(region: Region) -> None:

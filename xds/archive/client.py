@@ -5,9 +5,8 @@ long, and not at all while it is known not to answer.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
 from ihe.errors import NotAcceptable, NotFound, Unavailable
@@ -17,7 +16,6 @@ from xds.domain.imaging_sources import ImagingSource
 
 _CHUNK: Final = 256 * 1024
 _JSON: Final = "application/dicom+json"
-_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class ArchiveAnswer:
     """An answer whose body is read once, piece by piece; it is closed at the end, or by :meth:`close` before.
 
     Attributes:
-        status: 200 or 206.
+        status: 200.
         headers: by lower-case name.
     """
 
@@ -103,12 +101,11 @@ class Archive:
             source.pacs_url or "", limits.connect_seconds, limits.answer_seconds, keep=limits.streams
         )
 
-    def get(self, path: str, accept: str, headers: Mapping[str, str] = _NONE) -> ArchiveAnswer:
+    def get(self, path: str, accept: str) -> ArchiveAnswer:
         """Ask for something below its DICOMweb root.
 
         Args:
             path: begins with a slash; made of checked UIDs and our own words.
-            headers: further ones.
 
         Raises:
             NotFound: it has no such thing.
@@ -120,13 +117,13 @@ class Archive:
         if not self._free.acquire(timeout=self._limits.wait_seconds):
             raise self._unavailable("is asked too much at once; try again")
         try:
-            begun = self._connections.get(path, {**headers, "Accept": accept, "Accept-Encoding": "identity"})
+            begun = self._connections.get(path, {"Accept": accept, "Accept-Encoding": "identity"})
         except FAULTS as error:
             self._free.release()
             self.breaker.failed()
             raise self._unavailable("does not answer") from error
         answer = ArchiveAnswer(begun, self)
-        if answer.status in (200, 206):
+        if answer.status == 200:
             self.breaker.succeeded()
             return answer
         answer.close()

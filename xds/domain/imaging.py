@@ -255,6 +255,7 @@ class Manifest:
         utc_offset_minutes: zone of its dates and times (0008,0201), or ``None`` when it doesn't say.
         studies: what it lists; one, except where a source puts several into one manifest. Empty lists are legal:
             every instance may have been rejected.
+        unlisted: how many references its content makes that its evidence doesn't list.
     """
 
     uid: str
@@ -267,6 +268,7 @@ class Manifest:
     utc_offset_minutes: int | None = None
     institution: str | None = None
     manufacturer: str | None = None
+    unlisted: int = 0
 
     @property
     def lists_study(self) -> bool:

@@ -48,7 +48,10 @@ def check_manifest(manifest: Manifest, entry: DocumentEntry, zone: tzinfo) -> It
         yield _warning(entry, "the manifest lists no instance")
     elif any(study.retrieval.url is None and study.retrieval.location_uid is None for study in manifest.studies):
         yield _warning(entry, "the manifest doesn't say where its study can be fetched")
+    if manifest.unlisted:
+        yield _warning(entry, "the manifest refers to instances that its evidence doesn't list")
     yield from _check_references(manifest, entry)
+    yield from _check_modalities(manifest, entry)
     yield from _check_patient(manifest, entry)
     yield from _check_time(manifest, entry, zone)
 
@@ -61,6 +64,13 @@ def _check_references(manifest: Manifest, entry: DocumentEntry) -> Iterator[Find
     listed = {accession.value for study in manifest.studies for accession in study.accessions}
     if numbers and listed and not numbers & listed:
         yield _warning(entry, "referenceIdList names another accession number than the manifest")
+
+
+def _check_modalities(manifest: Manifest, entry: DocumentEntry) -> Iterator[Finding]:
+    stated = {code.code for code in entry.event_code_list if code.scheme in _MODALITY_SCHEMES}
+    listed = {modality for study in manifest.studies for modality in study.modalities}
+    if stated and listed and not stated & listed:
+        yield _warning(entry, "eventCodeList names another modality than the manifest")
 
 
 def _check_patient(manifest: Manifest, entry: DocumentEntry) -> Iterator[Finding]:

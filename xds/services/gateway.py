@@ -5,13 +5,13 @@ While others are asked, no connection to the database is held.
 As responding gateway this community answers for itself, with its homeCommunityId wherever one can stand. As initiating
 gateway it answers a consumer of its own with what every community has, and names those that had no answer.
 
-Source: ITI TF-2: 3.38, 3.39; ITI TF-2: 3.18.4.1.3, 3.43.4.1.3 (Initiating Gateway).
+Source: ITI TF-2: 3.38, 3.39; ITI TF-2: 3.18.4.1.3, 3.43.4.1.3 (Initiating Gateway); RAD TF-2: 4.75.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,14 +22,16 @@ from ihe.unit_of_work import UnitOfWork
 from ihe.values import PatientId
 from xds.domain.answers import QueryAnswer, Returned
 from xds.domain.communities import Communities, CommunityAnswer, located, missing_home, unknown_community
-from xds.domain.document_set import DocumentRequest, Retrieval
+from xds.domain.document_set import DocumentRequest, ImagingRequest, Retrieval, RetrievedDocument
 from xds.domain.registered import RegisteredAssociation
 from xds.domain.stored_query import StoredQuery
-from xds.ports import CommunityPatients, Gateways
+from xds.ports import PICTURES_AT_ONCE, CommunityPatients, Gateways
 from xds.services import stored_query
 from xds.services.registry import Registry
 from xds.services.repository import Repository
 from xds.services.retrieve import retrieve
+from xds.services.retrieve_imaging import Planned, bounded, fetch, plan
+from xds.services.studies import Studies
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,81 @@ def retrieve_from_communities(
         tuple(document for each in answers for document in each.documents),
         (*findings, *(finding for each in answers for finding in each.findings)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPictures:
+    """Which pictures each community is asked for.
+
+    Attributes:
+        own: what this one gives.
+        elsewhere: what others are asked for.
+        unknown: homeCommunityIds that are nobody's.
+    """
+
+    own: Planned
+    elsewhere: Mapping[Community, tuple[ImagingRequest, ...]]
+    unknown: tuple[Finding, ...]
+
+
+def plan_pictures(
+    uow: UnitOfWork,
+    gateway: Gateway,
+    studies: Studies,
+    requests: Sequence[ImagingRequest],
+    syntaxes: tuple[str, ...],
+) -> PlannedPictures:
+    """Decide whom to ask for pictures on behalf of a consumer of our own; without a community, ourselves.
+
+    Raises:
+        TooMany: more than one request may name.
+    """
+    bounded(requests)
+    communities = gateway.communities
+    own: list[ImagingRequest] = []
+    elsewhere: dict[Community, list[ImagingRequest]] = defaultdict(list)
+    unknown: list[Finding] = []
+    for request in requests:
+        home = request.document.home
+        if home is None or communities.is_own(home):
+            own.append(request)
+        elif (other := communities.other(home)) is not None:
+            elsewhere[other].append(request)
+        else:
+            unknown.append(unknown_community(home))
+    named = {community: tuple(wanted) for community, wanted in elsewhere.items()}
+    return PlannedPictures(plan(uow, own, syntaxes, studies), named, tuple(unknown))
+
+
+def fetch_pictures(planned: PlannedPictures, gateway: Gateway) -> Retrieval:
+    """Fetch what was planned, from all at once; outside a unit of work."""
+    syntaxes = planned.own.syntaxes
+    asks = {each: partial(_in_slices, gateway, each, wanted, syntaxes) for each, wanted in planned.elsewhere.items()}
+    pending = PendingAnswers(asks)
+    answers = [fetch(planned.own)]
+    answers += pending.answers(
+        lambda late: Retrieval((), (unavailable(late),)),
+        _let_go,
+        lambda each: -(-len(planned.elsewhere[each]) // PICTURES_AT_ONCE),
+    )
+    return Retrieval(
+        tuple(document for each in answers for document in each.documents),
+        (*planned.unknown, *(finding for each in answers for finding in each.findings)),
+    )
+
+
+def _in_slices(
+    gateway: Gateway, community: Community, requests: Sequence[ImagingRequest], syntaxes: Sequence[str]
+) -> Retrieval:
+    documents: list[RetrievedDocument] = []
+    findings: list[Finding] = []
+    for start in range(0, len(requests), PICTURES_AT_ONCE):
+        found = gateway.others.retrieve_pictures(community, requests[start : start + PICTURES_AT_ONCE], syntaxes)
+        documents += found.documents
+        findings += found.findings
+        if any(each.code == "XDSUnavailableCommunity" for each in found.findings):
+            break
+    return Retrieval(tuple(documents), tuple(findings))
 
 
 def unavailable(community: Community, reason: str = "it did not answer in time") -> Finding:

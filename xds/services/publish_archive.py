@@ -1,8 +1,9 @@
 """Publish what an archive has, for sites whose archive cannot register its studies itself.
 
-The archive is asked what it has (QIDO-RS); a study whose count of instances has rested for a while is registered with a
-manifest (as by RAD-68), replaced when it changes, deprecated when the archive says that it is gone. What was seen and
-registered is kept in the database: a restart goes on where it was, and two publishers do not work on one study at once.
+The archive is asked what it has (QIDO-RS); a study of which the list has said the same for a while is registered with a
+manifest (as by RAD-68), replaced when it changes, deprecated when the archive says that it is gone. When the archive
+corrects whose a study is, it leaves the history of the first patient at once. What was seen and registered is kept in
+the database: a restart goes on where it was, and two publishers do not work on one study at once.
 A shorter answer of the archive proves nothing: gone is only what it does not have when asked for it by name.
 
 Source: RAD TF-3: 4.68.
@@ -10,10 +11,11 @@ Source: RAD TF-3: 4.68.
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import orjson
 
@@ -27,6 +29,7 @@ from xds.archive.client import Archive
 from xds.domain.imaging import (
     DICOM_UID_REGISTRY,
     KEY_OBJECT_SELECTION,
+    ImagingSeries,
     ImagingStudy,
     IssuedId,
     Manifest,
@@ -50,8 +53,9 @@ from xds.services.get import Named
 from xds.services.provide_bytes import provide_bytes
 from xds.services.repository import Repository
 from xds.services.update import update
-from xds.store import imaging_notices, published
+from xds.store import imaging, imaging_notices, published
 from xds.store.published import WatchedStudy
+from xds.translate.kos_manifest import read_kos
 from xds.translate.kos_writer import build_kos
 from xds.translate.qido_answer import Json, number_of, read_patient, read_study, text_of
 
@@ -60,6 +64,7 @@ _JSON = "application/dicom+json"
 _FRENCH_TYPES = "1.2.250.1.213.1.1.4.12"
 _MODALITIES = "1.2.840.10008.2.16.4"
 _MEMBER = {"SubmissionSetStatus": ("Original",)}
+_SAID = ("00201208", "00201206", "00100020", "00100021", "00100010", "00100030", "00100040", "00080050", "00080020")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,7 @@ def publish_round(
     """Look at an archive once and register what has changed.
 
     Args:
-        only: UIDs of the studies to look at; ``None``: all that it has.
+        only: UIDs of the studies to look at, instance by instance; ``None``: all that it has, as it lists them.
 
     Raises:
         Unavailable: the archive does not answer; nothing was concluded from that.
@@ -112,34 +117,57 @@ def publish_round(
         if not published.lock(uow.connection, site.archive.site):
             return done
         known = published.of_site(uow.connection, site.archive.site, only)
-        for uid, count in listed.items():
-            if uid not in known or known[uid].instances != count:
-                published.saw(uow.connection, site.archive.site, uid, count, uow.now)
+        for uid, found in listed.items():
+            if uid not in known or known[uid].listed != found.digest:
+                published.saw(uow.connection, site.archive.site, uid, found.instances, found.digest, uow.now)
         known = published.of_site(uow.connection, site.archive.site, only)
         settled = uow.now - timedelta(seconds=site.settle_seconds)
     done.seen = len(listed)
-    for uid, count in listed.items():
+    for uid, found in listed.items():
         study = known[uid]
-        if study.instances == count != study.published_instances and study.since <= settled:
-            _publish(database, site, repository, study, done)
+        is_new = found.digest != study.published_listed
+        if study.listed == found.digest and (is_new or only is not None) and study.since <= settled:
+            _publish(database, site, repository, study, found.patients, done)
     for uid in known.keys() - listed.keys():
         if not list(_page(site.archive, f"/studies?StudyInstanceUID={uid}&limit=1")):
             _withdraw(database, site, repository, known[uid], done)
     return done
 
 
-def _listed(archive: Archive, only: Collection[str] | None) -> dict[str, int]:
-    """Number of instances of each study, by UID, as the archive lists them."""
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What an archive's list says of a study.
+
+    Attributes:
+        digest: of the count, the patient, the accession number and the date: what a manifest says too.
+        patients: under how many patient ids the archive has it.
+    """
+
+    instances: int
+    digest: str
+    patients: int
+
+
+def _listed(archive: Archive, only: Collection[str] | None) -> dict[str, _Listed]:
+    """What the archive lists, by study UID."""
     if only is None:
         items: Iterable[Json] = _pages(archive, "/studies")
     else:
-        named = (f"/studies?StudyInstanceUID={uid}&limit=1&includefield=00201208" for uid in only if is_uid(uid))
+        named = (f"/studies?StudyInstanceUID={uid}&limit={_PAGE}&includefield=00201208" for uid in only if is_uid(uid))
         items = (item for path in named for item in _page(archive, path))
-    return {uid: count for uid, count in map(_counted, items) if is_uid(uid)}
+    by_uid: dict[str, list[Json]] = {}
+    for item in items:
+        by_uid.setdefault(text_of(item, "0020000D") or "", []).append(item)
+    return {uid: _read_listed(found) for uid, found in by_uid.items() if is_uid(uid)}
 
 
 def _publish(
-    database: Database, site: PublishedSite, repository: Repository, watched: WatchedStudy, done: Round
+    database: Database,
+    site: PublishedSite,
+    repository: Repository,
+    watched: WatchedStudy,
+    patients: int,
+    done: Round,
 ) -> None:
     uid, archive = watched.study_uid, site.archive
     path = f"/studies/{uid}/instances"
@@ -153,13 +181,17 @@ def _publish(
     study = read_study(uid, instances, header, source.accession_authority, source.location_uid, source.pacs_url or "")
     stated = read_patient(header)
     patient = _with_issuer(stated, AssigningAuthority(archive.site, source.patient_authority))
+    whose = _patient_id(patient) if patients == 1 else None
+    _take_from_another(database, site, repository, watched, whose, done)
     try:
         with database.unit(site.caller) as uow:
             if not published.hold(uow.connection, archive.site, watched):
                 return  # another publisher has it in hand
-            whose = _patient_id(patient)
             if whose is None or repository.registry.directory.resolve(uow, whose) is None:
-                published.waits(uow.connection, archive.site, uid, "the index does not know the patient")
+                reason = (
+                    "the index does not know the patient" if patients == 1 else "the archive has it of two patients"
+                )
+                published.waits(uow.connection, archive.site, uid, reason)
                 done.waiting += 1
                 return
             if repository.registry.directory.wishes(uow, whose)[whose.xds_cx].opposes_feeding:
@@ -167,13 +199,14 @@ def _publish(
                 done.waiting += 1
                 return
             replaced = _current(uow, watched)
-            if replaced is not None and replaced.patient_id != whose.xds_cx:
-                _deprecate(uow, site, replaced, repository)
-                replaced = None
-            document = _register(uow, site, study, patient, whose, replaced, repository)
-            published.registered(uow.connection, archive.site, uid, watched.instances, document)
+            manifest = _manifest(study, patient, site, uow.now)
+            if replaced is not None and _says_the_same(uow, replaced, manifest, repository):
+                published.registered(uow.connection, archive.site, uid, watched.listed, replaced.unique_id)
+                return
+            _register(uow, site, manifest, whose, replaced, repository)
+            published.registered(uow.connection, archive.site, uid, watched.listed, manifest.uid)
             if stated != patient:
-                imaging_notices.note(uow.connection, uow.now, archive.site, document, NO_ISSUER)
+                imaging_notices.note(uow.connection, uow.now, archive.site, manifest.uid, NO_ISSUER)
     except Refused as refusal:
         with database.unit(site.caller) as uow:
             published.waits(uow.connection, archive.site, uid, refusal.findings[0].code)
@@ -185,39 +218,80 @@ def _publish(
         done.replaced += 1
 
 
-def _register(
-    uow: UnitOfWork,
+def _take_from_another(
+    database: Database,
     site: PublishedSite,
-    study: ImagingStudy,
-    patient: ManifestPatient,
-    whose: PatientId,
-    replaced: RegisteredEntry | None,
     repository: Repository,
-) -> str:
-    """Make the manifest and register it; returns its unique id."""
-    manifest = Manifest(
+    watched: WatchedStudy,
+    whose: PatientId | None,
+    done: Round,
+) -> None:
+    """Deprecate the manifest of another patient than the header now names, whatever becomes of the new one."""
+    if watched.document_unique_id is None:
+        return
+    with database.unit(site.caller) as uow:
+        if not published.hold(uow.connection, site.archive.site, watched):
+            return
+        current = _current(uow, watched)
+        if current is not None and (whose is None or current.patient_id != whose.xds_cx):
+            _deprecate(uow, site, current, repository)
+            done.deprecated += 1
+
+
+def _says_the_same(uow: UnitOfWork, entry: RegisteredEntry, manifest: Manifest, repository: Repository) -> bool:
+    """Whether the manifest in force lists the same instances of the same patient and examination."""
+    now = read_kos(build_kos(manifest), repository.zone)
+    (study,) = now.studies
+    found = [each for each in imaging.find_by_document(uow.connection, entry.unique_id) if each.uid == study.uid]
+    if not found:
+        return False
+    known = found[0]
+    series = imaging.find_series(uow.connection, [known.row_id]).get(known.row_id, ())
+    return (
+        (known.header, known.date, known.time) == (now.patient, study.date, study.time)
+        and study.description in (None, known.description)
+        and [each.value for each in known.accessions] == [each.value for each in study.accessions]
+        and _instances(series) == _instances(study.series)
+    )
+
+
+def _instances(series: Iterable[ImagingSeries]) -> set[tuple[str, str]]:
+    return {(each.uid, instance.sop_instance_uid) for each in series for instance in each.instances}
+
+
+def _manifest(study: ImagingStudy, patient: ManifestPatient, site: PublishedSite, now: datetime) -> Manifest:
+    return Manifest(
         uid=_new_uid(),
         series_uid=_new_uid(),
         study_uid=study.uid,
         patient=patient,
         studies=(study,),
-        created_at=uow.now,
+        created_at=now,
         institution=site.archive.source.name,
         manufacturer="Trait d'Union",
     )
-    entry = _entry(manifest, study, whose, site, repository)
+
+
+def _register(
+    uow: UnitOfWork,
+    site: PublishedSite,
+    manifest: Manifest,
+    whose: PatientId,
+    replaced: RegisteredEntry | None,
+    repository: Repository,
+) -> None:
+    """Register a manifest, in the place of the one in force."""
+    entry = _entry(manifest, whose, site, repository)
     links = [Association(id="member", type=AssociationType.HAS_MEMBER, source="set", target=entry.id, slots=_MEMBER)]
     if replaced is not None:
         links.append(Association(id="replaces", type=AssociationType.REPLACES, source=entry.id, target=replaced.id))
     submission = Submission(submission_set=_set(uow, site, whose, entry), entries=(entry,), associations=tuple(links))
     provide_bytes(uow, submission, {entry.id: build_kos(manifest)}, repository)
     _audit(uow, site, "C", whose, manifest.uid)
-    return manifest.uid
 
 
-def _entry(
-    manifest: Manifest, study: ImagingStudy, whose: PatientId, site: PublishedSite, repository: Repository
-) -> DocumentEntry:
+def _entry(manifest: Manifest, whose: PatientId, site: PublishedSite, repository: Repository) -> DocumentEntry:
+    (study,) = manifest.studies
     moment = study.started_at(repository.zone) or manifest.created_at or None
     references = [f"{study.uid}^^^^urn:ihe:iti:xds:2016:studyInstanceUID"]
     for accession in study.accessions:
@@ -319,8 +393,14 @@ def _audit(uow: UnitOfWork, site: PublishedSite, action: str, whose: PatientId, 
     audit.append(uow.connection, event)
 
 
-def _counted(item: Json) -> tuple[str, int]:
-    return text_of(item, "0020000D") or "", number_of(item, "00201208") or 0
+def _read_listed(items: list[Json]) -> _Listed:
+    """Of the items of one study: some archives list it once for each patient id that its instances name."""
+    said = sorted(orjson.dumps([item.get(tag, {}).get("Value") for tag in _SAID]) for item in items)
+    return _Listed(
+        sum(number_of(item, "00201208") or 0 for item in items),
+        hashlib.sha256(b"".join(said)).hexdigest(),
+        len({(text_of(item, "00100020"), text_of(item, "00100021")) for item in items}),
+    )
 
 
 def _pages(archive: Archive, path: str) -> Iterator[Json]:

@@ -1,8 +1,9 @@
 """Keeps the registry abreast of the archives that cannot register their studies themselves, for as long as it runs.
 
-An archive with a feed of changes is asked every second what rests; it is looked at as a whole only at the start and
-after a deletion. One without is looked at as a whole again and again. Studies that wait (for a patient to be fed, for
-the registry to accept them) are tried anew from time to time. Of several processes one publishes.
+An archive with a feed of changes is asked every second what rests; it is looked at as a whole at the start, after a
+deletion, and from time to time, because an arrival may hide a deletion from its counts. One without is looked at as a
+whole again and again. Studies that wait (for a patient to be fed, for the registry to accept them) are tried anew from
+time to time. Of several processes one publishes.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from xds.store import published
 _FEED_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 10.0
 _RETRY_SECONDS: Final = 15.0
+_WHOLE_SECONDS: Final = 600.0
 _LEAD_SECONDS: Final = 5.0
 _EVERYTHING: Final = Changes(everything=True)
 
@@ -123,6 +125,7 @@ class _Watch:
         self._feed = ChangeFeed(site.archive.site, site.change_feed) if site.change_feed else None
         self._is_behind = False
         self._retried = time.monotonic()
+        self._looked = time.monotonic()
 
     @property
     def pause_seconds(self) -> float:
@@ -136,9 +139,11 @@ class _Watch:
             Unavailable: the archive does not answer.
         """
         found = _EVERYTHING if self._feed is None else self._feed.follow()
-        if self._is_behind:
+        if self._is_behind or time.monotonic() > self._looked + _WHOLE_SECONDS:
+            found = _EVERYTHING
+        if found.everything:
             self._is_behind = False
-            return _EVERYTHING
+            self._looked = time.monotonic()
         return found
 
     def missed(self) -> None:

@@ -6,7 +6,6 @@ database connection is held. Only what a manifest lists is asked for, and only a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ihe.errors import NotAcceptable, NotFound, Unavailable
@@ -134,7 +133,7 @@ def places_of(found: FoundStudy, studies: Studies) -> tuple[Place, ...]:
     return tuple(sorted(places, key=lambda place: place.archive.breaker.is_open))
 
 
-def open_first(located: Located, rest: str, accept: str, headers: Mapping[str, str]) -> Opened:
+def open_first(located: Located, rest: str, accept: str) -> Opened:
     """Ask the archives in turn until one begins to answer; outside a unit of work.
 
     Args:
@@ -149,7 +148,7 @@ def open_first(located: Located, rest: str, accept: str, headers: Mapping[str, s
     refusal: NotFound | NotAcceptable | None = None
     for place in located.places:
         try:
-            answer = place.archive.get(located.wanted.path + rest, accept, headers)
+            answer = place.archive.get(located.wanted.path + rest, accept)
         except Unavailable:
             missed.append(place.archive.site)
         except (NotFound, NotAcceptable) as error:

@@ -111,6 +111,11 @@ def find_by_studies(connection: Connection, study_uids: Iterable[str]) -> list[M
     return _find(connection, imaging_study.c.study_uid == any_(_texts(study_uids)))
 
 
+def find_by_document(connection: Connection, document_unique_id: str) -> list[ManifestedStudy]:
+    """What one manifest says, while it is approved."""
+    return _find(connection, imaging_study.c.document_unique_id == document_unique_id)
+
+
 def find_by_accession(connection: Connection, number: str) -> list[ManifestedStudy]:
     """What the approved manifests of whoever say of studies with an accession number, of whatever issuer."""
     return _find(connection, imaging_study.c.accession_numbers.contains(_texts([number])))

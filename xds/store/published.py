@@ -16,16 +16,18 @@ class WatchedStudy:
 
     Attributes:
         instances: as last counted.
-        since: when that count was first seen.
-        published_instances: how many the registered manifest lists; ``None`` when none is registered.
+        listed: a digest of what the archive's list last said of it.
+        since: when that was first seen.
+        published_listed: the digest of what the registered manifest was made of; ``None`` when none is registered.
         document_unique_id: of the last registered manifest, or ``None``.
         waits_for: why it is not registered, or ``None``.
     """
 
     study_uid: str
     instances: int
+    listed: str
     since: datetime
-    published_instances: int | None
+    published_listed: str | None
     document_unique_id: str | None
     waits_for: str | None
 
@@ -66,7 +68,7 @@ def of_site(connection: Connection, site: str, only: Collection[str] | None = No
     """
     rows = connection.execute(
         text(
-            "SELECT study_uid, instances, since, published_instances, document_unique_id, waits_for"
+            "SELECT study_uid, instances, listed, since, published_listed, document_unique_id, waits_for"
             " FROM published_study WHERE site = :site AND (CAST(:only AS text[]) IS NULL OR study_uid = ANY(:only))"
         ),
         {"site": site, "only": None if only is None else list(only)},
@@ -78,33 +80,38 @@ def hold(connection: Connection, site: str, seen: WatchedStudy) -> bool:
     """Be the only publisher of a study until the commit, if it still is as it was seen; whether that could be had."""
     row = connection.execute(
         text(
-            "SELECT instances, published_instances, document_unique_id FROM published_study"
+            "SELECT listed, published_listed, document_unique_id FROM published_study"
             " WHERE site = :site AND study_uid = :uid FOR UPDATE SKIP LOCKED"
         ),
         {"site": site, "uid": seen.study_uid},
     ).one_or_none()
-    return row is not None and tuple(row) == (seen.instances, seen.published_instances, seen.document_unique_id)
+    return row is not None and tuple(row) == (seen.listed, seen.published_listed, seen.document_unique_id)
 
 
-def saw(connection: Connection, site: str, study_uid: str, instances: int, now: datetime) -> None:
-    """The archive now has so many instances of a study."""
+def saw(connection: Connection, site: str, study_uid: str, instances: int, listed: str, now: datetime) -> None:
+    """The archive's list now says so of a study.
+
+    Args:
+        listed: a digest of it.
+    """
     connection.execute(
         text(
-            "INSERT INTO published_study (site, study_uid, instances, since) VALUES (:site, :uid, :count, :now)"
-            " ON CONFLICT (site, study_uid) DO UPDATE SET instances = :count, since = :now"
+            "INSERT INTO published_study (site, study_uid, instances, listed, since)"
+            " VALUES (:site, :uid, :count, :listed, :now)"
+            " ON CONFLICT (site, study_uid) DO UPDATE SET instances = :count, listed = :listed, since = :now"
         ),
-        {"site": site, "uid": study_uid, "count": instances, "now": now},
+        {"site": site, "uid": study_uid, "count": instances, "listed": listed, "now": now},
     )
 
 
-def registered(connection: Connection, site: str, study_uid: str, instances: int, document_unique_id: str) -> None:
-    """A manifest of so many instances is registered."""
+def registered(connection: Connection, site: str, study_uid: str, listed: str, document_unique_id: str) -> None:
+    """The manifest in force says what the archive's list said of a study."""
     connection.execute(
         text(
-            "UPDATE published_study SET published_instances = :count, document_unique_id = :document,"
+            "UPDATE published_study SET published_listed = :listed, document_unique_id = :document,"
             " waits_for = NULL WHERE site = :site AND study_uid = :uid"
         ),
-        {"site": site, "uid": study_uid, "count": instances, "document": document_unique_id},
+        {"site": site, "uid": study_uid, "listed": listed, "document": document_unique_id},
     )
 
 
@@ -152,9 +159,9 @@ def states(connection: Connection) -> list[SiteState]:
     """Of every site of whose archive something was seen, by code."""
     rows = connection.execute(
         text(
-            "SELECT site, count(*) FILTER (WHERE document_unique_id IS NOT NULL AND instances = published_instances),"
+            "SELECT site, count(*) FILTER (WHERE document_unique_id IS NOT NULL AND listed = published_listed),"
             " coalesce(waits_for, '') AS reason,"
-            " count(*) FILTER (WHERE instances IS DISTINCT FROM published_instances) AS waiting"
+            " count(*) FILTER (WHERE listed IS DISTINCT FROM published_listed) AS waiting"
             " FROM published_study GROUP BY site, reason ORDER BY site, reason"
         )
     )

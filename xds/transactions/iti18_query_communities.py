@@ -46,6 +46,7 @@ TRANSACTION = Transaction(
         "partial success: a community without answer is named (XDSUnavailableCommunity)",
     ),
     source="ITI TF-2: 3.18",
+    waits=True,
 )
 
 

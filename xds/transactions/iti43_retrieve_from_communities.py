@@ -39,6 +39,7 @@ TRANSACTION = Transaction(
         "a community without answer is named (XDSUnavailableCommunity) beside the documents of the others",
     ),
     source="ITI TF-2: 3.43",
+    waits=True,
 )
 
 

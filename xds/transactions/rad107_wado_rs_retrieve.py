@@ -8,7 +8,6 @@ Source: RAD TF-2: 4.107; DICOM PS3.18 10.4.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +17,9 @@ from ihe.serving import AfterCommit, Context
 from ihe.soap.multipart import ContentType
 from ihe.transaction import HttpBinding, Transaction
 from xds.application import XdsApplication
+from xds.archive.client import ArchiveAnswer
 from xds.services.wado import Located, Opened, Wanted, locate, locate_picture, open_first
+from xds.translate.byte_ranges import cut, wanted_range
 from xds.translate.dicom_web import ROOTS, root_of, unreachable, warning_header
 from xds.translate.wado_parts import OnlyPart, PassingParts, metadata_json
 
@@ -56,14 +57,18 @@ TRANSACTION = Transaction(
         "only what a manifest lists, and the asker may read, is asked of an archive",
         "the patient id is the asker's own; the archive's stands in OtherPatientIDs- and OriginalAttributesSequence",
         "pixel data pass untouched",
+        "bulk data and one frame also as application/octet-stream, and these and renderings by byte range",
         "a thumbnail is a small rendering of one instance, of a study or series of the middle of its first pictures",
         "an archive that does not answer is named: 503, or a Warning when another one had the study too",
     ),
     source="RAD TF-2: 4.107; DICOM PS3.18 10.4",
+    waits=True,
 )
 
 _DICOM: Final = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 _FRAMES: Final = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
+_PART: Final = 'multipart/related; type="application/octet-stream"'
+_RANGES: Final = {"Accept-Ranges": "bytes"}
 _JSON: Final = "application/dicom+json"
 _SAFE_ACCEPT: Final = re.compile(r"[\x20-\x7e]{1,500}")
 _FRAME_LIST: Final = re.compile(r"[1-9][0-9]{0,8}(,[1-9][0-9]{0,8})*")
@@ -82,9 +87,9 @@ class Question:
         rest: of the path, below the objects.
         accept: what is asked of the archive.
         domain: code of the domain below whose root is asked, or ``None``.
-        is_single: whether the file itself is wanted, not a multipart body with it.
+        is_single: whether the object itself is wanted, not a multipart body with it.
         is_thumbnail: whether one picture that stands for the objects is wanted.
-        headers: passed on.
+        wanted_bytes: first and last of a range of what is no DICOM file; ``None``: all.
     """
 
     wanted: Wanted
@@ -93,7 +98,7 @@ class Question:
     domain: str | None
     is_single: bool
     is_thumbnail: bool
-    headers: Mapping[str, str]
+    wanted_bytes: tuple[int, int] | None = None
 
 
 def decode(request: HttpRequest) -> Question:
@@ -105,11 +110,20 @@ def decode(request: HttpRequest) -> Question:
     if not _SAFE_ACCEPT.fullmatch(accept):
         raise NotAcceptable("the Accept header is not readable")
     first = ContentType(accept).media_type
-    is_single = rest == "" and wanted.instance is not None and first == "application/dicom"
-    headers = {"Range": request.headers["range"]} if "range" in request.headers else {}
-    asked = _DICOM if is_single else _asked(rest, accept, first)
+    is_file = rest == "" and wanted.instance is not None and first == "application/dicom"
+    is_part = first == "application/octet-stream" and (
+        rest.startswith("/bulk") or (rest.startswith("/frames/") and "," not in rest and not rest.endswith("/rendered"))
+    )
+    asked = _DICOM if is_file else _PART if is_part else _asked(rest, accept, first)
+    may_be_cut = (is_part or rest.endswith("/rendered")) and "if-range" not in request.headers
     return Question(
-        wanted, rest + _query(request, rest), asked, named.get("domain"), is_single, _is_thumbnail(request), headers
+        wanted,
+        rest + _query(request, rest),
+        asked,
+        named.get("domain"),
+        is_file or is_part,
+        _is_thumbnail(request),
+        wanted_range(request.headers.get("range")) if may_be_cut else None,
     )
 
 
@@ -128,8 +142,9 @@ def encode(found: tuple[Question, Located], request: HttpRequest) -> AfterCommit
     question, located = found
 
     def answered() -> HttpReply:
-        opened = open_first(located, question.rest, question.accept, question.headers)
-        return reply(opened, request, is_single=question.is_single)
+        opened = open_first(located, question.rest, question.accept)
+        whole = reply(opened, request, is_single=question.is_single)
+        return whole if question.wanted_bytes is None else _in_part(whole, *question.wanted_bytes)
 
     return AfterCommit(answered)
 
@@ -140,15 +155,16 @@ def reply(opened: Opened, request: HttpRequest, *, is_single: bool) -> HttpReply
     headers = {
         "Cache-Control": "no-store",
         **warning_header(request.base_url, unreachable(opened.missed)),
-        **{name: answer.headers[name] for name in ("content-range", "accept-ranges") if name in answer.headers},
     }
     kind = ContentType(answer.content_type).media_type
     try:
         if kind == "multipart/related" and is_single:
-            return HttpReply(200, "application/dicom", OnlyPart(answer, answer.content_type, patient), headers)
+            inner = ContentType(answer.content_type).parameter("type").strip('"') or "application/dicom"
+            part = OnlyPart(answer, answer.content_type, patient if inner == "application/dicom" else None)
+            return HttpReply(200, inner, part, headers | ({} if inner == "application/dicom" else _RANGES))
         if kind == "multipart/related":
             parts = PassingParts(answer, answer.content_type, patient)
-            return HttpReply(answer.status, parts.content_type, parts, headers)
+            return HttpReply(200, parts.content_type, parts, headers)
         if kind in (_JSON, "application/json"):
             return HttpReply(200, _JSON, metadata_json(answer, patient, root_of(request)), headers)
         if not kind.startswith(("image/", "video/", "application/octet-stream")):
@@ -156,7 +172,18 @@ def reply(opened: Opened, request: HttpRequest, *, is_single: bool) -> HttpReply
     except BaseException:
         answer.close()
         raise
-    return HttpReply(answer.status, answer.content_type, answer, headers)
+    return HttpReply(200, answer.content_type, answer, headers | _RANGES)
+
+
+def _in_part(whole: HttpReply, first: int, last: int) -> HttpReply:
+    """The answer with some bytes of its body; as it is where they cannot be told."""
+    if isinstance(whole.body, bytes) or not isinstance(whole.body, (ArchiveAnswer, OnlyPart)):
+        return whole
+    found = cut(whole.body, first, last)
+    headers = {**whole.headers, "Content-Range": found.content_range}
+    if found.data is None:
+        return HttpReply(416, "text/plain", b"", headers)
+    return HttpReply(206, whole.media_type, found.data, headers)
 
 
 def _is_thumbnail(request: HttpRequest) -> bool:

@@ -43,6 +43,7 @@ TRANSACTION = Transaction(
     options=(
         "studies are found by patient id with issuer, by study UID or by accession number; never without",
         "PatientID and IssuerOfPatientID are the asker's own; the archives' ids are in OtherPatientIDsSequence",
+        "InstanceAvailability says whether the archive is known to answer; a Warning names those that do not",
         "matching: StudyDate with ranges, ModalitiesInStudy, StudyDescription with wildcards; limit and offset",
     ),
     source="RAD TF-2: 4.129; DICOM PS3.18 10.6",
@@ -72,11 +73,13 @@ class Answer:
 
     Attributes:
         unreachable: sites whose archives are known not to answer now.
+        coerces: whether patients are shown under the asker's id.
     """
 
     question: Question
     found: FoundStudies | FoundSeries
     unreachable: tuple[str, ...] = ()
+    coerces: bool = True
 
 
 def decode(request: HttpRequest) -> Question:
@@ -105,7 +108,7 @@ def serve(question: Question, context: Context[XdsApplication]) -> Answer:
         if query.patient_id is None:
             for patient in sorted({each.study.facts.anchor for each in found.studies}):
                 context.trail.patient(patient)
-        return Answer(question, found, _unreachable(found.studies, studies))
+        return Answer(question, found, _unreachable(found.studies, studies), studies.coerces)
     series = list_series(context.uow, query, studies, question.domain)
     if series is None:
         raise NotFound("no such study can be seen here")
@@ -121,12 +124,13 @@ def encode(answer: Answer, request: HttpRequest) -> HttpReply:
     if answer.question.asked.ignored:
         warnings.append(f"not matched here: {', '.join(answer.question.asked.ignored)}")
     if isinstance(answer.found, FoundStudies):
-        writer = dicom_json.StudyWriter(root)
-        items = [writer.write(each.study, each.shown_id) for each in answer.found.studies]
+        writer = dicom_json.StudyWriter(root, answer.unreachable)
+        items = [writer.write(each.study, each.shown_id if answer.coerces else None) for each in answer.found.studies]
         if answer.found.has_more:
             warnings.append("there are more studies; ask with offset")
     else:
-        items = list(_below_study(answer.question, answer.found, root))
+        state = dicom_json.availability(answer.found.found.study, answer.unreachable)
+        items = [{**each, **state} for each in _below_study(answer.question, answer.found, root)]
     headers = {"Cache-Control": "no-store", **warning_header(request.base_url, warnings)}
     return HttpReply(200, "application/dicom+json", orjson.dumps(items), headers)
 

@@ -32,6 +32,7 @@ TRANSACTION = Transaction(
         "an object that is not in the named series and study is 404",
     ),
     source="RAD TF-2: 4.55; DICOM PS3.18 9",
+    waits=True,
 )
 
 

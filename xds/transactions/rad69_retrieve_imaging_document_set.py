@@ -41,6 +41,7 @@ TRANSACTION = Transaction(
         "transfer syntax: as stored when asked for, else the first asked for that the archive can make",
     ),
     source="RAD TF-2: 4.69",
+    waits=True,
 )
 
 Question = tuple[tuple[ImagingRequest, ...], tuple[str, ...]]

@@ -1,4 +1,4 @@
-"""RAD-75 Cross Gateway Retrieve Imaging Document Set: pictures of this community for another community's gateway.
+"""RAD-75 Cross Gateway Retrieve Imaging Document Set: pictures for another community's gateway; and from others.
 
 Source: RAD TF-2: 4.75 (XCA-I).
 """
@@ -12,7 +12,7 @@ from typing import Final
 from ihe.errors import IheError
 from ihe.serving import AfterCommit, Context
 from ihe.soap.envelope import SoapReply, SoapRequest
-from ihe.transaction import SoapBinding, Transaction
+from ihe.transaction import OutboundBinding, SoapBinding, Transaction
 from ihe.xml import Element
 from xds.application import XdsApplication
 from xds.domain.communities import located, missing_home, unknown_community
@@ -38,6 +38,9 @@ TRANSACTION = Transaction(
             response_element=f"{{{XDSB}}}RetrieveDocumentSetResponse",
             mtom=True,
         ),
+        OutboundBinding(
+            "SOAP", "to the gateways of the communities in the region's table, as Initiating Imaging Gateway"
+        ),
     ),
     writes=False,
     event_code="110104",
@@ -47,6 +50,7 @@ TRANSACTION = Transaction(
         "answered as RAD-69 of this community",
     ),
     source="RAD TF-2: 4.75",
+    waits=True,
 )
 
 Answer = tuple[Planned, str]

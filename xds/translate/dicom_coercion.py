@@ -197,6 +197,19 @@ class PassingFile:
         return found
 
 
+def instance_uid(data: bytes) -> str:
+    """The SOP instance UID of a DICOM file from its first bytes, empty when they do not say."""
+    try:
+        position = 132
+        while data[position : position + 2] == b"\x02\x00":
+            _, element, _, value, position = _head(data, position, True)
+            if element == 3:
+                return data[value:position].rstrip(b"\0 ").decode("ascii", "replace")
+    except (struct.error, IndexError):
+        pass
+    return ""
+
+
 def transfer_syntax(data: bytes) -> str:
     """The transfer syntax of a DICOM file from its first bytes, empty when they do not say (Source: PS3.10 7.1)."""
     try:

@@ -8,7 +8,7 @@ Source: DICOM PS3.18 F.2, 10.6.3.3; PS3.3 C.12.1.1.9.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -24,20 +24,23 @@ class StudyWriter:
 
     Args:
         root: DICOMweb address of this service, without trailing slash.
+        unreachable: sites whose archives are known not to answer now.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, unreachable: Collection[str] = ()) -> None:
         self._root = root
+        self._unreachable = unreachable
         self._issuers: dict[AssigningAuthority, JsonObject] = {}
         self._others: dict[tuple[Any, ...], JsonObject] = {}
 
-    def write(self, study: PriorStudy, shown_id: PatientId) -> JsonObject:
+    def write(self, study: PriorStudy, shown_id: PatientId | None) -> JsonObject:
         """One study.
 
         Args:
-            shown_id: the id under which the asker knows the patient.
+            shown_id: the id under which the asker knows the patient; ``None``: as the archive says.
         """
         facts = study.facts
+        shown = _stated(facts) if shown_id is None else IssuedId(shown_id.value, shown_id.authority)
         copy = study.copies[0]
         return {
             **_CHARACTERS,
@@ -45,6 +48,7 @@ class StudyWriter:
             **_attribute("00080030", "TM", facts.time.isoformat().replace(":", "") if facts.time else None),
             **_attribute("00080050", "SH", facts.accessions[0].value if facts.accessions else None),
             **_accession_issuer(facts.accessions),
+            **availability(study, self._unreachable),
             **_optional("00080054", "AE", *(each.manifest.retrieve_ae_title for each in study.copies)),
             **_attribute("00080061", "CS", *facts.modalities),
             **_optional("00080080", "LO", copy.source.name if copy.source else None),
@@ -52,11 +56,11 @@ class StudyWriter:
             **_attribute("00081030", "LO", facts.description),
             **_attribute("00081190", "UR", f"{self._root}/studies/{study.uid}"),
             **_name("00100010", facts.header.name),
-            **_attribute("00100020", "LO", shown_id.value),
-            **self._issuer(shown_id.authority),
+            **_attribute("00100020", "LO", shown.value),
+            **(self._issuer(shown.issuer) if shown.issuer else {}),
             **_attribute("00100030", "DA", _da(facts.header.birth_date)),
             **_attribute("00100040", "CS", facts.header.sex),
-            **self._other_ids(study, shown_id),
+            **self._other_ids(study, shown),
             **_attribute("0020000D", "UI", study.uid),
             **_attribute("00201206", "IS", facts.series_count),
             **_attribute("00201208", "IS", facts.instance_count),
@@ -67,12 +71,24 @@ class StudyWriter:
             found = self._issuers[authority] = _issuer_of_patient(authority)
         return found
 
-    def _other_ids(self, study: PriorStudy, shown_id: PatientId) -> JsonObject:
+    def _other_ids(self, study: PriorStudy, shown: IssuedId) -> JsonObject:
         stated = ((copy.manifest.header.ids, copy.manifest.source_patient_id) for copy in study.copies)
-        key = (shown_id, *stated)
+        key = (shown, *stated)
         if (found := self._others.get(key)) is None:
-            found = self._others[key] = _other_ids(study, shown_id)
+            found = self._others[key] = _other_ids(study, shown)
         return found
+
+
+def availability(study: PriorStudy, unreachable: Collection[str]) -> JsonObject:
+    """Whether a study's pictures can be fetched now, as viewers show it; nothing where no archive is asked.
+
+    Source: DICOM PS3.3 C.4.23.1.1.
+    """
+    asked = [copy.source.site for copy in study.copies if copy.source and copy.source.pacs_url]
+    if not asked:
+        return {}
+    is_here = any(site not in unreachable for site in asked)
+    return _attribute("00080056", "CS", "ONLINE" if is_here else "UNAVAILABLE")
 
 
 def series_json(study: PriorStudy, series: ImagingSeries, root: str) -> JsonObject:
@@ -109,13 +125,17 @@ _NOT_STATED: Final = {"00080090": {"vr": "PN"}, "00200010": {"vr": "SH"}}
 """Referring physician and study id, which no manifest states and the standard requires."""
 
 
-def _other_ids(study: PriorStudy, shown_id: PatientId) -> JsonObject:
+def _stated(facts: ManifestedStudy) -> IssuedId:
+    """The patient id of the archive's own header, else the one that the manifest was submitted with."""
+    return next((each for each in (*facts.header.ids, *_submitted(facts))), IssuedId("", None))
+
+
+def _other_ids(study: PriorStudy, shown: IssuedId) -> JsonObject:
     """The ids in the manifests' headers and those that their entries were submitted with."""
     found: dict[IssuedId, None] = {}
     for copy in study.copies:
         found |= dict.fromkeys(copy.manifest.header.ids)
         found |= dict.fromkeys(_submitted(copy.manifest))
-    shown = IssuedId(shown_id.value, shown_id.authority)
     items = [
         {
             **_attribute("00100020", "LO", issued.value),

@@ -71,15 +71,20 @@ def retrieve_request(requests: Sequence[DocumentRequest]) -> Element:
     """``xdsb:RetrieveDocumentSetRequest``."""
     root = etree.Element(f"{{{XDSB}}}RetrieveDocumentSetRequest", nsmap={"xdsb": XDSB})
     for request in requests:
-        document = etree.SubElement(root, f"{{{XDSB}}}DocumentRequest")
-        for name, text in (
-            ("HomeCommunityId", request.home),
-            ("RepositoryUniqueId", request.repository_unique_id),
-            ("DocumentUniqueId", request.unique_id),
-        ):
-            if text:
-                etree.SubElement(document, f"{{{XDSB}}}{name}").text = text
+        write_document_request(root, request)
     return root
+
+
+def write_document_request(parent: _Element, request: DocumentRequest) -> None:
+    """``xdsb:DocumentRequest`` as the next child."""
+    document = etree.SubElement(parent, f"{{{XDSB}}}DocumentRequest")
+    for name, text in (
+        ("HomeCommunityId", request.home),
+        ("RepositoryUniqueId", request.repository_unique_id),
+        ("DocumentUniqueId", request.unique_id),
+    ):
+        if text:
+            etree.SubElement(document, f"{{{XDSB}}}{name}").text = text
 
 
 def retrieve_response(documents: Sequence[DocumentAnswer], findings: Sequence[Finding]) -> str:

@@ -100,18 +100,29 @@ def _manifest(dataset: Dataset, zone: tzinfo) -> Manifest:
     study_uid = _uid(dataset, "StudyInstanceUID", "(0020,000D)")
     described = _described_series(dataset)
     offset = _offset_minutes(dataset)
+    studies = tuple(_studies(dataset, study_uid, described))
+    listed = {each.sop_instance_uid for study in studies for series in study.series for each in series.instances}
     return Manifest(
         uid=_uid(dataset, "SOPInstanceUID", "(0008,0018)"),
         series_uid=_uid(dataset, "SeriesInstanceUID", "(0020,000E)"),
         study_uid=study_uid,
         patient=_patient(dataset),
-        studies=tuple(_studies(dataset, study_uid, described)),
+        studies=studies,
         title=_code(dataset.get("ConceptNameCodeSequence")) or Code("", ""),
         created_at=_created_at(dataset, zone if offset is None else fixed_zone(offset)),
         utc_offset_minutes=offset,
         institution=_text(dataset, "InstitutionName"),
         manufacturer=_text(dataset, "Manufacturer"),
+        unlisted=len(set(_referenced(dataset)) - listed),
     )
+
+
+def _referenced(dataset: Dataset) -> Iterator[str]:
+    """SOP instance UIDs that the items of the content refer to."""
+    for item in dataset.get("ContentSequence") or ():
+        for reference in item.get("ReferencedSOPSequence") or ():
+            if (uid := _text(reference, "ReferencedSOPInstanceUID")) is not None:
+                yield uid
 
 
 def _studies(dataset: Dataset, own_uid: str, described: dict[str, ImagingSeries]) -> Iterator[ImagingStudy]:

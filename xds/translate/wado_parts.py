@@ -106,6 +106,34 @@ class OnlyPart:
         self._source.close()
 
 
+class ManyFiles:
+    """The files of a multipart body one after the other: their bytes, and ``None`` where each ends."""
+
+    def __init__(self, source: Source, content_type: str, patient: ShownPatient | None) -> None:
+        self._source = source
+        self._reader = MultipartReader(ContentType(content_type).parameter("boundary"), _MOST_PARTS)
+        self._patient = patient
+        self._known: dict[bytes, list[tuple[int, bytes]]] = {}
+
+    def __iter__(self) -> Iterator[bytes | None]:
+        passing: PassingFile | None = None
+        for data in self._source:
+            for event in self._reader.feed(data):
+                match event:
+                    case PartStart():
+                        passing = PassingFile(self._patient, self._known) if self._patient else None
+                    case PartData(content):
+                        yield passing.feed(content) if passing else content
+                    case PartEnd():
+                        yield passing.close() if passing else b""
+                        yield None
+        self._reader.close()
+
+    def close(self) -> None:
+        """Let the archive go."""
+        self._source.close()
+
+
 def _line(text: str) -> str:
     return text.replace("\r", " ").replace("\n", " ")
 

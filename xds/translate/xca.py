@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from typing import BinaryIO
 
 from ihe.communities import Community
 from ihe.errors import Finding, IheError, MalformedRequest, Refused
@@ -113,12 +114,14 @@ class SpooledBlocks:
 
     def __init__(self, sink: SpoolSink) -> None:
         self._sink = sink
-        self._file = sink.path.open("rb")
+        self._file: BinaryIO | None = None  # opened when it is read: an answer may bring thousands
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
+        if self._file is None:
+            self._file = self._sink.path.open("rb")
         block = self._file.read(_BLOCK_BYTES)
         if not block:
             self.close()
@@ -127,7 +130,8 @@ class SpooledBlocks:
 
     def close(self) -> None:
         """Let go of it."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
         self._sink.discard()
 
 

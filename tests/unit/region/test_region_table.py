@@ -173,6 +173,7 @@ def test_communities_that_are_asked_are_read_and_their_mistakes_named(tmp_path: 
         COMMUNITY + 'colour = "blue"\n': "colour is not a known key",
         COMMUNITY.replace("2.25.9", "nine"): "dotted OID",
         COMMUNITY.replace("http://s/q", "s/q"): "xca_query must be",
+        COMMUNITY + 'xcai_retrieve = "s/i"\n': "xcai_retrieve must be",
         COMMUNITY + "timeout_seconds = 0\n": "timeout_seconds",
         COMMUNITY + "remember_days = 0.5\n": "remember_days",
     }.items():

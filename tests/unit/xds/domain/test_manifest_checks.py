@@ -78,6 +78,12 @@ def test_agreement_needs_no_warning() -> None:
         ({}, {"source_patient_id": PatientId("8", SITE)}, "patient id"),
         ({}, {"reference_id_list": ("2.25.9^^^^urn:ihe:iti:xds:2016:studyInstanceUID",)}, "another study"),
         ({}, {"reference_id_list": ("B-1^^^&2.25.77&ISO^urn:ihe:iti:xds:2013:accession",)}, "accession"),
+        (
+            {"studies": (replace(STUDY, series=(replace(STUDY.series[0], modality="CT"),)),)},
+            {"event_code_list": (Code("MR", "DCM"),)},
+            "another modality",
+        ),
+        ({"unlisted": 2}, {}, "evidence"),
         ({"title": Code("113001", "DCM", "Rejected for Quality Reasons")}, {}, "no manifest"),
     ],
 )

@@ -236,6 +236,22 @@ def test_a_manifest_is_read_on_arrival(house: Any, make: Any) -> None:
     assert len(series.sop_class_uids) == 1
 
 
+def test_two_manifests_and_a_report_come_in_one_submission(house: Any, make: Any) -> None:
+    studies = [make.study(), make.study()]
+    manifests = [make.manifest(study) for study in studies]
+    report = make.entry()
+    found = house.provide(
+        *((make.manifest_entry(manifest), build_kos(manifest)) for manifest in manifests),
+        (report, b"%PDF-1.7 synthetic"),
+    )
+    assert [each.severity for each in found if each.severity != "Warning"] == []
+    with house.unit() as uow:
+        rows = uow.connection.execute(text("SELECT document_unique_id, study_uid FROM imaging_study")).all()
+        entries = uow.connection.execute(text("SELECT count(*) FROM document_entry")).scalar_one()
+    assert {tuple(row) for row in rows} == {(m.uid, s.uid) for m, s in zip(manifests, studies, strict=True)}
+    assert entries == 3
+
+
 def test_the_same_manifest_again_changes_nothing(house: Any, make: Any) -> None:
     manifest = make.manifest(make.study())
     for _ in range(2):

@@ -27,7 +27,7 @@ def file(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("program", ["dsrdump", "dcmdump"])
 def test_dcmtk_reads_them_without_a_complaint(file: Path, program: str) -> None:
     if shutil.which(program) is None:
-        pytest.skip(f"needs {program} of DCMTK: make pacs installs it")
+        pytest.skip(f"needs {program} of DCMTK: make programs installs it")
     done = subprocess.run([program, str(file)], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     complaints = [line for line in done.stderr.splitlines() if "support" not in line]  # what it says of itself

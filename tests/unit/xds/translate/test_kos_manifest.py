@@ -243,6 +243,23 @@ def test_a_manifest_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
         read_kos(build_kos(manifest()), PARIS)
 
 
+def test_references_that_the_evidence_does_not_list_are_counted() -> None:
+    dataset = pydicom.dcmread(io.BytesIO(build_kos(manifest())))
+    assert read_kos(build_kos(manifest()), PARIS).unlisted == 0
+    first = next(item for item in dataset.ContentSequence if "ReferencedSOPSequence" in item)
+    first.ReferencedSOPSequence[0].ReferencedSOPInstanceUID = "1.2.3.4"
+    target = io.BytesIO()
+    dataset.save_as(target)
+    assert read_kos(target.getvalue(), PARIS).unlisted == 1
+
+
+def test_a_value_representation_that_does_not_exist_is_refused_wherever_it_stands() -> None:
+    whole = build_kos(manifest())
+    for tag in (b"\x08\x00\x16\x00UI", b"\x20\x00\x0d\x00UI"):
+        with pytest.raises(MalformedRequest, match="cannot be decoded"):
+            read_kos(whole.replace(tag, tag[:4] + b"U\x09"), PARIS)
+
+
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_a_damaged_manifest_is_read_or_refused_and_nothing_else(data: st.DataObject) -> None:
