@@ -13,6 +13,7 @@ from mpi.domain.identity import RecordKey
 from mpi.domain.record import RecordState
 from mpi.services.answer_task import count_votes
 from mpi.services.relink import LEFT_TO_OTHERS, announce, relink
+from mpi.services.watch_record import watch_doubt
 from mpi.store import events, models, pairs, records, successions, tasks, votes, worklist
 from mpi.store.events import IdentityEvent
 
@@ -147,6 +148,8 @@ def _undo_update(uow: UnitOfWork, app: MpiApplication, event: IdentityEvent, und
         now=uow.now,
         source_updated_at=source_updated_at,
     )
+    if record.is_active:
+        watch_doubt(uow, record.id, traits, undoing)
     relink(uow, app, [record.id], undoing)
 
 
