@@ -7,7 +7,7 @@ import shutil
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -299,13 +299,18 @@ def demo(settings: Settings, console: Console, *, exit_after: bool) -> None:
     Raises:
         StoryFault: something did not happen as told.
     """
-    with database(settings) as url, _background(_build(settings, url, demo=True), settings) as server:
+    with (
+        database(settings) as url,
+        nullcontext(_build(settings, url, demo=True)) as built,
+        _background(built, settings) as server,
+    ):
         run_story(
             f"http://{settings.http_host}:{settings.http_port}",
             (settings.http_host, settings.mllp_port),
             console,
             folder=settings.data_dir / "demo",
         )
+        built.housekeeping.run_once()
         if not exit_after:
             console.print("\nServing until Ctrl-C.")
             with suppress(KeyboardInterrupt):

@@ -47,6 +47,11 @@ class Record:
         """Whether the record answers queries."""
         return self.state is RecordState.ACTIVE
 
+    @property
+    def is_trace(self) -> bool:
+        """Whether it is only what a change of identifier that was taken back has left: nobody ever spoke of it."""
+        return self.state is RecordState.WITHDRAWN and self.traits == Traits()
+
 
 _RID_PREFIX = "TDU"
 

@@ -130,6 +130,9 @@ def _undo_rename(uow: UnitOfWork, app: MpiApplication, event: IdentityEvent, und
     if record.key != new or alias is None or alias.merged_into != record_id:
         raise Conflict("the identifier has changed since")
     records.swap_keys(uow.connection, record, alias, uow.now)
+    # The new identifier is as unknown as it was: it designates nobody until its site speaks of it.
+    records.set_state(uow.connection, alias.id, RecordState.WITHDRAWN, None, uow.now)
+    relink(uow, app, [record.id, alias.id], undoing, rescore=False)
     announce(uow, app, [record.person_id], "record.renamed", undoing)
 
 

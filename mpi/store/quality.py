@@ -57,7 +57,7 @@ _DELAYS = """
     FROM record_version v JOIN record r ON r.id = v.record_id JOIN identity_event e ON e.id = v.event_id
     WHERE v.valid_from > :lately AND v.source_updated_at IS NOT NULL
         AND e.kind IN ('record.created', 'record.updated')
-    GROUP BY GROUPING SETS ((r.domain), ())
+    GROUP BY GROUPING SETS ((r.domain), ()) HAVING count(*) > 0
     ON CONFLICT (day, domain, measure) DO UPDATE SET value = excluded.value
 """
 _TASKS = """
