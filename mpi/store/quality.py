@@ -25,6 +25,7 @@ class Measured:
 
 COUNTED: Final = timedelta(days=30)
 """Opened and closed tasks, and the pairs that tell the drift, are those of so long."""
+_BEFORE: Final = timedelta(days=3650)
 _LATELY: Final = timedelta(days=7)
 _DRAWN_A_DAY: Final = 40
 _PAIRS_READ: Final = 20_000
@@ -124,11 +125,12 @@ def keep(connection: Connection, day: date, values: Mapping[str, float]) -> None
         )
 
 
-def levels_of_links(connection: Connection, model: str, since: datetime) -> dict[tuple[int, int], int]:
+def levels_of_links(connection: Connection, model: str, since: datetime, until: datetime) -> dict[tuple[int, int], int]:
     """How often each level of each field was reached by pairs of one person that the model weighed.
 
     Args:
         since: pairs weighed from then on; of many, some.
+        until: and before.
 
     Returns:
         Number of pairs by position of the field and level.
@@ -138,11 +140,11 @@ def levels_of_links(connection: Connection, model: str, since: datetime) -> dict
             "SELECT (l.n - 1)::int AS field, l.level::int, count(*) AS pairs FROM ("
             " SELECT p.evidence->'levels' AS levels FROM scored_pair p"
             " JOIN record a ON a.id = p.record_a JOIN record b ON b.id = p.record_b"
-            " WHERE p.scored_at >= :since AND p.model = :model AND a.person_id = b.person_id"
+            " WHERE p.scored_at >= :since AND p.scored_at < :until AND p.model = :model AND a.person_id = b.person_id"
             " AND a.state = 'active' AND b.state = 'active' LIMIT :most) AS linked,"
             " jsonb_array_elements_text(linked.levels) WITH ORDINALITY AS l(level, n) GROUP BY 1, 2"
         ),
-        {"since": since, "model": model, "most": _PAIRS_READ},
+        {"since": since, "until": until, "model": model, "most": _PAIRS_READ},
     )
     return {(row.field, row.level): row.pairs for row in rows}
 
@@ -156,7 +158,9 @@ def measure_daily(model: MatchModel, connection: Connection, now: datetime) -> i
     if measured_on(connection, now.date()):
         return 0
     measure(connection, now)
-    by_field = drift(levels_of_links(connection, model.version, now - COUNTED), model)
+    lately = levels_of_links(connection, model.version, now - COUNTED, now)
+    before = levels_of_links(connection, model.version, now - _BEFORE, now - COUNTED)
+    by_field = drift(lately, before, model)
     told = {f"drift.{name}": value for name, value in by_field.items()}
     keep(connection, now.date(), told | ({"drift": max(told.values())} if told else {}))
     return draw_reviews(connection, _DRAWN_A_DAY, now)

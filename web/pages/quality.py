@@ -16,7 +16,7 @@ from web.rendering import environment
 
 PAGES = Pages()
 SHARES = frozenset({"qualified", "incomplete", "duplicate_rate", "precision"})
-_DECIMAL = frozenset({"task_age_days", "days_to_correct", "silent_hours", "feed_delay_minutes"})
+_DECIMAL = frozenset({"task_age_days", "days_to_correct", "silent_hours"})
 _COMPARED = (
     "qualified",
     "incomplete",
@@ -61,9 +61,13 @@ def quality(visit: Visit) -> View:
         return bar_chart(rows, visit.t(f"measure.{measure}"), number_of(measure))
 
     figures = [
-        {"measure": m, "value": number_of(m)(found.latest[m][""]), "trend": trend_of(m), "parts": parts_of(m)}
+        {
+            "measure": m,
+            "value": number_of(m)(found.latest[m][""]) if "" in found.latest.get(m, {}) else "–",
+            "trend": trend_of(m),
+            "parts": parts_of(m),
+        }
         for m in MEASURES
-        if "" in found.latest.get(m, {})
     ]
     bars = [{"measure": m, "chart": sites_of(m)} for m in _COMPARED if m in found.latest]
     return Template("quality.html", {"found": found, "figures": figures, "bars": bars})

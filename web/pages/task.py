@@ -96,7 +96,7 @@ def _rows(found: TaskInFull) -> Iterator[dict[str, Any]]:
         if not one and not other:
             continue
         # A code differs as a whole, a name letter by letter.
-        left, right = ([(one, one == other)], [(other, one == other)]) if not field else segments(one, other)
+        left, right = segments(one, other) if field else ([(v, one == other)] if v else [] for v in (one, other))
         row = told.get(field) if field not in shown else None
         shown.add(field)
         yield {"name": name, "sides": (left, right)[: len(found.sides)], "evidence": row}

@@ -199,7 +199,7 @@ def _open_task(connection: Connection, keys: tuple[RecordKey, ...]) -> int | Non
 
 
 def play(world: World, seed: int) -> bool:
-    """One random sequence, compared with a replay of the steps that stand at its end; whether there is such a replay."""
+    """One random sequence, compared with a replay of the steps that stand at its end; whether there is one."""
     chance = random.Random(seed)
     world.empty()
     done: list[tuple[Step, int]] = []
