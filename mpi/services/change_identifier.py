@@ -60,11 +60,11 @@ def change_identifier(
         {"record_id": former_id, "former": former_key.local_id, "new": new_key.local_id, "domain": new_key.domain},
     )
     if former is not None and taken is not None:
-        records.set_state(uow.connection, taken.id, RecordState.SUBSUMED, record_id, uow.now)
-        relink(uow, app, [record_id, taken.id], event_id, rescore=False)
+        alias_id = taken.id
+        records.set_state(uow.connection, alias_id, RecordState.SUBSUMED, record_id, uow.now)
     else:
         empty = Traits()
-        records.insert(
+        alias_id = records.insert(
             uow.connection,
             former_key,
             empty,
@@ -74,6 +74,7 @@ def change_identifier(
             state=RecordState.SUBSUMED,
             merged_into=renamed,
         )
+    relink(uow, app, [record_id, alias_id], event_id, rescore=False)
     if traits is not None and former is not None:
         feed_record(uow, app, new_key, traits, source_updated_at=source_updated_at, partial=True)
     announce(uow, app, [renamed.person_id], "record.renamed", event_id)
