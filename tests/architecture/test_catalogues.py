@@ -16,6 +16,7 @@ from mpi.domain.vetoes import Hint, Veto
 from mpi.services.find_resembling import RELATIVES
 from mpi.store.quality import MEASURES
 from mpi.store.worklist import ORDERS
+from region.settings import Settings
 from web.catalogue import catalogue
 from web.pages.task import REASONS, REASONS_ABOUT_ONE, TRAITS
 from web.pages.worklist import ACTIONS, KINDS
@@ -96,6 +97,14 @@ def test_every_refusal_of_a_page_is_said_in_french() -> None:
     assert sorted(said - catalogue("fr").keys()) == []
 
 
+def _meanings() -> set[str]:
+    return {field.description or "" for field in Settings.model_fields.values()}
+
+
+def test_every_setting_is_explained_in_french() -> None:
+    assert sorted(_meanings() - catalogue("fr").keys()) == []
+
+
 def test_no_text_is_kept_that_nobody_says() -> None:
     unsaid = {key for key in catalogue("fr").keys() - said_in_code() if not _CODE.match(key)}
     refusals = {
@@ -103,4 +112,4 @@ def test_no_text_is_kept_that_nobody_says() -> None:
         for path in (*WEB.rglob("*.py"), *(WEB.parent / "mpi").rglob("*.py"), *(WEB.parent / "xds").rglob("*.py"))
         for text in re.findall(r'"[^"\n]+"', path.read_text())
     }
-    assert sorted(unsaid - refusals) == []
+    assert sorted(unsaid - refusals - _meanings()) == []
