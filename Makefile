@@ -16,13 +16,21 @@ RUNTIME := $(VENV)/installed-$(call SUM,requirements.lock)
 DEV := $(VENV)/installed-dev-$(call SUM,requirements-dev.lock)
 ARGS ?=
 
+# A browser: that of the system, or the one that Playwright keeps for the user; Debian's, where one may install it.
+HAS_BROWSER = $(BIN)/python -m tests.browsers
+INSTALL_BROWSER = { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "installing chromium" >&2 && \
+	timeout 600 sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+	--no-install-recommends chromium-headless-shell >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+	--no-install-recommends chromium >/dev/null'; } </dev/null
+
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: $(RUNTIME) ## the region in one command: feeds, matching, one history; serves until Ctrl-C (ARGS=--exit: stops)
 	@$(BIN)/traitdunion demo $(ARGS)
 
-test: $(DEV) ## all tests; fetches the viewer first where npm can
+test: $(DEV) ## all tests; fetches a browser and the viewer where they can be had, else what needs them is skipped by name
+	@$(HAS_BROWSER) || $(INSTALL_BROWSER) || echo "no browser: the tests that need one are skipped" >&2
 	@test -e .traitdunion/viewer/index.html || $(BIN)/traitdunion viewer install >/dev/null || true
 	@$(BIN)/python -m pytest -n logical --maxprocesses 8 -m "not soak" $(ARGS)
 
@@ -73,8 +81,8 @@ bench: $(DEV) ## benchmarks: tables, and bench/results/latest.json (ARGS: suites
 soak: $(DEV) ## the long-running tests
 	@$(BIN)/python -m pytest -m soak --timeout 7200 $(ARGS)
 
-browser: $(DEV) ## Chromium for the tests that work like people; a chromium on the path will do as well
-	@command -v chromium >/dev/null || $(BIN)/python -m playwright install chromium
+browser: $(DEV) ## Chromium for the tests that work like people: Debian's as root, else Playwright's own
+	@$(HAS_BROWSER) || $(INSTALL_BROWSER) || $(BIN)/python -m playwright install chromium
 
 screenshots: $(DEV) ## pictures of every page of the workbench, from a running make demo (ARGS: its address)
 	@$(BIN)/python -m bench.screenshots $(ARGS)

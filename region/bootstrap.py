@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -267,7 +268,10 @@ def build_service(
         outbound=outbound,
         housekeeping=Housekeeping(
             outbound,
-            {**_chores(keep_events, keep_answers, keep_audit), "documents": _sweeping(database, xds.repository)},
+            {
+                **_chores(mpi.model, keep_events, keep_answers, keep_audit),
+                "documents": _sweeping(database, xds.repository),
+            },
         ),
         audit=AuditTrailKeeper(outbound, audit_source, audit_collector),
         publisher=Publisher(
@@ -385,14 +389,16 @@ def _is_rest(binding: Binding) -> bool:
     return isinstance(binding, HttpBinding) and binding.path.startswith("/fhir")
 
 
-def _chores(keep_events: timedelta, keep_answers: timedelta, keep_audit: timedelta | None) -> dict[str, Chore]:
+def _chores(
+    model: MatchModel, keep_events: timedelta, keep_answers: timedelta, keep_audit: timedelta | None
+) -> dict[str, Chore]:
     chores: dict[str, Chore] = {
         "outbox": lambda connection, now: outbox.forget_before(connection, now - keep_events),
         "answers": lambda connection, now: messages.forget_before(connection, now - keep_answers),
         "correlations": correlations.forget_before,
         "used assertions": single_use.forget_expired,
         "snapshots": snapshots.forget_before,
-        "quality": quality.measure_daily,
+        "quality": partial(quality.measure_daily, model),
         "sessions": lambda connection, now: sessions.forget_before(connection, now - LONGEST),
     }
     if keep_audit is not None:

@@ -7,7 +7,7 @@ import shutil
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -325,7 +325,8 @@ def demo(settings: Settings, console: Console, *, exit_after: bool) -> None:
     with (
         archives_of_story(scenario, settings.data_dir / "pacs", console.print) as pictures,
         database(settings) as url,
-        _background(_build(settings, url, demo=True), settings) as server,
+        nullcontext(_build(settings, url, demo=True)) as built,
+        _background(built, settings) as server,
     ):
         run_story(
             f"http://{settings.http_host}:{settings.http_port}",
@@ -335,6 +336,7 @@ def demo(settings: Settings, console: Console, *, exit_after: bool) -> None:
             scenario=scenario,
             pictures=pictures,
         )
+        built.housekeeping.run_once()
         if not exit_after:
             console.print("\nServing until Ctrl-C.")
             with suppress(KeyboardInterrupt):

@@ -14,7 +14,8 @@ from hl7.client import MLLPClient
 
 from ihe.caller import Caller
 from ihe.values import Code
-from region.region_table import RegionTable, load_region
+from region.bootstrap import Service
+from region.region_table import Domain, RegionTable, load_region
 from tests import xds_samples
 from tests.dicomweb_source import Source, dicomweb_source
 from tests.unit.xds.translate.test_dicom_coercion import make_file
@@ -92,9 +93,16 @@ def _publish(running: Any, archive: Source) -> ImagingStudy:
                 PatientID="CHUSE1",
             )
         )
-    patient = ManifestPatient(ids=(IssuedId("CHUSE1", domain.authority),), name="EXEMPLE^MARIE")
-    manifest = make_manifest(study, patient=patient)
-    who = xds_samples.pid("CHUSE1", str(domain.oid))
+    provide_manifest(running.service, domain, "CHUSE1", study)
+    return study
+
+
+def provide_manifest(service: Service, domain: Domain, local_id: str, study: ImagingStudy) -> str:
+    """Register a study of a domain's patient by its manifest; returns the uniqueId of the manifest."""
+    manifest = make_manifest(
+        study, patient=ManifestPatient(ids=(IssuedId(local_id, domain.authority),), name="EXEMPLE^MARIE")
+    )
+    who = xds_samples.pid(local_id, str(domain.oid))
     entry = replace(
         xds_samples.entry(f"Document-{uuid4().hex}", who, source_patient_id=who),
         hash=None,
@@ -105,7 +113,7 @@ def _publish(running: Any, archive: Source) -> ImagingStudy:
         format_code=Code(KEY_OBJECT_SELECTION, DICOM_UID_REGISTRY),
         reference_id_list=(f"{study.uid}^^^^urn:ihe:iti:xds:2016:studyInstanceUID",),
     )
-    with running.service.database.unit(Caller(node="test", site="CHUSE")) as uow:
+    with service.database.unit(Caller(node="test", site=domain.code)) as uow:
         data = {entry.id: build_kos(manifest)}
-        provide_bytes(uow, xds_samples.submission(who, entry), data, running.service.xds.repository)
-    return study
+        provide_bytes(uow, xds_samples.submission(who, entry), data, service.xds.repository)
+    return manifest.uid

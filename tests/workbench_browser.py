@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -13,13 +12,14 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Error, Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from ihe.caller import Caller
 from ihe.values import PartialDate
 from mpi.domain.identity import IdentityStatus, RecordKey, Sex, Traits
 from mpi.services.feed_record import feed_record
 from region.bootstrap import Service
+from tests.browsers import has_browser, system_browser
 from tests.ports import free_port
 
 SURNAMES = (
@@ -33,13 +33,10 @@ SURNAMES = (
 @contextmanager
 def browser() -> Iterator[Browser]:
     """Headless Chromium: the system's, else Playwright's own."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = next((path for name in names if (path := shutil.which(name))), None)
+    if not has_browser():
+        pytest.skip("Chromium is not installed: make browser")
     with sync_playwright() as playwright:
-        try:
-            launched = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        except Error:
-            pytest.skip("Chromium is not installed: make programs")
+        launched = playwright.chromium.launch(executable_path=system_browser(), args=["--no-sandbox"])
         yield launched
         launched.close()
 

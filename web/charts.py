@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-_LEFT, _WIDTH, _ROW = 172, 330, 24
+_LEFT, _WIDTH, _ROW = 206, 306, 24
 
 
 def waterfall(evidence: Mapping[str, Any], t: Callable[[str], str], number: Callable[[float], str]) -> Markup:
@@ -98,7 +98,7 @@ def bar_chart(rows: Sequence[tuple[str, float]], title: str, number: Callable[[f
     """One bar for each name, the longest as wide as the chart."""
     if not rows:
         return Markup("")
-    left, width, row = 104, 210, 22
+    left, width, row = max(104, round(6.8 * max(len(name) for name, _ in rows))), 210, 22
     most = max(value for _, value in rows) or 1.0
     parts = [
         Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(

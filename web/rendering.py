@@ -45,6 +45,7 @@ def environment(language: str) -> Environment:
         age=lambda at, now: format_timedelta(at - now, locale=language, granularity="minute", threshold=0.9),
         count=lambda n: format_decimal(n, locale=language),
         bits=lambda n: "–" if n is None else format_decimal(n, "#,##0.0", locale=language),
+        index=lambda n: "–" if n is None else format_decimal(n, "#,##0.00", locale=language),
         share=lambda n: "–" if n is None else format_percent(n, "#,##0.0 %", locale=language),
         said=t,
     )

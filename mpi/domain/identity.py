@@ -127,6 +127,11 @@ class Traits:
         """Whether the INS may prove identity (status QUAL and a matricule with its OID)."""
         return self.identity_status is IdentityStatus.QUAL and bool(self.ins and self.ins_oid)
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the site itself doubts who this is (attribute DOUT)."""
+        return "DOUT" in self.identity_attributes
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class RecordKey:

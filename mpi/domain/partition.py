@@ -46,6 +46,7 @@ class TaskKind(StrEnum):
     INS_CONFLICT = "ins-conflict"
     DECISION_CONFLICT = "decision-conflict"
     SUSPECTED_OVERLAY = "suspected-overlay"
+    DOUBTFUL_IDENTITY = "doubtful-identity"
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,11 @@ class Record:
         """Whether the record answers queries."""
         return self.state is RecordState.ACTIVE
 
+    @property
+    def is_trace(self) -> bool:
+        """Whether it is only what a change of identifier that was taken back has left: nobody ever spoke of it."""
+        return self.state is RecordState.WITHDRAWN and self.traits == Traits()
+
 
 def shown(members: Sequence[Record], sight: Sight) -> list[Record]:
     """The records of a person that may be shown; one that was merged is as visible as what it was merged into."""

@@ -21,7 +21,7 @@ REGION_DESK: Final = ""
 
 ANSWERS: Final = ("same", "different", "unknown")
 
-_RISK: Final = {"suspected-overlay": 1.0, "ins-conflict": 0.9, "decision-conflict": 0.7}
+_RISK: Final = {"suspected-overlay": 1.0, "ins-conflict": 0.9, "decision-conflict": 0.7, "doubtful-identity": 0.5}
 
 
 def risk_of(kind: str, weight_bits: float | None) -> float:

@@ -88,7 +88,9 @@ def _decide(
     uow: UnitOfWork, app: MpiApplication, task: ListedTask, counted: Outcome, reason: str, event_id: int
 ) -> Answered:
     one = task.pair[0] == task.pair[1]
-    corrected_at_site = task.kind == TaskKind.SAME_DOMAIN_DUPLICATE and counted.verdict == "same"
+    corrected_at_site = task.kind == TaskKind.DOUBTFUL_IDENTITY or (
+        task.kind == TaskKind.SAME_DOMAIN_DUPLICATE and counted.verdict == "same"
+    )
     if (one and counted.verdict == "different") or corrected_at_site:
         # Only the establishment repairs its own system; the task closes by itself when that arrives (A40, A31).
         worklist.set_stage(uow.connection, task.id, str(Stage.CORRECTION))

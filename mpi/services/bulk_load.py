@@ -31,6 +31,7 @@ from mpi.domain.scored_pairs import GRADES, NO_GRADE
 from mpi.domain.settling import settle
 from mpi.services.feed_record import FeedOutcome, feed_record
 from mpi.services.relink import publish_person, relink
+from mpi.services.watch_record import doubt
 from mpi.store import bulk, events, evidence_json, pairs, tasks
 from mpi.store.traits_json import json_text
 
@@ -84,6 +85,7 @@ class _Population:
         model: in force.
         ids, keys, blocked: of those that are linked, by position.
         first_new: position of the first new record.
+        doubtful: ids of the new ones whose identity their site doubts.
     """
 
     def __init__(self, id_of: dict[RecordKey, int], model: MatchModel) -> None:
@@ -93,6 +95,7 @@ class _Population:
         self.keys: list[RecordKey] = []
         self.blocked = KeyTable()
         self.first_new = 0
+        self.doubtful: list[int] = []
         self._forms: list[str] = []
 
     def add(self, record_id: int, key: RecordKey, form: Cleaned) -> str:
@@ -176,6 +179,8 @@ def _everybody(
                 continue
             population.id_of[row.key] = record_id
             form = clean(row.traits)
+            if row.traits.is_doubtful:
+                population.doubtful.append(record_id)
             packed = population.add(record_id, row.key, form)
             stage.add(record_id, row.key, row.traits, packed, row.source_updated_at)
             yield form
@@ -285,6 +290,7 @@ def _write_links(
         )
         for request in decided.tasks
     ]
+    asked += map(doubt, population.doubtful)
     tasks.open_tasks(connection, asked, event_id=event_id, now=uow.now)
     bulk.analyze(connection)
     for person_id, indices in decided.together.items():

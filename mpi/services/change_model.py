@@ -98,7 +98,7 @@ def activate_model(uow: UnitOfWork, model: MatchModel, note: str = "") -> None:
         uow.now,
         uow.caller,
         "model.activated",
-        {"version": model.version, "before": former.version if former else None},
+        {"version": model.version, "before": former.version if former else None, "reason": note},
     )
 
 

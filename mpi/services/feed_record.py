@@ -12,9 +12,9 @@ from mpi.application import MpiApplication
 from mpi.domain import blocking
 from mpi.domain.cleaning import clean
 from mpi.domain.identity import RecordKey, Traits
-from mpi.domain.overlay import suspect
 from mpi.domain.record import Record, RecordState
 from mpi.services.relink import link_new, relink
+from mpi.services.watch_record import doubt, watch_doubt, watch_update
 from mpi.store import events, locks, records, tasks
 
 
@@ -82,6 +82,8 @@ def feed_record(
             keys=keys,
         )
         link_new(uow, app, record_id, key, cleaned, keys, event_id)
+        if traits.is_doubtful:
+            tasks.open_tasks(uow.connection, [doubt(record_id)], event_id=event_id, now=uow.now)
         return FeedResult(record_id, FeedOutcome.CREATED)
     if known.state is RecordState.SUBSUMED:
         raise Conflict("the identifier was merged into another one of its domain", "PID-3")
@@ -122,8 +124,8 @@ def _update(
     )
     if not known.is_active:
         records.set_state(uow.connection, known.id, RecordState.ACTIVE, None, uow.now)
-    elif suspect(known.traits, traits):
-        overlay = tasks.NewTask("suspected-overlay", (known.id, known.id), None, {"version_before": known.version})
-        tasks.open_tasks(uow.connection, [overlay], event_id=event_id, now=uow.now)
+        watch_doubt(uow, known.id, traits, event_id)
+    else:
+        watch_update(uow, known, traits, event_id)
     relink(uow, app, [known.id], event_id)
     return FeedResult(known.id, FeedOutcome.UPDATED)

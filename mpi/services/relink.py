@@ -20,8 +20,8 @@ from mpi.domain.record import Record, RecordState, regional_id
 from mpi.domain.scoring import score, score_many
 from mpi.store import blocking, connected, evidence_json, links, pairs, records, tasks
 
-LEFT_TO_OTHERS = frozenset({"suspected-overlay"})
-"""Kinds of task that are not a matter of the partition and stay open when it has nothing to say of them."""
+LEFT_TO_OTHERS = frozenset({"suspected-overlay", "doubtful-identity"})
+"""Kinds of task about one record: no matter of the partition, they stay open when it has nothing to say of them."""
 
 
 def link_new(

@@ -14,6 +14,7 @@ from mpi.domain.record import RecordState
 from mpi.services.answer_task import count_votes
 from mpi.services.consents import refresh_indexing
 from mpi.services.relink import LEFT_TO_OTHERS, announce, relink
+from mpi.services.watch_record import watch_doubt
 from mpi.store import events, models, pairs, records, successions, tasks, votes, worklist
 from mpi.store.events import IdentityEvent
 
@@ -132,6 +133,9 @@ def _undo_rename(uow: UnitOfWork, app: MpiApplication, event: IdentityEvent, und
     if record.key != new or alias is None or alias.merged_into != record_id:
         raise Conflict("the identifier has changed since")
     records.swap_keys(uow.connection, record, alias, uow.now)
+    # The new identifier is as unknown as it was: it designates nobody until its site speaks of it.
+    records.set_state(uow.connection, alias.id, RecordState.WITHDRAWN, None, uow.now)
+    relink(uow, app, [record.id, alias.id], undoing, rescore=False)
     announce(uow, app, [record.person_id], "record.renamed", undoing)
 
 
@@ -150,6 +154,8 @@ def _undo_update(uow: UnitOfWork, app: MpiApplication, event: IdentityEvent, und
         now=uow.now,
         source_updated_at=source_updated_at,
     )
+    if record.is_active:
+        watch_doubt(uow, record.id, traits, undoing)
     relink(uow, app, [record.id], undoing)
 
 

@@ -85,13 +85,19 @@ _TOUCHING = """
         WHERE t.record_a = ANY(:records) OR t.record_b = ANY(:records)
     UNION SELECT v.withdrawn_event_id FROM task_vote v JOIN task t ON t.id = v.task_id
         WHERE t.record_a = ANY(:records) OR t.record_b = ANY(:records)
+    UNION SELECT id FROM identity_event WHERE CAST(payload->>'record_id' AS bigint) = ANY(:records)
+        AND kind IN ('record.renamed', 'record.renamed.undone', 'record.withdrawn')
+    UNION SELECT id FROM identity_event WHERE CAST(payload->>'survivor' AS bigint) = ANY(:records)
+        AND kind IN ('record.merged', 'record.merged.undone')
+    UNION SELECT id FROM identity_event WHERE CAST(payload->>'subsumed' AS bigint) = ANY(:records)
+        AND kind IN ('record.merged', 'record.merged.undone')
 """
 
 
 def touching(connection: Connection, record_ids: Iterable[int]) -> list[int]:
     """Ids of the events that changed something about some records, oldest first.
 
-    Renames leave no other mark than the event itself, and are found by the records they swap.
+    A change of number, and a merge within one person, leave no other mark than the event itself.
     """
     rows = connection.execute(text(_TOUCHING), {"records": list(record_ids)})
     return sorted(row.event_id for row in rows if row.event_id is not None)
@@ -114,6 +120,19 @@ def in_force_after(connection: Connection, event_id: int, record_ids: Iterable[i
     """Later events about some records that nothing took back, latest first."""
     ids = [found for found in touching(connection, record_ids) if found > event_id]
     return [_event(row) for row in connection.execute(text(_LATER), {"ids": ids})]
+
+
+def last_in_force(connection: Connection, kind: str) -> IdentityEvent | None:
+    """The last event of a kind that nothing took back; for kinds of which there are few."""
+    row = connection.execute(
+        text(
+            "SELECT e.id, e.at, e.kind, e.caller, e.site, e.payload, e.undoes, NULL AS undone_by FROM identity_event e"
+            " WHERE e.kind = :kind AND NOT EXISTS (SELECT 1 FROM identity_event u WHERE u.undoes = e.id)"
+            " ORDER BY e.id DESC LIMIT 1"
+        ),
+        {"kind": kind},
+    ).one_or_none()
+    return _event(row) if row else None
 
 
 def records_of(event: IdentityEvent) -> list[int]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection, text
+
+from mpi.domain.drift import drift
+from mpi.domain.model import MatchModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +23,22 @@ class Measured:
     value: float
 
 
-_COUNTED: Final = timedelta(days=30)
+COUNTED: Final = timedelta(days=30)
+"""Opened and closed tasks, and the pairs that tell the drift, are those of so long."""
+_BEFORE: Final = timedelta(days=3650)
+_LATELY: Final = timedelta(days=7)
 _DRAWN_A_DAY: Final = 40
+_PAIRS_READ: Final = 20_000
 _RECORDS = """
     WITH counted AS (
         SELECT domain, count(*) AS records, count(DISTINCT person_id) AS persons,
             count(*) FILTER (WHERE identity_status = 'QUAL') AS qualified,
             count(*) FILTER (WHERE birth_date IS NULL OR sex IS NULL OR NOT traits ? 'birth_family_name'
                 OR NOT traits ? 'first_birth_given_name' OR NOT traits ? 'birth_place_code') AS incomplete,
+            count(*) FILTER (WHERE NOT traits ? 'birth_family_name') AS no_family,
+            count(*) FILTER (WHERE NOT traits ? 'first_birth_given_name') AS no_given,
+            count(*) FILTER (WHERE birth_date IS NULL) AS no_birth, count(*) FILTER (WHERE sex IS NULL) AS no_sex,
+            count(*) FILTER (WHERE NOT traits ? 'birth_place_code') AS no_place,
             extract(epoch FROM CAST(:now AS timestamptz) - max(updated_at)) / 3600 AS silent_hours
         FROM record WHERE state = 'active' GROUP BY GROUPING SETS ((domain), ())
     )
@@ -35,8 +46,20 @@ _RECORDS = """
     SELECT :day, coalesce(domain, ''), m.name, m.value FROM counted, LATERAL (VALUES
         ('records', records::float), ('persons', persons::float),
         ('qualified', qualified::float / records), ('incomplete', incomplete::float / records),
-        ('silent_hours', silent_hours::float)) AS m(name, value)
+        ('silent_hours', silent_hours::float), ('missing.family', no_family::float / records),
+        ('missing.given', no_given::float / records), ('missing.birth', no_birth::float / records),
+        ('missing.sex', no_sex::float / records), ('missing.place', no_place::float / records)) AS m(name, value)
     WHERE m.value IS NOT NULL ON CONFLICT (day, domain, measure) DO UPDATE SET value = excluded.value
+"""
+_DELAYS = """
+    INSERT INTO quality_measure (day, domain, measure, value)
+    SELECT :day, coalesce(r.domain, ''), 'feed_delay_minutes', percentile_cont(0.5) WITHIN GROUP (ORDER BY
+        greatest(extract(epoch FROM v.valid_from - v.source_updated_at) / 60, 0))
+    FROM record_version v JOIN record r ON r.id = v.record_id JOIN identity_event e ON e.id = v.event_id
+    WHERE v.valid_from > :lately AND v.source_updated_at IS NOT NULL
+        AND e.kind IN ('record.created', 'record.updated')
+    GROUP BY GROUPING SETS ((r.domain), ()) HAVING count(*) > 0
+    ON CONFLICT (day, domain, measure) DO UPDATE SET value = excluded.value
 """
 _TASKS = """
     WITH mine AS (
@@ -77,14 +100,10 @@ _DUPLICATE_RATE = """
 """
 
 
-def measure(connection: Connection, now: datetime, since: datetime) -> None:
-    """Take the measures of today; a second time on a day replaces the first.
-
-    Args:
-        since: opened, closed and corrected tasks count from then on.
-    """
-    values = {"day": now.date(), "now": now, "since": since}
-    for statement in (_RECORDS, _TASKS, _REVIEWS, _DUPLICATE_RATE):
+def measure(connection: Connection, now: datetime) -> None:
+    """Take the measures of today; a second time on a day replaces the first."""
+    values = {"day": now.date(), "now": now, "since": now - COUNTED, "lately": now - _LATELY}
+    for statement in (_RECORDS, _DELAYS, _TASKS, _REVIEWS, _DUPLICATE_RATE):
         connection.execute(text(statement), values)
 
 
@@ -94,11 +113,56 @@ def measured_on(connection: Connection, day: date) -> bool:
     return bool(connection.execute(found, {"day": day}).scalar())
 
 
-def measure_daily(connection: Connection, now: datetime) -> int:
-    """Take today's measures and draw today's links for review, once a day; returns how many were drawn."""
+def keep(connection: Connection, day: date, values: Mapping[str, float]) -> None:
+    """Keep measures of the region that were taken elsewhere."""
+    if values:
+        connection.execute(
+            text(
+                "INSERT INTO quality_measure (day, domain, measure, value) VALUES (:day, '', :measure, :value)"
+                " ON CONFLICT (day, domain, measure) DO UPDATE SET value = excluded.value"
+            ),
+            [{"day": day, "measure": name, "value": value} for name, value in values.items()],
+        )
+
+
+def levels_of_links(connection: Connection, model: str, since: datetime, until: datetime) -> dict[tuple[int, int], int]:
+    """How often each level of each field was reached by pairs of one person that the model weighed.
+
+    Args:
+        since: pairs weighed from then on; of many, some.
+        until: and before.
+
+    Returns:
+        Number of pairs by position of the field and level.
+    """
+    rows = connection.execute(
+        text(
+            "SELECT (l.n - 1)::int AS field, l.level::int, count(*) AS pairs FROM ("
+            " SELECT p.evidence->'levels' AS levels FROM scored_pair p"
+            " JOIN record a ON a.id = p.record_a JOIN record b ON b.id = p.record_b"
+            " WHERE p.scored_at >= :since AND p.scored_at < :until AND p.model = :model AND a.person_id = b.person_id"
+            " AND a.state = 'active' AND b.state = 'active' LIMIT :most) AS linked,"
+            " jsonb_array_elements_text(linked.levels) WITH ORDINALITY AS l(level, n) GROUP BY 1, 2"
+        ),
+        {"since": since, "until": until, "model": model, "most": _PAIRS_READ},
+    )
+    return {(row.field, row.level): row.pairs for row in rows}
+
+
+def measure_daily(model: MatchModel, connection: Connection, now: datetime) -> int:
+    """Take today's measures and draw today's links for review, once a day; returns how many were drawn.
+
+    Args:
+        model: in force, whose drift is measured.
+    """
     if measured_on(connection, now.date()):
         return 0
-    measure(connection, now, now - _COUNTED)
+    measure(connection, now)
+    lately = levels_of_links(connection, model.version, now - COUNTED, now)
+    before = levels_of_links(connection, model.version, now - _BEFORE, now - COUNTED)
+    by_field = drift(lately, before, model)
+    told = {f"drift.{name}": value for name, value in by_field.items()}
+    keep(connection, now.date(), told | ({"drift": max(told.values())} if told else {}))
     return draw_reviews(connection, _DRAWN_A_DAY, now)
 
 
@@ -179,6 +243,8 @@ MEASURES: Sequence[str] = (
     "task_age_days",
     "days_to_correct",
     "silent_hours",
+    "feed_delay_minutes",
     "precision",
+    "drift",
 )
 """In the order in which they are shown."""

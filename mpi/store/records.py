@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -184,6 +185,38 @@ def version_of(connection: Connection, record_id: int, version: int) -> tuple[Tr
     if row is None:
         raise KeyError((record_id, version))
     return traits_json.from_json(row.traits), row.source_updated_at
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One state of a record: from when it held, when the source stated it, and who sent or undid it."""
+
+    version: int
+    valid_from: datetime
+    source_updated_at: datetime | None
+    traits: Traits
+    kind: str
+    caller: str
+
+
+def latest_versions(connection: Connection, ids: Iterable[int], most: int) -> dict[int, list[Version]]:
+    """The latest states of some records, by record, latest first."""
+    rows = connection.execute(
+        text(
+            "SELECT v.*, e.kind, e.caller FROM unnest(CAST(:ids AS bigint[])) AS wanted(id), LATERAL ("
+            " SELECT record_id, version, valid_from, source_updated_at, traits, event_id FROM record_version"
+            " WHERE record_id = wanted.id ORDER BY version DESC LIMIT :most) AS v"
+            " JOIN identity_event e ON e.id = v.event_id ORDER BY v.record_id, v.version DESC"
+        ),
+        {"ids": list(ids), "most": most},
+    )
+    found: dict[int, list[Version]] = {}
+    for row in rows:
+        told = Version(
+            row.version, row.valid_from, row.source_updated_at, traits_json.from_json(row.traits), row.kind, row.caller
+        )
+        found.setdefault(row.record_id, []).append(told)
+    return found
 
 
 def version_at(connection: Connection, record_id: int, moment: datetime) -> tuple[Traits, datetime | None]:

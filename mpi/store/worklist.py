@@ -71,7 +71,7 @@ class ListedTask:
 
 
 _ORDERS: Final = {
-    "risk": "t.risk * (1 + extract(epoch FROM CAST(:now AS timestamptz) - t.opened_at) / 86400) DESC, t.id",
+    "risk": "t.risk * (1 + date_part('epoch', CAST(:now AS timestamptz) - t.opened_at) / 86400) DESC, t.id",
     "age": "t.opened_at, t.id",
     "new": "t.opened_at DESC, t.id DESC",
     "weight": "t.weight_bits DESC NULLS LAST, t.id",

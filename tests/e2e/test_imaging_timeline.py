@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ from xds.store import imaging_notices
 
 __all__ = ["archives", "region"]
 ROOT = Path(__file__).resolve().parents[2]
-ROANNE, FEURS, ADMINISTRATOR = "899700000011", "899700000037", "899700000086"
+ROANNE, CHUSE, FEURS = "899700000011", "899700000029", "899700000037"
+REGIONAL, ADMINISTRATOR = "899700000052", "899700000086"
 
 
 @pytest.fixture
@@ -111,10 +112,47 @@ def test_operators_see_archives_and_odd_manifests_and_no_patient(region: Region)
     with httpx.Client(base_url=region.running.base_url) as client:
         enter(client, ADMINISTRATOR)
         page = client.get("/archives").text
-    assert "the manifest lists no instance" in page
+    assert "Le manifeste ne liste aucune image." in page
     assert region.study.uid in page
     assert "CHU de Saint-Étienne" in page
     assert "EXEMPLE" not in page
+
+
+def test_an_oddity_is_work_of_its_site_taken_in_hand_dealt_with_and_taken_back(region: Region) -> None:
+    with region.running.service.database.unit(Caller(node="test", site="CHUSE")) as uow:
+        document = uow.connection.exec_driver_sql("SELECT document_unique_id FROM imaging_study").scalar_one()
+        imaging_notices.note(uow.connection, uow.now, "CHUSE", document, "the manifest lists no instance")
+        number = uow.connection.exec_driver_sql("SELECT max(id) FROM imaging_notice").scalar_one()
+
+    @contextmanager
+    def visitor(subject: str) -> Iterator[httpx.Client]:
+        with httpx.Client(base_url=region.running.base_url, headers={"accept-language": "fr"}) as client:
+            enter(client, subject)
+            yield client
+
+    def does(client: httpx.Client, act: str, **data: str) -> int:
+        token = re.findall(r'name="form_token" value="(\w+)"', client.get("/worklist").text)[0]
+        answer = client.post(f"/worklist/imaging/{number}/{act}", data={"form_token": token, **data})
+        return answer.status_code
+
+    with visitor(ROANNE) as stranger, visitor(CHUSE) as own, visitor(REGIONAL) as regional:
+        assert "aucune image" not in stranger.get("/worklist/imaging?site=CHUSE").text
+        assert does(stranger, "take") == 404
+        assert does(stranger, "settle", words="not mine") == 409
+        page = own.get("/worklist/imaging").text
+        assert "Le manifeste ne liste aucune image." in page
+        assert "/imaging" in re.findall(r'href="(/persons/\d+/imaging)"', page)[0]
+        assert does(own, "take") == 303
+        assert does(regional, "settle", words="seen") == 409, "a colleague has it in hand"
+        assert does(own, "settle", words="manifest sent anew") == 303
+        assert "aucune image" not in own.get("/worklist/imaging").text
+        assert "manifest sent anew" in regional.get("/worklist/imaging?settled=1").text
+        assert does(own, "reopen") == 303
+        assert "aucune image" in regional.get("/worklist/imaging?site=CHUSE").text
+    with region.running.service.database.unit(Caller(node="test", site="CHUSE")) as uow:
+        uow.connection.exec_driver_sql("UPDATE document_entry SET status = 'Deprecated'")
+    with visitor(CHUSE) as own:
+        assert "aucune image" not in own.get("/worklist/imaging").text, "it went with its manifest"
 
 
 @needs_orthanc

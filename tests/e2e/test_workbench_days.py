@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from region.bootstrap import Service
@@ -188,47 +187,3 @@ def test_search_export_audit_and_settings(bench: tuple[str, Service], chromium: 
         theirs.goto(f"{base}/worklist")
         expect(theirs.get_by_role("heading", level=1)).to_have_text("Vous n’avez pas ce droit")
         context.close()
-
-
-@pytest.mark.parametrize(
-    ("width", "scheme"),
-    [
-        (1280, "light"),
-        (390, "dark"),
-        pytest.param(390, "light", marks=pytest.mark.soak),
-        pytest.param(1280, "dark", marks=pytest.mark.soak),
-    ],
-)
-def test_no_page_has_a_serious_accessibility_problem_or_overflows(
-    bench: tuple[str, Service], chromium: Browser, width: int, scheme: str
-) -> None:
-    found: dict[str, list[str]] = {}
-    for subject, paths in (
-        (MAUD, ("/worklist", "/tasks/3", "/persons/1", "/search", "/review", "/quality")),
-        (MAUD, ("/persons/1/consents", "/persons/1/accesses", "/emergencies")),
-        (ELISE, ("/audit",)),
-        (HUGO, ("/settings",)),
-    ):
-        context = chromium.new_context(
-            locale="fr-FR",
-            viewport={"width": width, "height": 900},
-            color_scheme=scheme,  # type: ignore[arg-type]
-        )
-        visitor = context.new_page()
-        log_in(visitor, bench[0], subject)
-        for path in paths:
-            answer = visitor.goto(bench[0] + path)
-            assert answer is not None
-            assert answer.status == 200, path
-            problems = [
-                f"{each['id']}: {each['nodes'][0]['html'][:120]}"
-                for each in Axe().run(visitor).response["violations"]
-                if each["impact"] in ("serious", "critical")
-            ]
-            overflow = visitor.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            if overflow > 0:
-                problems.append(f"{overflow} pixels too wide")
-            if problems:
-                found[path] = problems
-        context.close()
-    assert found == {}

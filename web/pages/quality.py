@@ -17,7 +17,21 @@ from web.rendering import environment
 PAGES = Pages()
 SHARES = frozenset({"qualified", "incomplete", "duplicate_rate", "precision"})
 _DECIMAL = frozenset({"task_age_days", "days_to_correct", "silent_hours"})
-_COMPARED = ("qualified", "incomplete", "duplicate_rate", "tasks_open", "task_age_days", "silent_hours")
+_COMPARED = (
+    "qualified",
+    "incomplete",
+    "duplicate_rate",
+    "overlays",
+    "tasks_open",
+    "tasks_opened",
+    "tasks_closed",
+    "task_age_days",
+    "days_to_correct",
+    "silent_hours",
+    "feed_delay_minutes",
+)
+_PARTS = {"incomplete": "missing", "drift": "drift"}
+"""Measures that are told by field, too, each with what stands before the field."""
 
 
 @PAGES.get("/quality", "Quality", event_code="110112")
@@ -27,6 +41,8 @@ def quality(visit: Visit) -> View:
     filters = environment(visit.language).filters
 
     def number_of(measure: str) -> Callable[[float], str]:
+        if measure == "drift":
+            return lambda value: str(filters["index"](value))
         kind = "share" if measure in SHARES else "bits" if measure in _DECIMAL else "count"
         return lambda value: str(filters[kind](value))
 
@@ -38,10 +54,20 @@ def quality(visit: Visit) -> View:
         rows = sorted(((site, value) for site, value in found.latest[measure].items() if site), key=lambda r: -r[1])
         return bar_chart(rows, visit.t(f"measure.{measure}"), number_of(measure))
 
+    def parts_of(measure: str) -> Markup:
+        before = _PARTS.get(measure, "-") + "."
+        told = {m.removeprefix(before): v[""] for m, v in found.latest.items() if m.startswith(before) and "" in v}
+        rows = sorted(((visit.t(f"field.{name}"), value) for name, value in told.items()), key=lambda r: -r[1])
+        return bar_chart(rows, visit.t(f"measure.{measure}"), number_of(measure))
+
     figures = [
-        {"measure": m, "value": number_of(m)(found.latest[m][""]), "trend": trend_of(m)}
+        {
+            "measure": m,
+            "value": number_of(m)(found.latest[m][""]) if "" in found.latest.get(m, {}) else "–",
+            "trend": trend_of(m),
+            "parts": parts_of(m),
+        }
         for m in MEASURES
-        if "" in found.latest.get(m, {})
     ]
     bars = [{"measure": m, "chart": sites_of(m)} for m in _COMPARED if m in found.latest]
     return Template("quality.html", {"found": found, "figures": figures, "bars": bars})

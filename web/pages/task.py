@@ -1,9 +1,10 @@
-"""The decision page: two records, every reason, and the answer in two keystrokes."""
+"""The decision page: two records (or one), every reason, and the answer in two keystrokes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -49,6 +50,11 @@ REASONS = {
     "different": ("reason.homonyms", "reason.relatives", "reason.twins", "reason.papers"),
     "unknown": ("reason.too-little", "reason.waiting"),
 }
+REASONS_ABOUT_ONE = {
+    "same": ("reason.papers", "reason.phone-call", "reason.civil-status"),
+    "different": ("reason.papers", "reason.usurped", "reason.wrong-folder"),
+    "unknown": REASONS["unknown"],
+}
 
 
 @PAGES.get("/tasks/{id}", "Decision page", roles=STEWARDS, writes=True)
@@ -56,23 +62,25 @@ def task(visit: Visit) -> View:
     """Everything about a task; opening it takes it in hand."""
     holder = claim_task(visit.uow, visit.number("id"))
     found = read_task(visit.uow, visit.app.mpi, visit.number("id"))
-    for side in (found.first, found.second):
+    for side in found.sides:
         visit.trail.patient(f"{side.record.key.domain}/{side.record.key.local_id}", task=found.task.id)
-    moves = {
-        person_id: belongings(visit, person_id)
-        for person_id in (found.first.record.person_id, found.second.record.person_id)
-    }
+    persons = dict.fromkeys(side.record.person_id for side in found.sides)
+    moves = {person_id: belongings(visit, person_id) for person_id in persons}
     evidence = found.evidence
     number = environment(visit.language).filters["bits"]
+    one = found.task.pair[0] == found.task.pair[1]
     done = visit.request.one("done") or ""
     values = {
         "found": found,
         "holder": holder if holder != visit.session.subject else None,
         "rows": list(_rows(found)),
         "evidence": evidence,
-        "chart": waterfall(evidence, visit.t, number),
+        "chart": waterfall(evidence, visit.t, number) if evidence else "",
         "moves": moves,
-        "reasons": REASONS,
+        "one": one,
+        "histories": [list(_history(side)) for side in found.sides],
+        "reasons": REASONS_ABOUT_ONE if one else REASONS,
+        "labels": {each: f"answer.{found.task.kind}.{each}" if one else f"answer.{each}" for each in REASONS},
         "query": visit.request.one("list") or "",
         "done": done if done.isascii() and done.isdigit() else "",
     }
@@ -81,17 +89,26 @@ def task(visit: Visit) -> View:
 
 def _rows(found: TaskInFull) -> Iterator[dict[str, Any]]:
     """Traits side by side, each with where they differ; those that neither states are left out."""
-    told = {row["field"]: row for row in found.evidence["fields"]}
+    told = {row["field"]: row for row in found.evidence["fields"]} if found.evidence else {}
     shown: set[str] = set()
     for name, field in TRAITS:
         one, other = _text(found.first, name), _text(found.second, name)
         if not one and not other:
             continue
         # A code differs as a whole, a name letter by letter.
-        left, right = ([(one, one == other)], [(other, one == other)]) if not field else segments(one, other)
+        left, right = segments(one, other) if field else ([(v, one == other)] if v else [] for v in (one, other))
         row = told.get(field) if field not in shown else None
         shown.add(field)
-        yield {"name": name, "left": left, "right": right, "evidence": row}
+        yield {"name": name, "sides": (left, right)[: len(found.sides)], "evidence": row}
+
+
+def _history(side: Side) -> Iterator[dict[str, Any]]:
+    """The kept states of a record, latest first, each with what it changed: trait, before, after."""
+    for version, former in zip_longest(side.history, side.history[1:]):
+        texts = (
+            (name, trait_text(former.traits, name), trait_text(version.traits, name)) for name, _ in TRAITS if former
+        )
+        yield {"version": version, "changes": [each for each in texts if each[1] != each[2]]}
 
 
 def _text(side: Side, name: str) -> str:

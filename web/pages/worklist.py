@@ -14,9 +14,17 @@ from mpi.store.worklist import ORDERS, TaskFilter
 from web.page import Pages, Redirect, Template, View, Visit
 from web.people import Colleague
 from web.roles import REGIONAL_STEWARD, STEWARDS
+from xds.services.imaging_oddities import count_oddities
 
 PAGES = Pages()
-KINDS = ("possible-duplicate", "same-domain-duplicate", "suspected-overlay", "ins-conflict", "decision-conflict")
+KINDS = (
+    "possible-duplicate",
+    "same-domain-duplicate",
+    "suspected-overlay",
+    "ins-conflict",
+    "decision-conflict",
+    "doubtful-identity",
+)
 STAGES = ("new", "voting", "second-person", "arbitration", "correction")
 ACTIONS = ("assign", "same", "different", "unknown")
 _NAMES = ("kind", "stage", "site", "mine", "unvoted", "bits", "order", "from")
@@ -40,6 +48,7 @@ def worklist(visit: Visit) -> View:
         "query": urlencode([pair for pair in query if pair[0] != "from"]),
         "asked": dict(query),
         "done": done if done.isascii() and done.isdigit() else "",
+        "oddities": sum(n for site, n in count_oddities(visit.uow).items() if visit.session.site in (None, site)),
         "views": saved_views(visit.uow),
         "colleagues": [each for each in visit.app.workbench.people if _same_desk(visit, each)],
         "sites": [code for code in visit.app.workbench.site_names if found.by_site.get(code)],
