@@ -110,6 +110,23 @@ def test_merge_by_replaced_by_and_no_way_back(fhir, send, alice, other, how):
     assert fhir.found(family="exemple") == []
 
 
+def test_unmerge_by_policy(fhir, send, alice, other):
+    object.__setattr__(fhir.service.mpi, "sources_unmerge", True)
+    send(entry("POST", "a1", alice), entry("POST", "a2", other))
+    link = {"type": "replaced-by", "other": {"reference": "Patient/a2"}}
+    send(entry("PUT", "a1", {"resourceType": "Patient", "active": False, "link": [link]}))
+    assert fhir.found(identifier=fhir.token("CHUSE", "C1")) == []
+    code, (restored,) = send(entry("PUT", "a1", alice))
+    assert (code, restored["status"]) == ("ok", "201")
+    assert fhir.found(family="exemple") == ["C1"]
+    assert fhir.found(family="modele") == ["C2"]
+    stranger = patient(fhir.oid("CHUSE"), "C9")
+    merged = {**stranger, "active": False, "link": [link]}
+    assert send(entry("PUT", "a9", merged))[0] == "ok"
+    code, (refused,) = send(entry("PUT", "a9", stranger))
+    assert (code, refused["status"]) == ("fatal-error", "409")
+
+
 def test_a_message_is_taken_in_whole_or_not_at_all(fhir, send, alice):
     stranger = patient("1.2.3", "X1")
     code, answers = send(entry("POST", "a1", alice), entry("POST", "x1", stranger))
