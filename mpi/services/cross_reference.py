@@ -10,6 +10,7 @@ from ihe.values import PatientId
 from mpi.application import MpiApplication
 from mpi.domain.identity import RecordKey
 from mpi.domain.record import regional_id
+from mpi.services.find_patients import hidden_from
 from mpi.services.identifiers import domain_of, find_one_person, patient_id_of, qualified_ins_ids, regional_patient_id
 from mpi.store import members
 from mpi.store.members import Member
@@ -22,7 +23,8 @@ class CrossReference:
     Attributes:
         person_id: founder of the person.
         identifiers: the corresponding identifiers, without the one asked with, ordered by domain and value;
-            only active records, only links of the grades the asking domain is answered with.
+            only active records, only links of the grades the asking domain is answered with, and no hidden identity
+            but to callers with the role.
         record_ids: active records behind those identifiers.
     """
 
@@ -54,8 +56,12 @@ def cross_reference(
     """
     source_code = domain_of(app, source.authority, location).code
     asked, found = _members(uow, app, source, RecordKey(source_code, source.value), location)
-    grades = app.grades_for(source_code)
-    shown = [m for m in found if m.record_id == asked.record_id or _is_answered(asked, m, grades)]
+    grades, sees_hidden = app.grades_for(source_code), not hidden_from(uow)
+    shown = [
+        m
+        for m in found
+        if m.record_id == asked.record_id or (_is_answered(asked, m, grades) and (sees_hidden or not m.is_hidden))
+    ]
     wanted = set(target_domains)
 
     def is_wanted(code: str) -> bool:

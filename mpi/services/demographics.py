@@ -12,7 +12,7 @@ from mpi.application import MpiApplication
 from mpi.domain.query import Criteria, Page, QueryTag
 from mpi.domain.record import Record
 from mpi.domain.search import PatientSearch
-from mpi.services.find_patients import find_page, read_page
+from mpi.services.find_patients import find_page, hidden_from, read_page
 from mpi.services.find_visits import find_visit_ids, patients_of_visits
 from mpi.services.identifiers import find, patient_id_of, qualified_ins_ids, regional_patient_id
 from mpi.services.page_answer import first_page
@@ -101,21 +101,31 @@ def all_identifiers(
     members: dict[int, list[Member]] = {}
     for member in of_persons(uow, list({r.person_id for r in patients})):
         members.setdefault(member.person_id, []).append(member)
-    return [_identifiers(app, r, members.get(r.person_id, ()), grades, wanted) for r in patients]
+    return [_identifiers(uow, app, r, members.get(r.person_id, ()), grades, wanted) for r in patients]
 
 
 def _shown(
     uow: UnitOfWork, app: MpiApplication, found: Sequence[FoundRecord], domains: Sequence[str]
 ) -> tuple[tuple[Record, tuple[PatientId, ...]], ...]:
     grades, wanted = app.grades_for(uow.caller.site), set(domains)
-    return tuple((each.record, _identifiers(app, each.record, each.members, grades, wanted)) for each in found)
+    return tuple((each.record, _identifiers(uow, app, each.record, each.members, grades, wanted)) for each in found)
 
 
 def _identifiers(
-    app: MpiApplication, record: Record, members: Sequence[Member], grades: frozenset[str], domains: set[str]
+    uow: UnitOfWork,
+    app: MpiApplication,
+    record: Record,
+    members: Sequence[Member],
+    grades: frozenset[str],
+    domains: set[str],
 ) -> tuple[PatientId, ...]:
+    sees_hidden = not hidden_from(uow)
+
     def is_answered(other: Member) -> bool:
-        return other.record_id == record.id or all(r.grade is None or r.grade in grades for r in (record, other))
+        if other.record_id == record.id:
+            return True
+        is_shown = sees_hidden or not other.is_hidden
+        return is_shown and all(r.grade is None or r.grade in grades for r in (record, other))
 
     answered = [m for m in members if is_answered(m)]
     answered.sort(key=lambda m: (m.record_id != record.id, m.domain, m.local_id))

@@ -12,7 +12,7 @@ from mpi.domain.grades import Grade, grade_of
 from mpi.domain.identity import Traits
 from mpi.domain.record import Record
 from mpi.domain.scoring import score_many
-from mpi.services.find_patients import HIDDEN, SEES_HIDDEN
+from mpi.services.find_patients import hidden_from
 from mpi.store import blocking, records
 
 
@@ -48,10 +48,10 @@ def match_patient(
         if grade is not None and (grade is Grade.CERTAIN or not only_certain):
             graded.append((grade, weighed.weight_bits, record_id))
     by_id = {r.id: r for r in records.by_ids(uow.connection, [record_id for _, _, record_id in graded])}
-    sees_hidden = SEES_HIDDEN in uow.caller.roles
+    hidden = hidden_from(uow)
     matches = [
         Match(by_id[record_id], grade, bits, app.model.probability(bits))
         for grade, bits, record_id in graded
-        if by_id[record_id].is_active and (sees_hidden or not by_id[record_id].traits.identity_attributes & HIDDEN)
+        if by_id[record_id].is_active and not by_id[record_id].traits.identity_attributes & hidden
     ]
     return sorted(matches, key=lambda m: (m.grade.rank, -m.weight_bits, m.record.key))[:limit]

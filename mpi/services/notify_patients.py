@@ -10,11 +10,10 @@ from typing import Any
 from ihe.unit_of_work import UnitOfWork
 from ihe.values import PatientId
 from mpi.application import MpiApplication
-from mpi.domain.identity import RecordKey
+from mpi.domain.identity import HIDDEN, RecordKey
 from mpi.domain.record import Record
 from mpi.domain.subscription import StoredSubscription
 from mpi.services.demographics import all_identifiers
-from mpi.services.find_patients import HIDDEN
 from mpi.services.identifiers import patient_id_of
 from mpi.services.notify_references import EVENT_KINDS
 from mpi.store import notified, records

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ihe.unit_of_work import UnitOfWork
-from mpi.domain.identity import RecordKey
+from mpi.domain.identity import HIDDEN, RecordKey
 
 
 class Member(NamedTuple):
@@ -14,6 +14,7 @@ class Member(NamedTuple):
     Attributes:
         grade: of its link to the person; ``None`` for a founder or a record alone.
         ins, ins_oid: of a qualified identity, else ``None``.
+        is_hidden: whether only named roles are shown it.
     """
 
     record_id: int
@@ -23,6 +24,7 @@ class Member(NamedTuple):
     grade: str | None
     ins: str | None
     ins_oid: str | None
+    is_hidden: bool
 
     @property
     def key(self) -> RecordKey:
@@ -30,9 +32,10 @@ class Member(NamedTuple):
         return RecordKey(self.domain, self.local_id)
 
 
-COLUMNS = """m.id, m.person_id, m.domain, m.local_id, m.grade,
+COLUMNS = f"""m.id, m.person_id, m.domain, m.local_id, m.grade,
     CASE WHEN m.identity_status = 'QUAL' AND m.ins_oid <> '' THEN nullif(m.ins, '') END,
-    CASE WHEN m.identity_status = 'QUAL' AND m.ins <> '' THEN nullif(m.ins_oid, '') END"""
+    CASE WHEN m.identity_status = 'QUAL' AND m.ins <> '' THEN nullif(m.ins_oid, '') END,
+    coalesce(m.traits->'identity_attributes' ?| ARRAY{sorted(HIDDEN)}, false)"""
 """The parts of a :class:`Member`, of a record ``m``."""
 _OF_KEY = f"""SELECT {COLUMNS} FROM record asked JOIN record m ON m.person_id = asked.person_id
     WHERE asked.domain = %s AND asked.local_id = %s AND asked.state = 'active' AND m.state = 'active' ORDER BY m.id"""
