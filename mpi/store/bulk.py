@@ -18,7 +18,7 @@ from sqlalchemy import Connection, text
 
 from mpi.domain.cleaning import Cleaned
 from mpi.domain.identity import RecordKey, Traits
-from mpi.domain.search import search_names
+from mpi.domain.search import indexed_names
 from mpi.store import traits_json
 
 _MAINTENANCE_MEMORY = "256MB"
@@ -114,7 +114,7 @@ class Stage:
             source_updated_at.isoformat() if source_updated_at else None,
         )
         self._rows.append(_line(values))
-        self._names += [f"{part}\t{name}\t{record_id}\n" for part, name in search_names(traits)]
+        self._names += [f"{part}\t{name}\t{record_id}\n" for part, name in indexed_names(traits)]
         if len(self._rows) >= _STAGED_ROWS:
             self._send()
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, text
 from mpi.domain.cleaning import Cleaned
 from mpi.domain.identity import RecordKey, Traits
 from mpi.domain.record import Record, RecordState
-from mpi.domain.search import search_names
+from mpi.domain.search import indexed_names
 from mpi.store import traits_json
 
 COLUMNS = """r.id, r.domain, r.local_id, r.state, r.person_id, r.grade, r.merged_into, r.version, r.traits,
@@ -106,7 +106,7 @@ _UPDATE = text(
 
 
 def _traits_columns(traits: Traits, cleaned: Cleaned, source_updated_at: datetime | None) -> dict[str, Any]:
-    names = sorted(search_names(traits))
+    names = sorted(indexed_names(traits))
     return {
         "parts": [part for part, _ in names],
         "names": [name for _, name in names],
