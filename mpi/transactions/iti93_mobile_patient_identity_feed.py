@@ -150,7 +150,7 @@ def _withdraw(message: FeedMessage, step: Step, context: Context[MpiApplication]
     known = records.by_key(context.uow.connection, key)
     if known is None or known.state is not RecordState.WITHDRAWN:  # a repeated deletion has nothing to do
         receive_feed(context.uow, app, Feed(FeedKind.WITHDRAW, identifiers, (), Traits(), None))
-    return "204"
+    return "204" if step.request["method"] == "DELETE" else "200"
 
 
 def _named(message: FeedMessage, patient: Designation, context: Context[MpiApplication]) -> tuple[PatientId, ...]:

@@ -59,9 +59,24 @@ def test_create_update_merge_and_delete(fhir):
     assert fhir.found(identifier=fhir.token("CHUSE", "C2")) == []
 
 
+def test_a_patient_that_is_not_active_any_more_is_withdrawn_until_it_is_again(fhir):
+    fhir.feed("CHUSE", "C1")
+    fhir.feed("ROANNE", "R1")
+    for _ in range(2):
+        answer = fhir.feed("CHUSE", "C1", active=False)
+        assert answer.status_code == 200
+        assert Patient.model_validate(answer.json()).active is False
+        assert "name" not in answer.json()
+        assert fhir.found(family="exemple") == ["R1"]
+    assert outcome(fhir.feed("CHUSE", "NOBODY", active=False), 404)
+    assert fhir.feed("CHUSE", "C1").status_code == 200
+    assert fhir.found(family="exemple") == ["C1", "R1"]
+
+
 @pytest.mark.parametrize(
     ("change", "status"),
     [
+        ({"active": True, "link": [{"type": "replaced-by", "other": {"identifier": {"value": "C9"}}}]}, 400),
         ({"identifier": []}, 400),
         ({"identifier": [{"system": "urn:oid:1.2.3", "value": "C1"}]}, 400),
         ({"birthDate": "yesterday"}, 400),

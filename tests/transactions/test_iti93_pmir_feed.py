@@ -87,6 +87,15 @@ def test_create_update_and_delete_by_the_sources_own_id(fhir, send, alice):
     assert send(entry("DELETE", "a1"))[0] == "ok"
 
 
+def test_a_patient_that_is_not_active_any_more_is_withdrawn(fhir, send, alice):
+    send(entry("POST", "a1", alice))
+    assert send(entry("PUT", "a1", {**alice, "active": False})) == ("ok", [{"status": "200"}])
+    assert fhir.found(family="exemple") == []
+    code, (restored,) = send(entry("PUT", "a1", alice))
+    assert (code, restored["status"]) == ("ok", "201")
+    assert fhir.found(family="exemple") == ["C1"]
+
+
 def test_an_older_state_changes_nothing(fhir, send, alice):
     send(entry("POST", "a1", {**alice, "meta": {"lastUpdated": "2026-05-02T10:00:00Z"}}))
     late = {**alice, "meta": {"lastUpdated": "2026-05-01T10:00:00Z"}, "name": [{"family": "ANCIEN", "given": ["X"]}]}
