@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ihe.errors import InvalidElement, MissingElement, PreconditionFailed
 from ihe.fhir.formats import answer_format, render
+from ihe.fhir.outcome import done_outcome
 from ihe.fhir.reading import read_resource
 from ihe.http import HttpReply, HttpRequest
 from ihe.serving import Context
@@ -50,7 +51,7 @@ TRANSACTION = Transaction(
         "merge: the subsumed patient is sent inactive, replaced by the survivor",
         "JSON and XML",
         "If-Match and If-None-Match: *",
-        "Prefer: return=minimal",
+        "Prefer: return=minimal, return=representation (also without Prefer) or return=OperationOutcome",
     ),
     source="ITI TF-2: 3.104",
 )
@@ -179,7 +180,7 @@ def _check_state(question: FhirFeed, context: Context[MpiApplication]) -> None:
 
 
 def encode(fed: Fed, request: HttpRequest) -> HttpReply:
-    """200 or 201 with the Patient; 204 after a deletion. ``Prefer: return=minimal`` leaves the body out."""
+    """200 or 201 with the Patient; 204 after a deletion. ``Prefer`` chooses the body."""
     if fed.record is None:
         return HttpReply(204, "application/fhir+json")
     media_type = answer_format(request)
@@ -190,6 +191,10 @@ def encode(fed: Fed, request: HttpRequest) -> HttpReply:
     status = 201 if fed.created else 200
     is_withdrawn = fed.record.state is RecordState.WITHDRAWN
     shown = (withdrawn_resource if is_withdrawn else patient_resource)(fed.record, fed.identifiers)
-    if "return=minimal" in request.headers.get("prefer", ""):
+    wanted = request.headers.get("prefer", "").replace(" ", "")
+    if "return=OperationOutcome" in wanted:
+        said = done_outcome("the patient was taken in")
+        return HttpReply(status, media_type, render(said, media_type), headers)
+    if "return=minimal" in wanted:
         return HttpReply(status, media_type, b"", headers)
     return HttpReply(status, media_type, render(shown, media_type), headers)

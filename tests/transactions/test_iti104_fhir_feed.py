@@ -127,6 +127,12 @@ def test_prefer_decides_whether_the_patient_comes_back(fhir, prefer, has_body):
     assert answer.headers["etag"]
 
 
+def test_prefer_may_want_the_outcome(fhir):
+    answer = fhir.feed("CHUSE", "C1", {"Prefer": "return=OperationOutcome"})
+    assert outcome(answer, 201).severity == "information"
+    assert answer.headers["location"]
+
+
 def test_the_exchange_is_named_by_us_and_by_the_client(fhir):
     answer = fhir.feed("CHUSE", "C1", {"X-Request-Id": "theirs-7"})
     assert answer.headers["x-correlation-id"] == "theirs-7"
