@@ -208,3 +208,11 @@ def test_the_person_follows_its_links(fhir):
     assert len(after.json()["link"]) == 1
     assert after.headers["etag"] != person.headers["etag"]
     assert fhir.get(f"Patient/{joined['id']}").json()["active"] is True
+
+
+@pytest.mark.parametrize("part", ["identifier", "family", "status"])
+def test_a_nul_in_a_resource_is_a_mistake_of_the_sender(fhir, part):
+    value = "C\0" if part == "identifier" else "C1"
+    more = {} if part == "identifier" else {part: "A\0"}
+    assert fhir.feed("CHUSE", value, **more).status_code in (200, 201, 400)
+    assert fhir.feed("CHUSE", "C1").status_code in (200, 201)

@@ -253,3 +253,25 @@ def test_names_like_others_are_scored_on_every_page(fhir):
 @pytest.mark.parametrize("name", ["address:fuzzy", "phonetic:exact", "birthdate:fuzzy", "fuzzy"])
 def test_likeness_is_for_names_only(fhir, name):
     assert outcome(fhir.client.get("/fhir/Patient", params={name: "1948", "family": "EXEMPLE"}), 400)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"email": "\0"},
+        {"phone": "\0", "family": "ex"},
+        {"address": "\0", "family": "ex"},
+        {"family:exact": "EX\0"},
+        {"mothersMaidenName:exact": "A\0", "family": "ex"},
+        {"identifier": "urn:oid:{chuse}|\0C1"},
+        {"_page": "\0.1"},
+    ],
+)
+def test_a_nul_is_a_mistake_of_the_asker(fhir, parameters):
+    parameters = {name: value.replace("{chuse}", fhir.oid("CHUSE")) for name, value in parameters.items()}
+    answer = fhir.client.get("/fhir/Patient", params=parameters)
+    assert answer.status_code in (200, 400), answer.text
+    posted = fhir.client.post("/fhir/Patient/_search", data=parameters)
+    assert posted.status_code == answer.status_code
+    asked = {"sourceIdentifier": f"urn:oid:{fhir.oid('CHUSE')}|\0C1"}
+    assert outcome(fhir.client.get("/fhir/Patient/$ihe-pix", params=asked), 400)
