@@ -7,6 +7,7 @@ letters of a name.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -48,10 +49,9 @@ def search_names(traits: Traits) -> frozenset[tuple[str, str]]:
     return frozenset(found)
 
 
-def indexed_names(traits: Traits) -> frozenset[tuple[str, str]]:
-    """What the index of names holds of a record: its :func:`search_names`, and how they sound (``f``, ``g``)."""
-    names = search_names(traits)
-    return names | {(part.lower(), sound(name)) for part, name in names}
+def sounds_of(names: Iterable[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    """How :func:`search_names` sound: ``("f", sound)`` of family names, ``("g", sound)`` of given ones."""
+    return frozenset((part.lower(), sound(name)) for part, name in names)
 
 
 class Likeness(StrEnum):

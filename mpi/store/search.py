@@ -20,40 +20,38 @@ from mpi.store.members import Member
 def _named(part: str, criteria: Sequence[NameCriterion], name: str, parameters: dict[str, Any]) -> str:
     """That a record is found under one of some names: one probe, which an index can answer, however many there are.
 
+    Of names that are to be like others only what may be so is found: they sound the same, or where letters may differ,
+    begin alike. What is too unlike is left out by :func:`mpi.domain.match_quality.is_match`.
+
     Args:
         part: as :class:`NameGroup` has it.
     """
-    matches = []
+    matches, sounds = [], []
     for number, criterion in enumerate(criteria):
         key = f"{name}_{number}"
-        parameters[key] = criterion.text
         if criterion.like is not None:
-            matches += _alike(part, criterion, key, parameters)
-            continue
-        if criterion.inside:
-            match = f"strpos(n.name, %({key})s) > 0"
-        elif criterion.exact:
-            match = f"n.name = %({key})s"
-        else:
-            parameters[f"{key}_end"] = criterion.text + "\U0010ffff"
-            match = f"n.name >= %({key})s AND n.name < %({key}_end)s"
-        matches += [f"(n.part = '{each}' AND {match})" for each in part]
-    return f"EXISTS (SELECT 1 FROM record_name n WHERE n.record_id = r.id AND ({' OR '.join(matches)}))"
+            parameters[f"{key}_sound"] = sound(criterion.text)
+            sounds += [f"(n.part = '{each.lower()}' AND n.sound = %({key}_sound)s)" for each in part]
+        if criterion.like is not Likeness.PHONETIC:
+            match = _match(criterion, key, parameters)
+            matches += [f"(n.part = '{each}' AND {match})" for each in part]
+    if not sounds:
+        return f"EXISTS (SELECT 1 FROM record_name n WHERE n.record_id = r.id AND ({' OR '.join(matches)}))"
+    found = [f"SELECT n.record_id FROM record_sound n WHERE {' OR '.join(sounds)}"]
+    if matches:
+        found.append(f"SELECT n.record_id FROM record_name n WHERE {' OR '.join(matches)}")
+    return f"r.id IN ({' UNION ALL '.join(found)})"
 
 
-def _alike(part: str, criterion: NameCriterion, key: str, parameters: dict[str, Any]) -> list[str]:
-    """That a name may be like the one asked for: it sounds the same, or where letters may differ, begins as that does.
-
-    What is too unlike is left out by :func:`mpi.domain.match_quality.is_match`.
-    """
-    parameters[key] = sound(criterion.text)
-    matches = [f"(n.part = '{each.lower()}' AND n.name = %({key})s)" for each in part]
-    if criterion.like is Likeness.FUZZY:
-        beginning = criterion.text[:_LETTERS_ALIKE]
-        parameters[f"{key}_from"], parameters[f"{key}_end"] = beginning, beginning + "\U0010ffff"
-        begins = f"n.name >= %({key}_from)s AND n.name < %({key}_end)s"
-        matches += [f"(n.part = '{each}' AND {begins})" for each in part]
-    return matches
+def _match(criterion: NameCriterion, key: str, parameters: dict[str, Any]) -> str:
+    text = criterion.text[:_LETTERS_ALIKE] if criterion.like is not None else criterion.text
+    parameters[key] = text
+    if criterion.inside:
+        return f"strpos(n.name, %({key})s) > 0"
+    if criterion.exact:
+        return f"n.name = %({key})s"
+    parameters[f"{key}_end"] = text + "\U0010ffff"
+    return f"n.name >= %({key})s AND n.name < %({key}_end)s"
 
 
 _LETTERS_ALIKE = 2

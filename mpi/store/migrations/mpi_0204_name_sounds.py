@@ -1,4 +1,8 @@
-"""The index of names also holds how they sound: parts f (family) and g (given)."""
+"""How the names of records sound, beside the names: parts f (family) and g (given).
+
+A table of its own, so that the version before goes on writing names meanwhile. What it writes then is found by its
+sound after its next change.
+"""
 
 from alembic import op
 from sqlalchemy import text
@@ -12,9 +16,18 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Allow the parts, and add the sounds of the names that are there."""
-    op.execute("ALTER TABLE record_name DROP CONSTRAINT record_name_part_check")
-    op.execute("ALTER TABLE record_name ADD CHECK (part IN ('F', 'G', 'f', 'g'))")
+    """Create the table, and fill it from the names that are there."""
+    op.execute(
+        """
+        CREATE TABLE record_sound (
+            part char(1) NOT NULL CHECK (part IN ('f', 'g')),
+            sound text COLLATE "C" NOT NULL,
+            record_id bigint NOT NULL,
+            PRIMARY KEY (part, sound, record_id)
+        );
+        CREATE INDEX record_sound_record ON record_sound (record_id);
+        """
+    )
     connection = op.get_bind()
     names = connection.execute(text("SELECT DISTINCT name FROM record_name")).scalars().all()
     if not names:
@@ -25,13 +38,11 @@ def upgrade() -> None:
         {"names": list(names), "sounds": [sound(name) for name in names]},
     )
     op.execute(
-        "INSERT INTO record_name (part, name, record_id) SELECT DISTINCT lower(n.part), s.sound, n.record_id"
+        "INSERT INTO record_sound (part, sound, record_id) SELECT DISTINCT lower(n.part), s.sound, n.record_id"
         " FROM record_name n JOIN name_sound s ON s.name = n.name"
     )
 
 
 def downgrade() -> None:
-    """Take them out."""
-    op.execute("DELETE FROM record_name WHERE part IN ('f', 'g')")
-    op.execute("ALTER TABLE record_name DROP CONSTRAINT record_name_part_check")
-    op.execute("ALTER TABLE record_name ADD CHECK (part IN ('F', 'G'))")
+    """Drop it."""
+    op.execute("DROP TABLE record_sound")

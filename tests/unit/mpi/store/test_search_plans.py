@@ -35,7 +35,7 @@ class Explained:
         (PatientSearch(birth_bounds=((BirthBound("eq", DAY),),)), "record_birth_date"),
         (PatientSearch(families=(MARTIN, ZOE)), "record_name_pkey"),
         (PatientSearch(name_groups=(NameGroup("FG", (MARTIN, ZOE)),)), "record_name_pkey"),
-        (PatientSearch(families=(SOUNDS,)), "record_name_pkey"),
+        (PatientSearch(families=(SOUNDS,)), "record_sound_pkey"),
         (PatientSearch(name_groups=(NameGroup("FG", (NEARLY,)),)), "record_name_pkey"),
         (PatientSearch(birth_dates=(DAY,), families=(NEARLY,)), "record_birth_date"),
         (PatientSearch(phones=("102030405",)), "record_phone"),
