@@ -178,11 +178,10 @@ def at_rate(
     return summarise([value for each in latencies for value in each], time.perf_counter() - began, sum(failures))
 
 
-def once(connect: Callable[[], Connection], requests: Sequence[bytes], expect: bytes, connections: int) -> Measured:
-    """Send each request once, spread over the connections in order (a feed)."""
-    shares = [requests[number::connections] for number in range(connections)]
+def once(connect: Callable[[], Connection], shares: Sequence[Sequence[bytes]], expect: bytes) -> Measured:
+    """Send each request once (a feed), each share in its order over a connection of its own."""
     latencies: list[list[float]] = [[] for _ in shares]
-    failures = [0] * connections
+    failures = [0] * len(shares)
 
     def run(number: int) -> None:
         connection = connect()
@@ -193,7 +192,7 @@ def once(connect: Callable[[], Connection], requests: Sequence[bytes], expect: b
             failures[number] += expect not in answer
         connection.close()
 
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(connections)]
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(shares))]
     started = time.perf_counter()
     for thread in threads:
         thread.start()

@@ -246,9 +246,9 @@ def _loads(running: Running, rows: list[dict[str, str]], seconds: float, rate: f
             yield f"{name}, {connections}", load
     scenario = build(persons=_FEED_PERSONS)
     messages = [sent.data for sent in scenario.messages]
-    yield "feed, 1 connection", once(running.mllp, messages[: len(messages) // 2], b"MSA|AA", 1)
-    by_site = [sent.data for site in table.establishments for sent in scenario.messages if sent.site == site.code]
-    yield "feed, 8 connections", once(running.mllp, by_site, b"MSA|AA", 8)
+    yield "feed, 1 connection", once(running.mllp, [messages[: len(messages) // 2]], b"MSA|AA")
+    by_site = [[sent.data for sent in scenario.messages if sent.site == site.code] for site in table.establishments]
+    yield "feed, each site at once", once(running.mllp, by_site, b"MSA|AA")
     yield from _documents(running, scenario, seconds)
 
 
@@ -259,7 +259,10 @@ def _documents(running: Running, scenario: Any, seconds: float) -> Iterator[tupl
         content_type, body = to_provide_and_register(submission, patient).body()
         requests.append(post("/ihe/repository", content_type, body))
         finds.append(post("/ihe/registry", "application/soap+xml; charset=UTF-8", find_documents(patient)))
-    yield "provide and register, 4 connections", once(running.http, requests, b"Success", 4)
+    yield (
+        "provide and register, 4 connections",
+        once(running.http, [requests[number::4] for number in range(4)], b"Success"),
+    )
     for connections in (1, 16):
         yield (
             f"FindDocuments, {connections} connections",

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 _LEADER_LOCK = 0x7475_6F75_7462_6F78
 _BATCH = 200
 _LONGEST_PAUSE_SECONDS = 60.0
+_NEW_SUBSCRIBER_SECONDS = 1.0
+"""How often to look for new subscribers while nothing happens: their events wait for them."""
 
 
 class Subscriber(Protocol):
@@ -118,10 +121,14 @@ class Dispatcher:
 
     def _distribute_until_stopped(self, connection: Connection) -> None:
         couriers: dict[str, _Courier] = {}
+        look_again_at = 0.0
         try:
             while not self._stopping.is_set():
-                self._keep(couriers, self._subscribers())
+                if time.monotonic() >= look_again_at:
+                    self._keep(couriers, self._subscribers())
+                    look_again_at = time.monotonic() + _NEW_SUBSCRIBER_SECONDS
                 if distribute_once(connection, self._subscribers):
+                    look_again_at = 0.0  # some of it may be for a new one
                     for courier in couriers.values():
                         courier.wake()
                 else:

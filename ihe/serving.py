@@ -26,7 +26,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from ihe.audit import Audited, AuditEvent, AuditTrail, Outcome
 from ihe.caller import Caller
 from ihe.confidentiality import EMERGENCIES
-from ihe.errors import AccessDenied, IheError, InvalidToken, NotAuthenticated, Unavailable
+from ihe.errors import AccessDenied, IheError, InvalidElement, InvalidToken, NotAuthenticated, Unavailable
 from ihe.store import emergencies, messages, single_use
 from ihe.store.messages import MessageKey
 from ihe.transaction import Endpoint, Transaction
@@ -46,6 +46,9 @@ _NO_ANSWER = (OperationalError, InterfaceError, PoolTimeout, psycopg.Operational
 _RETRIED_SQLSTATES = frozenset({"40001", "40P01", "23505"})
 """Serialisation failure, deadlock, and a row that somebody else wrote first: the unit was rolled back whole and is
 run again on what is there now."""
+
+_UNSTORABLE_SQLSTATES = frozenset({"22021", "22P05"})
+"""A byte sequence, or a Unicode escape, that no text may hold."""
 
 
 @dataclass(slots=True)
@@ -187,6 +190,8 @@ class Pipeline:
             try:
                 return self._serve_once(exchange, question, key, copy)
             except (DBAPIError, PoolTimeout, psycopg.Error) as error:
+                if _is_unstorable(error):
+                    raise InvalidElement("a value holds a NUL, which no text may hold") from None
                 if copy is not None:
                     # It writes after all, or the copy is gone or in the way of what it has to take over.
                     copy = None
@@ -311,6 +316,12 @@ def log_unforeseen(error: BaseException, where: str, correlation_id: str) -> Non
             "places": places,
         },
     )
+
+
+def _is_unstorable(error: BaseException) -> bool:
+    """Whether a value was at fault: PostgreSQL has no text with a NUL, and psycopg sends none."""
+    origin = getattr(error, "orig", None) or error
+    return isinstance(origin, psycopg.DataError) and origin.sqlstate in (None, *_UNSTORABLE_SQLSTATES)
 
 
 def _sqlstate(error: BaseException) -> str | None:

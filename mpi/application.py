@@ -33,6 +33,7 @@ class MpiApplication:
         answer_limit: at most so many patients in one answer.
         search_limit: at most so many patients found by one search that is answered in pages.
         ballot: how stewards' answers become decisions.
+        sources_unmerge: whether a source may take a merge of its own records back (ITI-93); else only a steward may.
         callbacks: which addresses that callers name may be written to.
         home_community_id: by which the region answers other communities, or ``None`` when it answers none.
         communities: other communities, which are asked whom they know.
@@ -52,6 +53,7 @@ class MpiApplication:
     communities: OtherCommunities = field(default_factory=NoCommunities)
     audit_source: AuditSource = field(default_factory=lambda: AuditSource("traitdunion", None, {}))
     ballot: BallotPolicy = field(default_factory=BallotPolicy)
+    sources_unmerge: bool = False
 
     def grades_for(self, domain: str | None) -> frozenset[str]:
         """The link grades with which a domain is answered."""

@@ -141,6 +141,7 @@ def build_service(
     keep_answers: timedelta = timedelta(days=30),
     workbench: Workbench | None = None,
     ballot: BallotPolicy | None = None,
+    sources_unmerge: bool = False,
     archive_limits: ArchiveLimits = DEFAULT_LIMITS,
     coerce_patient_ids: bool = True,
     keep_audit: timedelta | None = None,
@@ -167,6 +168,7 @@ def build_service(
         keep_events: how long events can be replayed.
         keep_answers: how long a repeated message is recognised.
         ballot: how stewards' answers become decisions; default votes of both sites, and four-eyes.
+        sources_unmerge: whether a source may take merges of its own records back by message.
         workbench: who may work in it and how they log in; ``None`` for nobody.
         keep_audit: how long audit events are kept; ``None`` for ever.
         audit_collector: where audit events are sent, beside the database.
@@ -205,6 +207,7 @@ def build_service(
         policy or LinkPolicy.calibrated(),
         answer_grades=answer_grades or {},
         ballot=ballot or BallotPolicy(),
+        sources_unmerge=sources_unmerge,
         callbacks=callbacks or CallbackRule(),
         home_community_id=table.home_community_id,
         communities=SoapCommunities(table.home_community_id, table.communities, database),
@@ -245,7 +248,7 @@ def build_service(
             *notifications.subscribers(table, outbound_database, mpi),
             DeferredDiscovery(outbound_database, mpi),
             asynchronous,
-            *fhir_subscriptions.subscribers(outbound_database, mpi),
+            *fhir_subscriptions.subscribers(table, outbound_database, mpi),
             *document_notifications.subscribers(outbound_database, xds),
             *([OfficerSubscriber(outbound_database, officer)] if officer else []),
             *subscribers(),

@@ -1,4 +1,5 @@
-"""Tells FHIR subscribers what became of their patients: one subscriber of the outbox for each subscription.
+"""Tells FHIR subscribers what became of their patients: one subscriber of the outbox for each subscription, and for
+each domain that the region's table tells by FHIR messages.
 
 What is sent is the state at the moment of sending, and only when it differs from what the subscriber accepted last; so
 late, repeated and reordered events never bring an old state back.
@@ -17,6 +18,7 @@ import orjson
 
 from ihe.audit import AuditEvent, Outcome
 from ihe.audit_message import DESTINATION
+from ihe.callbacks import CallbackRule
 from ihe.caller import REGION
 from ihe.errors import Conflict
 from ihe.fhir.formats import JSON, render
@@ -26,12 +28,13 @@ from ihe.store.outbox import OutboxEvent
 from ihe.unit_of_work import Database, UnitOfWork
 from ihe.values import PatientId
 from mpi.application import MpiApplication
-from mpi.domain.subscription import StoredSubscription
+from mpi.domain.subscription import StoredSubscription, Subscription
 from mpi.services.notify_patients import EVENT_KINDS, PatientNews, patient_news, remember_news
 from mpi.services.subscriptions import all_active, still_wanted
 from mpi.transactions import iti93_mobile_patient_identity_feed as iti93
 from mpi.translate.fhir_message import feed_message, is_accepted
 from mpi.translate.fhir_patient import merged_resource, patient_resource, patient_resource_id
+from region.region_table import RegionTable
 from region.rest_hook import RestHook, header_lines
 
 SOURCE = "urn:traitdunion:fhir"
@@ -54,11 +57,13 @@ class Told:
 class FhirSubscriber:
     """Delivers to one subscription. For one thread at a time."""
 
-    def __init__(self, database: Database, app: MpiApplication, stored: StoredSubscription) -> None:
+    def __init__(
+        self, database: Database, app: MpiApplication, stored: StoredSubscription, callbacks: CallbackRule
+    ) -> None:
         self._database = database
         self._app = app
         self._stored = stored
-        self._hook = RestHook(app.callbacks)
+        self._hook = RestHook(callbacks)
         self.name = stored.name
 
     def takes(self, event: OutboxEvent) -> bool:
@@ -74,7 +79,7 @@ class FhirSubscriber:
             AccessDenied: its address may not be written to any more.
         """
         with self._database.unit(replace(REGION, site=self._stored.owner)) as uow:  # it is answered as its owner is
-            stored = still_wanted(uow, self._stored.id)
+            stored = still_wanted(uow, self._stored)
             news = patient_news(uow, self._app, stored, event.payload) if stored is not None else []
         for each in news:
             assert stored is not None
@@ -149,7 +154,15 @@ def _record_sent(uow: UnitOfWork, event: OutboxEvent, patient: PatientId, to: st
     )
 
 
-def subscribers(database: Database, app: MpiApplication) -> list[Subscriber]:
-    """The subscriptions of this moment."""
+def subscribers(table: RegionTable, database: Database, app: MpiApplication) -> list[Subscriber]:
+    """The domains that the table tells by FHIR messages, and the subscriptions of this moment."""
+    stated = [
+        (StoredSubscription(None, d.code, 1, Subscription("message", to.url, JSON, domains=(d.code,))), to.url)
+        for d in table
+        if (to := d.notification_fhir) is not None and to.enabled
+    ]
     with database.unit(REGION) as uow:
-        return [FhirSubscriber(database, app, stored) for stored in all_active(uow)]
+        return [
+            *(FhirSubscriber(database, app, stored, CallbackRule((url,))) for stored, url in stated),
+            *(FhirSubscriber(database, app, stored, app.callbacks) for stored in all_active(uow)),
+        ]

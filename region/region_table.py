@@ -7,16 +7,40 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from ihe.communities import Community
 from ihe.values import AssigningAuthority, Oid
 from region.community_rows import community_problem, is_oid
+from region.consumers import (
+    FhirNotification,
+    Notification,
+    SoapNotification,
+    read_fhir_notification,
+    read_notification,
+    read_soap_notification,
+)
+
+__all__ = [
+    "Domain",
+    "DomainKind",
+    "FhirNotification",
+    "LinkRegistry",
+    "Notification",
+    "RegionTable",
+    "RegionTableError",
+    "Sender",
+    "SoapNotification",
+    "load_region",
+]
+
+
+_Told = TypeVar("_Told", Notification, SoapNotification, FhirNotification)
 
 
 class DomainKind(StrEnum):
@@ -34,38 +58,6 @@ class Sender:
 
     application: str
     facility: str
-
-
-@dataclass(frozen=True, slots=True)
-class Notification:
-    """Where PIX update notifications (ITI-10) of a domain go.
-
-    Attributes:
-        enabled: whether they are sent at all.
-        host, port: MLLP address of the consumer.
-        application, facility: MSH-5 and MSH-6.
-    """
-
-    enabled: bool
-    host: str
-    port: int
-    application: str
-    facility: str
-
-
-@dataclass(frozen=True, slots=True)
-class SoapNotification:
-    """Where PIX update notifications of a domain go over HL7 v3 (ITI-46).
-
-    Attributes:
-        enabled: whether they are sent at all.
-        url: of the consumer's SOAP endpoint.
-        device: OID of the consumer.
-    """
-
-    enabled: bool
-    url: str
-    device: Oid
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +110,7 @@ class Domain:
     senders: tuple[Sender, ...] = ()
     notification: Notification | None = None
     notification_v3: SoapNotification | None = None
+    notification_fhir: FhirNotification | None = None
     notified_of: tuple[str, ...] = ()
     test_only: bool = False
 
@@ -258,6 +251,7 @@ _DOMAIN_KEYS: Mapping[str, type] = {
     "senders": list,
     "notification": dict,
     "notification_v3": dict,
+    "notification_fhir": dict,
     "notified_of": list,
     "test_only": bool,
 }
@@ -268,13 +262,6 @@ _PATTERNS = {
     "finess": (re.compile(r"[0-9][0-9AB][0-9]{7}"), "nine digits (2A or 2B for Corsica)"),
     "cog": (re.compile(r"[0-9][0-9AB][0-9]{3}"), "five characters of the INSEE code"),
     "facility_type": (re.compile(r"SA[0-9]{2}"), "SA and two digits"),
-}
-_NOTIFICATION_KEYS: Mapping[str, type] = {
-    "enabled": bool,
-    "host": str,
-    "port": int,
-    "application": str,
-    "facility": str,
 }
 
 
@@ -308,10 +295,10 @@ class _Reader:
                 self._add(0, "[[registry]] needs a name of its own")
                 continue
             given = {key: value for key, value in row.items() if key != "name"}
-            if (problem := _notification_problem(given)) is not None:
+            try:
+                found[name] = LinkRegistry(name, read_notification(given))
+            except ValueError as problem:
                 self._add(0, f"registry {name}: {problem}")
-            else:
-                found[name] = LinkRegistry(name, Notification(**given))
         return tuple(found.values())
 
     def communities(self, document: Mapping[str, Any]) -> tuple[Community, ...]:
@@ -373,8 +360,9 @@ class _Reader:
             if key in row and urlsplit(row[key]).scheme not in ("http", "https"):
                 self._say(index, row, key, "must be an http or https address")
         senders = self._senders(index, row)
-        notification = self._notification(index, row)
-        notification_v3 = self._notification_v3(index, row)
+        notification = self._consumer(index, row, "notification", read_notification)
+        notification_v3 = self._consumer(index, row, "notification_v3", read_soap_notification)
+        notification_fhir = self._consumer(index, row, "notification_fhir", read_fhir_notification)
         if len(self.problems) > before:
             return None
         return Domain(
@@ -394,6 +382,7 @@ class _Reader:
             senders=senders,
             notification=notification,
             notification_v3=notification_v3,
+            notification_fhir=notification_fhir,
             notified_of=tuple(row.get("notified_of", ())),
             test_only=row.get("test_only", False),
         )
@@ -407,27 +396,14 @@ class _Reader:
             senders.append(Sender(*text.split("|")))
         return tuple(senders)
 
-    def _notification(self, index: int, row: Mapping[str, Any]) -> Notification | None:
-        given = row.get("notification")
-        if given is None:
+    def _consumer(self, index: int, row: Mapping[str, Any], key: str, read: Callable[[Any], _Told]) -> _Told | None:
+        if key not in row:
             return None
-        if (problem := _notification_problem(given)) is not None:
-            self._say(index, row, "notification", problem)
+        try:
+            return read(row[key])
+        except ValueError as problem:
+            self._say(index, row, key, str(problem))
             return None
-        return Notification(**given)
-
-    def _notification_v3(self, index: int, row: Mapping[str, Any]) -> SoapNotification | None:
-        given = row.get("notification_v3")
-        if given is None:
-            return None
-        kinds = {"enabled": bool, "url": str, "device": str}
-        if given.keys() != kinds.keys() or not all(type(given[key]) is kind for key, kind in kinds.items()):
-            self._say(index, row, "notification_v3", f"needs exactly {', '.join(kinds)}")
-        elif not given["url"].startswith(("http://", "https://")) or not is_oid(given["device"]):
-            self._say(index, row, "notification_v3", "needs an http address and an OID")
-        else:
-            return SoapNotification(given["enabled"], given["url"], Oid(given["device"]))
-        return None
 
     def _unique(self, rows: list[Mapping[str, Any]], key: str, values: Any) -> None:
         seen: dict[str, str] = {}
@@ -463,12 +439,3 @@ def _oid(text: str | None) -> Oid | None:
 
 def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def _notification_problem(given: Mapping[str, Any]) -> str | None:
-    """What is wrong with the keys of a notification, or ``None``."""
-    if given.keys() != _NOTIFICATION_KEYS.keys() or not all(
-        type(given[key]) is kind for key, kind in _NOTIFICATION_KEYS.items()
-    ):
-        return f"needs exactly {', '.join(_NOTIFICATION_KEYS)}"
-    return None if 1 <= given["port"] <= 65535 else "has a port outside 1 to 65535"

@@ -136,6 +136,7 @@ def _build(settings: Settings, url: str, *, demo: bool = False) -> Service:
         callbacks=CallbackRule(settings.callback_urls, public_only=settings.production),
         workbench=_workbench(settings, table, demo=demo),
         ballot=BallotPolicy(settings.both_sites_vote, settings.four_eyes),
+        sources_unmerge=settings.sources_unmerge,
         archive_limits=ArchiveLimits(streams=settings.archive_streams, answer_seconds=settings.archive_timeout_seconds),
         coerce_patient_ids=settings.coerce_patient_ids,
         value_sets=_value_sets(settings),

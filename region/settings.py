@@ -147,6 +147,10 @@ class Settings(BaseSettings):
     four_eyes: Annotated[
         bool, Field(description="Whether two people must give the answer where an INS is qualified.")
     ] = True
+    sources_unmerge: Annotated[
+        bool,
+        Field(description="Whether a source may take its own merges back by message (ITI-93); else a steward does."),
+    ] = False
     wanted_false_links: Annotated[
         float | None,
         Field(

@@ -100,12 +100,14 @@ class Desk:
         version: str = "2.5",
         pointer: str = "",
         sender: str = "VIEWER|TEST",
+        confidence: str = "",
+        algorithm: str = "",
     ) -> str:
         """A QBP^Q22 or QBP^ZV1."""
         name = {"Q22": "IHE PDQ Query", "ZV1": "IHE PDVQ Query"}[event]
         return er7(
             f"MSH|^~\\&|{sender}|TRAITDUNION|REGION|20260115101500||QBP^{event}^QBP_Q21|Q{next(_numbers)}|P|{version}",
-            f"QPD|{name}|{tag}|{criteria}|||||{domains}",
+            f"QPD|{name}|{tag}|{criteria}|{confidence}|{algorithm}|||{domains}",
             f"RCP|{rcp}",
             *([f"DSC|{pointer}|I"] if pointer else []),
         )

@@ -154,13 +154,29 @@ def name_parameter(family: str = "", given: str = "", use: str = "") -> str:
     return parameter("livingSubjectName", f"<value{f' use={use!r}' if use else ''}>{''.join(parts)}</value>")
 
 
-def demographics_query(*parameters: str, quantity: int | str | None = None, query_id: str = "Q1") -> bytes:
+def demographics_query(
+    *parameters: str,
+    quantity: int | str | None = None,
+    query_id: str = "Q1",
+    algorithm: str = "",
+    degree: int | str | None = None,
+) -> bytes:
     """``PRPA_IN201305UV02``; the parameters in the order of the schema."""
     initial = f'<initialQuantity value="{quantity}"/>' if quantity is not None else ""
+    xsi = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type'
+    wanted = [
+        f"<{name}><value {xsi}={value}</value><semanticsText>{name}</semanticsText></{name}>"
+        for name, value in (
+            ("matchAlgorithm", f'"ST">{algorithm}' if algorithm else ""),
+            ("minimumDegreeMatch", f'"INT" value="{degree}">' if degree is not None else ""),
+        )
+        if value
+    ]
+    criteria = f"<matchCriterionList>{''.join(wanted)}</matchCriterionList>" if wanted else ""
     return message(
         "PRPA_IN201305UV02",
         f"""<queryByParameter><queryId root="1.2.250.9.3" extension="{query_id}"/><statusCode code="new"/>
-        <responseModalityCode code="R"/><responsePriorityCode code="I"/>{initial}
+        <responseModalityCode code="R"/><responsePriorityCode code="I"/>{initial}{criteria}
         <parameterList>{"".join(parameters)}</parameterList></queryByParameter>""",
     )
 

@@ -27,6 +27,11 @@ def operation_outcome(error: IheError) -> dict[str, Any]:
     return {"resourceType": "OperationOutcome", "issue": issues}
 
 
+def done_outcome(sentence: str) -> dict[str, Any]:
+    """A resource that says that something was done."""
+    return {"resourceType": "OperationOutcome", "issue": [_issue("information", "informational", sentence, None)]}
+
+
 def warnings_outcome(warnings: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """A resource that accompanies an answer: each warning with the place it is about."""
     return {

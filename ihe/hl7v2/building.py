@@ -57,7 +57,8 @@ class SegmentBuilder:
         texts = [""] * (max(self._fields, default=0) + 1)
         texts[0] = self.name
         for number, repetitions in self._fields.items():
-            texts[number] = delimiters.repetition.join([_repetition(each, delimiters) for each in repetitions])
+            written = [_repetition(each, delimiters) for each in repetitions]
+            texts[number] = written[0] if len(written) == 1 else delimiters.repetition.join(written)
         if self.name == "MSH":
             texts[1:3] = [delimiters.encoding_characters]
         return delimiters.field.join(texts).rstrip(delimiters.field)
@@ -107,7 +108,9 @@ def _line(segment: SegmentBuilder | Segment, delimiters: Delimiters) -> str:
 
 
 def _repetition(value: FieldValue, delimiters: Delimiters) -> str:
-    if value is None or isinstance(value, (str, Component)):
+    if isinstance(value, str):
+        return delimiters.escaped(value)
+    if value is None or isinstance(value, Component):
         return _component(value, delimiters)
     if isinstance(value, (Field, Repetition)) and _keeps_spelling(value, delimiters):
         return value.raw

@@ -73,6 +73,8 @@ class Delimiters(NamedTuple):
 
     def escaped(self, value: str) -> str:
         """The value as ER7 writes it. Needs an escape character (:meth:`completed`)."""
+        if not value or value.isalnum():  # no delimiter is a letter or digit
+            return value
         needs_escape, replacements = _escapes(self)
         if needs_escape.search(value) is None:
             return value

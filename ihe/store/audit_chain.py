@@ -9,13 +9,13 @@ that was rewritten as a whole.
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, bindparam, delete, select, text, update
+import orjson
+from sqlalchemy import Connection, RowMapping, Select, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from ihe.audit import AuditEvent, Outcome
@@ -72,9 +72,12 @@ def digest_of(previous: bytes, row: Mapping[str, Any] | RowMapping) -> bytes:
     Args:
         row: the columns of ``audit_event`` as they are read from the database.
     """
-    content = [row[column.name] for column in _CONTENT]
-    text_form = json.dumps(content, default=_plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(previous + text_form.encode()).digest()
+    return _digest(previous, [row[column.name] for column in _CONTENT])
+
+
+def _digest(previous: bytes, content: Sequence[Any]) -> bytes:
+    text_form = orjson.dumps(content, _plain, orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME)
+    return hashlib.sha256(previous + text_form).digest()
 
 
 def _plain(value: object) -> str:
@@ -93,21 +96,23 @@ def seal(connection: Connection, now: datetime, limit: int = _BATCH) -> int:
     head = _head(connection, _HEAD.with_for_update())
     _anchor(connection, now, head)
     waiting = select(*_CONTENT).where(audit_event.c.position.is_(None)).order_by(audit_event.c.id).limit(limit)
-    position, digest = head.position, head.digest
-    seals = []
-    for row in connection.execute(waiting).mappings():
-        position, digest = position + 1, digest_of(digest, row)
-        seals.append({"event": row["id"], "next_position": position, "next_digest": digest})
-    if seals:
-        connection.execute(_SEAL, seals)
-        connection.execute(update(audit_head).values(position=position, digest=digest))
-    return len(seals)
+    digest = head.digest
+    sealed: list[int] = []
+    digests: list[bytes] = []
+    for row in connection.execute(waiting):
+        digest = _digest(digest, list(row))
+        sealed.append(row.id)
+        digests.append(digest)
+    if sealed:
+        connection.execute(_SEAL, {"events": sealed, "after": head.position, "digests": digests})
+        connection.execute(update(audit_head).values(position=head.position + len(sealed), digest=digest))
+    return len(sealed)
 
 
-_SEAL = (
-    update(audit_event)
-    .where(audit_event.c.id == bindparam("event"))
-    .values(position=bindparam("next_position"), digest=bindparam("next_digest"))
+_SEAL = text(
+    "UPDATE audit_event e SET position = :after + s.place, digest = s.digest"
+    " FROM unnest(CAST(:events AS bigint[]), CAST(:digests AS bytea[])) WITH ORDINALITY AS s(id, digest, place)"
+    " WHERE e.id = s.id"
 )
 
 

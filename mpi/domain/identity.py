@@ -44,6 +44,9 @@ NEVER_AUTOMATIC = frozenset({"DOUT", "FICT", "ANOM", "CACH"})
 """Identity attributes (FR table 0445) that forbid any automatic link."""
 
 
+HIDDEN = frozenset({"ANOM", "CACH"})
+"""Identity attributes of whom only named roles are shown: a birth under secrecy, a protected person."""
+
 _LONGEST_TRAIT = 1000
 
 

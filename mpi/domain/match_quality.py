@@ -1,15 +1,25 @@
-"""How well a patient fits what was asked, when all criteria are met: by first letters only, or by whole names."""
+"""How well a patient fits what was asked, when all criteria are met: by whole names, first letters, or likeness."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from rapidfuzz.distance import OSA
 
 from mpi.domain.identity import Traits
-from mpi.domain.search import NameCriterion, PatientSearch, search_names
+from mpi.domain.phonetics_fr import sound
+from mpi.domain.search import Likeness, NameCriterion, PatientSearch, search_names
+
+SOUNDS_ALIKE: Final = 0.8
+"""What a name counts for that is written otherwise and sounds the same, unless its letters count for more."""
+LEAST_ALIKE: Final = 0.75
+"""Share of letters in which a name that sounds otherwise must agree to be like the one asked for."""
 
 
 def match_quality(search: PatientSearch, traits: Traits) -> int:
-    """100 when every name asked for is the patient's in full; less, the fewer of its letters were given.
+    """100 when every name asked for is the patient's in full; less, the fewer of its letters were given, or the less
+    the patient's is like it.
 
     Names that were asked for as alternatives count once, by the best; a patient who does not carry a name asked for
     has no part in it.
@@ -17,16 +27,38 @@ def match_quality(search: PatientSearch, traits: Traits) -> int:
     Returns:
         1 to 100.
     """
-    names = search_names(traits)
-    families = [text for part, text in names if part == "F"]
-    givens = [text for part, text in names if part == "G"]
-    parts = [_best(search.families, families)] if search.families else []
-    parts += [_best([given], givens) for given in search.givens]
+    parts = [max(0.0, best) for best in _bests(search, traits)]
     return max(1, int(100 * sum(parts) / len(parts))) if parts else 100
 
 
-def _best(asked: Sequence[NameCriterion], names: Sequence[str]) -> float:
-    return max(
-        (len(a.text) / len(name) for a in asked for name in names if name.startswith(a.text)),
-        default=0.0,
-    )
+def is_match(search: PatientSearch, traits: Traits) -> bool:
+    """Whether a patient who meets all other criteria bears names as like those asked for as they must be."""
+    return all(best > 0 for best in _bests(search, traits)) and match_quality(search, traits) >= search.least_quality
+
+
+def _bests(search: PatientSearch, traits: Traits) -> Iterator[float]:
+    """For each name that must be found how well the best one fits."""
+    names = search_names(traits)
+    families = [text for part, text in names if part == "F"]
+    givens = [text for part, text in names if part == "G"]
+    if search.families:
+        yield _best(search.families, families)
+    for given in search.givens:
+        yield _best([given], givens)
+    for group in search.name_groups:
+        if any(criterion.like is not None for criterion in group.any_of):
+            yield _best(group.any_of, [text for part, text in names if part in group.part])
+
+
+def _best(asked: Sequence[NameCriterion], names: Iterable[str]) -> float:
+    return max((_fit(criterion, name) for name in names for criterion in asked), default=0.0)
+
+
+def _fit(asked: NameCriterion, name: str) -> float:
+    """0 when the name is none of those asked for, to 1."""
+    if asked.like is None:
+        return len(asked.text) / len(name) if name.startswith(asked.text) else 0.0
+    letters = OSA.normalized_similarity(asked.text, name)
+    if sound(asked.text) == sound(name):
+        return max(SOUNDS_ALIKE, letters)
+    return letters if asked.like is Likeness.FUZZY and letters >= LEAST_ALIKE else 0.0

@@ -37,12 +37,14 @@ class Page:
         total: how many were found in all.
         pointer: asks for the next page; ``None`` on the last one.
         remaining: how many follow this page.
+        question: the question as it was kept for later pages, or ``None``.
     """
 
     ids: tuple[int, ...]
     total: int
     pointer: str | None
     remaining: int
+    question: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

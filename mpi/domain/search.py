@@ -7,10 +7,13 @@ letters of a name.
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from ihe.values import PartialDate
 from mpi.domain.identity import RecordKey, Sex, Traits
+from mpi.domain.phonetics_fr import sound
 
 _LIGATURES = str.maketrans(
     {"Æ": "AE", "æ": "AE", "Œ": "OE", "œ": "OE", "ß": "SS", "Ø": "O", "ø": "O", "Ł": "L", "ł": "L"}
@@ -46,6 +49,20 @@ def search_names(traits: Traits) -> frozenset[tuple[str, str]]:
     return frozenset(found)
 
 
+def sounds_of(names: Iterable[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    """How :func:`search_names` sound: ``("f", sound)`` of family names, ``("g", sound)`` of given ones."""
+    return frozenset((part.lower(), sound(name)) for part, name in names)
+
+
+class Likeness(StrEnum):
+    """How a name may differ from the one asked for."""
+
+    PHONETIC = "phonetic"
+    """It sounds the same."""
+    FUZZY = "fuzzy"
+    """It sounds the same or is written nearly so."""
+
+
 @dataclass(frozen=True, slots=True)
 class NameCriterion:
     """A name asked for.
@@ -55,12 +72,14 @@ class NameCriterion:
         exact: the whole name, instead of its first letters.
         inside: anywhere in the name, instead of its first letters.
         verbatim: the name as stated must be this, letter for letter; ``None`` for any with the same folded form.
+        like: names that are only like it will do, too; ``None`` for no such.
     """
 
     text: str
     exact: bool = False
     inside: bool = False
     verbatim: str | None = None
+    like: Likeness | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +154,7 @@ class PatientSearch:
         contact_groups: telephone numbers and addresses of electronic mail; of each group one must be the patient's.
         domains: answer only with patients known in these domains; empty means all. The regional domain knows all, a
             national one those with a qualified INS of its own.
+        least_quality: only patients of whom :func:`mpi.domain.match_quality.match_quality` says so much at least.
         limit: at most so many records; the search refuses rather than cut silently.
     """
 
@@ -154,6 +174,7 @@ class PatientSearch:
     text_groups: tuple[TextGroup, ...] = ()
     contact_groups: tuple[ContactGroup, ...] = ()
     domains: tuple[str, ...] = ()
+    least_quality: int = 0
     limit: int = 50
 
     @property
@@ -164,3 +185,23 @@ class PatientSearch:
         phones = self.phones or [g for g in self.contact_groups if not g.emails]
         births = self.birth_dates or ranges
         return bool(self.keys or self.record_ids or self.families or self.givens or births or names or phones)
+
+    @property
+    def is_by_likeness(self) -> bool:
+        """Whether names that are only like those asked for will do."""
+        groups = (c for group in self.name_groups for c in group.any_of)
+        return any(c.like is not None for c in (*self.families, *self.givens, *groups))
+
+    @property
+    def has_whole_birth_date(self) -> bool:
+        """Whether it is restricted to patients born on certain days."""
+        whole = [b for g in self.birth_bounds if len(g) == 1 for b in g if b.comparison == "eq" and b.date.is_full]
+        return bool(whole) or (bool(self.birth_dates) and all(date.is_full for date in self.birth_dates))
+
+    def by_likeness(self, like: Likeness) -> PatientSearch:
+        """The same search for names that are like those which it asks for whole."""
+
+        def loosen(names: tuple[NameCriterion, ...]) -> tuple[NameCriterion, ...]:
+            return tuple(replace(n, exact=False, like=like) if n.exact else n for n in names)
+
+        return replace(self, families=loosen(self.families), givens=loosen(self.givens))

@@ -41,14 +41,15 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class StoredSubscription:
-    """A subscription that was taken in.
+    """A subscription that was taken in, or one that the region's table states.
 
     Attributes:
+        id: ``None`` of one that the table states.
         owner: who made it; nobody else sees or changes it.
         version: from 1.
     """
 
-    id: int
+    id: int | None
     owner: str
     version: int
     wish: Subscription
@@ -56,4 +57,4 @@ class StoredSubscription:
     @property
     def name(self) -> str:
         """Under which deliveries are recorded."""
-        return f"ITI-94 {self.id}"
+        return f"ITI-94 {self.id}" if self.id is not None else f"ITI-93 {self.owner}"

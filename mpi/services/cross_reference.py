@@ -23,7 +23,8 @@ class CrossReference:
     Attributes:
         person_id: founder of the person.
         identifiers: the corresponding identifiers, without the one asked with, ordered by domain and value;
-            only active records, only links of the grades the asking domain is answered with.
+            only active records, only links of the grades the asking domain is answered with, and no hidden identity
+            but to callers with the role.
         record_ids: active records behind those identifiers.
     """
 

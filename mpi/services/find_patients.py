@@ -9,6 +9,7 @@ from ihe.confidentiality import sight_of
 from ihe.errors import MissingElement
 from ihe.unit_of_work import UnitOfWork
 from mpi.application import MpiApplication
+from mpi.domain.match_quality import is_match, match_quality
 from mpi.domain.record import Record
 from mpi.domain.search import PatientSearch
 from mpi.store import search as search_store
@@ -37,6 +38,9 @@ def find_patients(uow: UnitOfWork, app: MpiApplication, search: PatientSearch) -
         MissingElement: no criterion that bounds the search.
     """
     wanted, national = _bounded(app, search)
+    if _is_ranked(search):
+        ids = _ranked(uow, wanted, national)
+        return FoundPatients(tuple(read_patients(uow, ids[: search.limit])), len(ids) > search.limit)
     ids, page = search_store.find(
         uow,
         wanted,
@@ -51,9 +55,9 @@ def find_patients(uow: UnitOfWork, app: MpiApplication, search: PatientSearch) -
 def find_page(
     uow: UnitOfWork, app: MpiApplication, search: PatientSearch, size: int
 ) -> tuple[list[int], list[FoundRecord]]:
-    """Internal ids of the active records that meet the criteria, in the order birth date, domain, local id; and the
-    first ones whole, with the records of their persons. Where more than the limit meet them, one more than the limit,
-    and not the first ones.
+    """Internal ids of the active records that meet the criteria, in the order birth date, domain, local id (in a search
+    by likeness behind how like they are, the likest first); and the first ones whole, with the records of their
+    persons. Where more than the limit meet them, one more than the limit, and not the first ones.
 
     Args:
         size: how many are wanted whole.
@@ -62,6 +66,9 @@ def find_page(
         MissingElement: no criterion that bounds the search.
     """
     wanted, national = _bounded(app, search)
+    if _is_ranked(search):
+        ids = _ranked(uow, wanted, national)
+        return ids, read_page(uow, ids[:size]) if len(ids) <= search.limit else []
     return search_store.find(uow, wanted, size, sees_hidden=sight_of(uow.caller).sees_hidden, ins_authorities=national)
 
 
@@ -72,7 +79,25 @@ def find_patient_ids(uow: UnitOfWork, app: MpiApplication, search: PatientSearch
         MissingElement: no criterion that bounds the search.
     """
     wanted, national = _bounded(app, search)
+    if _is_ranked(search):
+        return _ranked(uow, wanted, national)
     return search_store.find_ids(uow, wanted, sees_hidden=sight_of(uow.caller).sees_hidden, ins_authorities=national)
+
+
+def _is_ranked(search: PatientSearch) -> bool:
+    return search.is_by_likeness or search.least_quality > 0
+
+
+def _ranked(uow: UnitOfWork, search: PatientSearch, national: Sequence[str]) -> list[int]:
+    """Who bears names like those asked for, the likest first; more than the limit when too many might."""
+    found = search_store.find_candidates(
+        uow, search, sees_hidden=sight_of(uow.caller).sees_hidden, ins_authorities=national
+    )
+    if len(found) > search.limit:
+        return [each.record_id for each in found]
+    fitting = [(match_quality(search, c.traits), c) for c in found if is_match(search, c.traits)]
+    fitting.sort(key=lambda each: (-each[0] if search.is_by_likeness else 0, each[1].order))
+    return [candidate.record_id for _, candidate in fitting]
 
 
 def _bounded(app: MpiApplication, search: PatientSearch) -> tuple[PatientSearch, list[str]]:

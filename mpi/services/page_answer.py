@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from ihe.errors import InvalidElement
@@ -54,12 +54,13 @@ def next_page(uow: UnitOfWork, query: QueryTag, pointer: str, size: int | None, 
         InvalidElement: the pointer is unknown, another's, too old, or its query was cancelled.
     """
     snapshot, _, place = pointer.partition(".")
-    ids = None
+    kept = None
     if place.isascii() and place.isdigit() and len(place) < 10:
-        ids = snapshots.get(uow.connection, snapshot, owner=query.owner, kind=query.kind, now=uow.now)
-    if ids is None:
+        kept = snapshots.get(uow.connection, snapshot, owner=query.owner, kind=query.kind, now=uow.now)
+    if kept is None:
         raise InvalidElement("there is nothing to continue: unknown, expired or cancelled", location)
-    return _page(snapshot, ids, int(place), size or len(ids))
+    page = _page(snapshot, kept.ids, int(place), size or len(kept.ids))
+    return replace(page, question=kept.question)
 
 
 @dataclass(frozen=True, slots=True)

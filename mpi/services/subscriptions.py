@@ -61,6 +61,6 @@ def all_active(uow: UnitOfWork) -> list[StoredSubscription]:
     return subscriptions.active(uow.connection, uow.now)
 
 
-def still_wanted(uow: UnitOfWork, subscription_id: int) -> StoredSubscription | None:
+def still_wanted(uow: UnitOfWork, stored: StoredSubscription) -> StoredSubscription | None:
     """A subscription as it is now; ``None`` when it ended or wants nothing now."""
-    return next((s for s in all_active(uow) if s.id == subscription_id), None)
+    return stored if stored.id is None else next((s for s in all_active(uow) if s.id == stored.id), None)

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, text
 
 from mpi.domain.cleaning import Cleaned
 from mpi.domain.identity import RecordKey, Traits
-from mpi.domain.search import search_names
+from mpi.domain.search import search_names, sounds_of
 from mpi.store import traits_json
 
 _MAINTENANCE_MEMORY = "256MB"
@@ -77,6 +77,7 @@ class Stage:
         self._connection = connection
         self._rows: list[str] = []
         self._names: list[str] = []
+        self._sounds: list[str] = []
         connection.execute(
             text(
                 "CREATE TEMP TABLE bulk_row (id bigint, domain text, local_id text, traits jsonb, cleaned jsonb,"
@@ -114,14 +115,17 @@ class Stage:
             source_updated_at.isoformat() if source_updated_at else None,
         )
         self._rows.append(_line(values))
-        self._names += [f"{part}\t{name}\t{record_id}\n" for part, name in search_names(traits)]
+        names = search_names(traits)
+        self._names += [f"{part}\t{name}\t{record_id}\n" for part, name in names]
+        self._sounds += [f"{part}\t{each}\t{record_id}\n" for part, each in sounds_of(names)]
         if len(self._rows) >= _STAGED_ROWS:
             self._send()
 
     def _send(self) -> None:
         _copy_lines(self._connection, "COPY bulk_row FROM STDIN", self._rows)
         _copy_lines(self._connection, "COPY record_name (part, name, record_id) FROM STDIN", self._names)
-        self._rows, self._names = [], []
+        _copy_lines(self._connection, "COPY record_sound (part, sound, record_id) FROM STDIN", self._sounds)
+        self._rows, self._names, self._sounds = [], [], []
 
 
 def write_records(
@@ -202,7 +206,7 @@ def copy_pairs(connection: Connection, rows: Iterable[PairRow], *, model: str, n
 
 def analyze(connection: Connection) -> None:
     """Let the planner know the new sizes."""
-    for table in ("record", "record_name", "blocking_key", "scored_pair", "link", "task"):
+    for table in ("record", "record_name", "record_sound", "blocking_key", "scored_pair", "link", "task"):
         connection.execute(text(f"ANALYZE {table}"))
 
 

@@ -72,6 +72,19 @@ def get(connection: Connection, event_id: int) -> IdentityEvent | None:
     return _event(row) if row else None
 
 
+def merge_of(connection: Connection, record_id: int) -> int | None:
+    """The merge in force that subsumed a record, or ``None``."""
+    found: int | None = connection.execute(
+        text(
+            "SELECT max(e.id) FROM identity_event e WHERE e.kind = 'record.merged'"
+            " AND (e.payload->>'subsumed')::bigint = :record_id"
+            " AND NOT EXISTS (SELECT 1 FROM identity_event u WHERE u.undoes = e.id)"
+        ),
+        {"record_id": record_id},
+    ).scalar()
+    return found
+
+
 _LATER = """
     SELECT e.id, e.at, e.kind, e.caller, e.site, e.payload, e.undoes, NULL AS undone_by FROM identity_event e
     WHERE e.id = ANY(:ids) AND NOT EXISTS (SELECT 1 FROM identity_event u WHERE u.undoes = e.id) ORDER BY e.id DESC

@@ -46,6 +46,7 @@ _CHECKS = (
         (
             "SELECT d.told, d.record_id FROM (SELECT 'a blocking key' AS told, record_id FROM blocking_key"
             " UNION ALL SELECT 'a search name', record_id FROM record_name"
+            " UNION ALL SELECT 'the sound of a name', record_id FROM record_sound"
             " UNION ALL SELECT 'a scored pair', record_a FROM scored_pair"
             " UNION ALL SELECT 'a scored pair', record_b FROM scored_pair) AS d"
             " WHERE NOT EXISTS (SELECT 1 FROM record r WHERE r.id = d.record_id)"

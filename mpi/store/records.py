@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, text
 from mpi.domain.cleaning import Cleaned
 from mpi.domain.identity import RecordKey, Traits
 from mpi.domain.record import Record, RecordState
-from mpi.domain.search import search_names
+from mpi.domain.search import search_names, sounds_of
 from mpi.store import traits_json
 from mpi.store.hiding import is_hidden
 
@@ -71,6 +71,9 @@ def by_ins(connection: Connection, ins: str, oid: str) -> list[Record]:
 _NAMES = """names AS (
         INSERT INTO record_name (part, name, record_id) SELECT t.p, t.n, written.id
         FROM written, unnest(CAST(:parts AS text[]), CAST(:names AS text[])) AS t(p, n)
+    ), sounds AS (
+        INSERT INTO record_sound (part, sound, record_id) SELECT t.p, t.s, written.id
+        FROM written, unnest(CAST(:sound_parts AS text[]), CAST(:sounds AS text[])) AS t(p, s)
     )"""
 _VERSION = """versions AS (
         INSERT INTO record_version (record_id, version, event_id, valid_from, source_updated_at, traits)
@@ -94,7 +97,9 @@ _INSERT = text(
     SELECT id FROM written
     """
 )
-_NAMES_DELETE = text("DELETE FROM record_name WHERE record_id = :id")
+_NAMES_DELETE = text(
+    "WITH sounds AS (DELETE FROM record_sound WHERE record_id = :id) DELETE FROM record_name WHERE record_id = :id"
+)
 _UPDATE = text(
     f"""
     WITH written AS (
@@ -111,9 +116,12 @@ _UPDATE = text(
 
 def _traits_columns(traits: Traits, cleaned: Cleaned, source_updated_at: datetime | None) -> dict[str, Any]:
     names = sorted(search_names(traits))
+    sounds = sorted(sounds_of(names))
     return {
         "parts": [part for part, _ in names],
         "names": [name for _, name in names],
+        "sound_parts": [part for part, _ in sounds],
+        "sounds": [each for _, each in sounds],
         "traits": traits_json.dumps(traits),
         "cleaned": traits_json.json_text(cleaned.to_json()),
         "ins": traits.ins,

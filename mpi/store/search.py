@@ -10,9 +10,10 @@ import orjson
 from ihe.confidentiality import Sight
 from ihe.unit_of_work import UnitOfWork
 from ihe.values import PartialDate
-from mpi.domain.identity import RecordKey
+from mpi.domain.identity import RecordKey, Traits
+from mpi.domain.phonetics_fr import sound
 from mpi.domain.record import Record, RecordState
-from mpi.domain.search import BirthBound, ContactGroup, NameCriterion, NameGroup, PatientSearch, TextGroup
+from mpi.domain.search import BirthBound, ContactGroup, Likeness, NameCriterion, NameGroup, PatientSearch, TextGroup
 from mpi.store import members, traits_json
 from mpi.store.hiding import is_hidden, is_shown, sight
 from mpi.store.members import Member
@@ -21,22 +22,42 @@ from mpi.store.members import Member
 def _named(part: str, criteria: Sequence[NameCriterion], name: str, parameters: dict[str, Any]) -> str:
     """That a record is found under one of some names: one probe, which an index can answer, however many there are.
 
+    Of names that are to be like others only what may be so is found: they sound the same, or where letters may differ,
+    begin alike. What is too unlike is left out by :func:`mpi.domain.match_quality.is_match`.
+
     Args:
         part: as :class:`NameGroup` has it.
     """
-    matches = []
+    matches, sounds = [], []
     for number, criterion in enumerate(criteria):
         key = f"{name}_{number}"
-        parameters[key] = criterion.text
-        if criterion.inside:
-            match = f"strpos(n.name, %({key})s) > 0"
-        elif criterion.exact:
-            match = f"n.name = %({key})s"
-        else:
-            parameters[f"{key}_end"] = criterion.text + "\U0010ffff"
-            match = f"n.name >= %({key})s AND n.name < %({key}_end)s"
-        matches += [f"(n.part = '{each}' AND {match})" for each in part]
-    return f"EXISTS (SELECT 1 FROM record_name n WHERE n.record_id = r.id AND ({' OR '.join(matches)}))"
+        if criterion.like is not None:
+            parameters[f"{key}_sound"] = sound(criterion.text)
+            sounds += [f"(n.part = '{each.lower()}' AND n.sound = %({key}_sound)s)" for each in part]
+        if criterion.like is not Likeness.PHONETIC:
+            match = _match(criterion, key, parameters)
+            matches += [f"(n.part = '{each}' AND {match})" for each in part]
+    if not sounds:
+        return f"EXISTS (SELECT 1 FROM record_name n WHERE n.record_id = r.id AND ({' OR '.join(matches)}))"
+    found = [f"SELECT n.record_id FROM record_sound n WHERE {' OR '.join(sounds)}"]
+    if matches:
+        found.append(f"SELECT n.record_id FROM record_name n WHERE {' OR '.join(matches)}")
+    return f"r.id IN ({' UNION ALL '.join(found)})"
+
+
+def _match(criterion: NameCriterion, key: str, parameters: dict[str, Any]) -> str:
+    text = criterion.text[:_LETTERS_ALIKE] if criterion.like is not None else criterion.text
+    parameters[key] = text
+    if criterion.inside:
+        return f"strpos(n.name, %({key})s) > 0"
+    if criterion.exact:
+        return f"n.name = %({key})s"
+    parameters[f"{key}_end"] = text + "\U0010ffff"
+    return f"n.name >= %({key})s AND n.name < %({key}_end)s"
+
+
+_LETTERS_ALIKE = 2
+"""First letters that a name written nearly as another has in common with it."""
 
 
 def _birth_clause(moment: PartialDate, name: str, parameters: dict[str, Any]) -> str:
@@ -153,10 +174,13 @@ def _conditions(
     if search.birth_dates:
         dates = [_birth_clause(d, f"birth_{i}", parameters) for i, d in enumerate(search.birth_dates)]
         clauses.append("(" + " OR ".join(dates) + ")")
-    if search.families:
-        clauses.append(_named("F", search.families, "family", parameters))
-    clauses.extend(_named("G", (c,), f"given_{i}", parameters) for i, c in enumerate(search.givens))
-    clauses.extend(_group_clause(g, f"name_{i}", parameters) for i, g in enumerate(search.name_groups))
+    groups = [("family", NameGroup("F", search.families))] if search.families else []
+    groups += [(f"given_{i}", NameGroup("G", (c,))) for i, c in enumerate(search.givens)]
+    groups += [(f"name_{i}", group) for i, group in enumerate(search.name_groups)]
+    for name, group in groups:
+        is_fuzzy = any(c.like is Likeness.FUZZY for c in group.any_of)
+        if not (is_fuzzy and search.has_whole_birth_date):  # of few, every name is looked at
+            clauses.append(_group_clause(group, name, parameters))
     clauses.extend(_field_clause(g, f"text_{i}", parameters) for i, g in enumerate(search.text_groups))
     clauses.extend(_contact_clause(g, f"contact_{i}", parameters) for i, g in enumerate(search.contact_groups))
     clauses.extend(_bound_clause(b, f"bound_{i}", parameters) for i, b in enumerate(search.birth_bounds))
@@ -204,6 +228,8 @@ _PAGE = f"""SELECT f.id, {_WHOLE}
     FROM (SELECT s.id, row_number() OVER ({_ORDER.format("s")}) AS place
         FROM ({_FOUND}) AS s) AS f
     LEFT JOIN record r ON r.id = f.id AND f.place <= %(page)s ORDER BY f.place"""
+_CANDIDATES = """SELECT r.id, r.birth_date, r.domain, r.local_id, r.traits::text
+    FROM record r WHERE {conditions} LIMIT %(limit)s"""
 _IDS = f"SELECT s.id FROM ({_FOUND}) AS s {_ORDER.format('s')}"
 _OF_IDS = f"""SELECT f.id, {_WHOLE}
     FROM unnest(%(ids)s::bigint[]) WITH ORDINALITY AS f(id, place) JOIN record r ON r.id = f.id
@@ -251,14 +277,40 @@ def find_ids(
     return [row[0] for row in rows]
 
 
+class Candidate(NamedTuple):
+    """A record that may meet criteria which only its traits can tell.
+
+    Attributes:
+        order: its place among the others.
+    """
+
+    record_id: int
+    order: tuple[str, str, str]
+    traits: Traits
+
+
+def find_candidates(
+    uow: UnitOfWork,
+    search: PatientSearch,
+    *,
+    sees_hidden: bool,
+    ins_authorities: Sequence[str] = (),
+) -> list[Candidate]:
+    """At most ``search.limit + 1`` records that meet all criteria but likeness and quality, in no order."""
+    parameters: dict[str, Any] = {"limit": search.limit + 1}
+    conditions = _conditions(search, sees_hidden, ins_authorities, parameters)
+    rows = uow.ask(_CANDIDATES.format(conditions=conditions), parameters, prepare=_has_one_plan(search))
+    return [
+        Candidate(i, (born or "~", domain, value), traits_json.loads(said)) for i, born, domain, value, said in rows
+    ]
+
+
 def _has_one_plan(search: PatientSearch) -> bool:
     """Whether whatever values are asked for are best looked for in the same way: by a whole birth date, or by records.
 
     How many bear a name, or its first letters, differs so much that each search is planned with its own values.
     """
-    whole_days = [b for g in search.birth_bounds if len(g) == 1 for b in g if b.comparison == "eq" and b.date.is_full]
-    days = search.birth_dates and all(date.is_full for date in search.birth_dates)
-    return bool(days or whole_days or search.keys or search.record_ids)
+    return bool(search.has_whole_birth_date or search.keys or search.record_ids)
 
 
 def read(uow: UnitOfWork, ids: Sequence[int], seen: Sight) -> list[FoundRecord]:

@@ -9,6 +9,21 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A kept answer.
+
+    Attributes:
+        question: the question as asked, or ``None``.
+        delivered: how many of the ids were answered.
+    """
+
+    pointer: str
+    ids: tuple[int, ...]
+    question: str | None
+    delivered: int
+
+
 def keep(
     connection: Connection,
     pointer: str,
@@ -45,31 +60,16 @@ def keep(
     )
 
 
-def get(connection: Connection, pointer: str, *, owner: str, kind: str, now: datetime) -> list[int] | None:
-    """The ids of a snapshot that is its owner's and not too old, or ``None``."""
-    found: list[int] | None = connection.execute(
+def get(connection: Connection, pointer: str, *, owner: str, kind: str, now: datetime) -> Snapshot | None:
+    """A snapshot that is its owner's and not too old, or ``None``."""
+    row = connection.execute(
         text(
-            "SELECT ids FROM query_snapshot WHERE pointer = :pointer AND owner = :owner AND kind = :kind"
-            " AND expires_at > :now"
+            "SELECT pointer, ids, question, delivered FROM query_snapshot"
+            " WHERE pointer = :pointer AND owner = :owner AND kind = :kind AND expires_at > :now"
         ),
         {"pointer": pointer, "owner": owner, "kind": kind, "now": now},
-    ).scalar()
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A kept answer.
-
-    Attributes:
-        question: the question as asked, or ``None``.
-        delivered: how many of the ids were answered.
-    """
-
-    pointer: str
-    ids: tuple[int, ...]
-    question: str | None
-    delivered: int
+    ).one_or_none()
+    return Snapshot(row.pointer, tuple(row.ids), row.question, row.delivered) if row is not None else None
 
 
 def latest(connection: Connection, *, owner: str, tag: str, kind: str, now: datetime) -> Snapshot | None:

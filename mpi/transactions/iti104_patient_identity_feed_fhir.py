@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ihe.errors import InvalidElement, MissingElement, PreconditionFailed
 from ihe.fhir.formats import answer_format, render
+from ihe.fhir.outcome import done_outcome
 from ihe.fhir.reading import read_resource
 from ihe.http import HttpReply, HttpRequest
 from ihe.serving import Context
@@ -16,7 +17,7 @@ from ihe.transaction import HttpBinding, Transaction
 from ihe.values import PatientId
 from mpi.application import MpiApplication
 from mpi.domain.feed import Feed, FeedKind
-from mpi.domain.record import Record
+from mpi.domain.record import Record, RecordState
 from mpi.services.demographics import all_identifiers
 from mpi.services.identifiers import own_key, patient_id_of
 from mpi.services.receive_feed import receive_feed
@@ -28,6 +29,7 @@ from mpi.translate.fhir_patient import (
     patient_resource_id,
     record_version,
     traits,
+    withdrawn_resource,
 )
 
 TRANSACTION = Transaction(
@@ -49,7 +51,7 @@ TRANSACTION = Transaction(
         "merge: the subsumed patient is sent inactive, replaced by the survivor",
         "JSON and XML",
         "If-Match and If-None-Match: *",
-        "Prefer: return=minimal",
+        "Prefer: return=minimal, return=representation (also without Prefer) or return=OperationOutcome",
     ),
     source="ITI TF-2: 3.104",
 )
@@ -63,6 +65,7 @@ class FhirFeed:
         condition: the patient it is about.
         only_versions: versions of the record of which one must be the present one; empty means any.
         only_new: the patient must not be known.
+        is_inactive: the source says that the record is not in use any more.
     """
 
     feed: Feed
@@ -70,6 +73,7 @@ class FhirFeed:
     is_delete: bool = False
     only_versions: tuple[str, ...] = ()
     only_new: bool = False
+    is_inactive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +106,17 @@ def decode(request: HttpRequest) -> FhirFeed:
     except ValueError as error:
         raise InvalidElement(f"a date or code is malformed: {error}", "Patient") from error
     survivors = [link.get("other", {}) for link in resource.get("link", ()) if link.get("type") == "replaced-by"]
-    if resource.get("active") is False and survivors:
+    if survivors:
+        if resource.get("active") is True:
+            raise InvalidElement("a Patient that is replaced by another is not active", "Patient.active")
         survivor = identifiers_of({"identifier": [s["identifier"] for s in survivors if "identifier" in s]})
         if not survivor:
             raise MissingElement("the survivor is named by other.identifier: system and value", "Patient.link.other")
         merge = Feed(FeedKind.MERGE, tuple(survivor), (condition,), traits({}), None)
         return FhirFeed(merge, condition, False, _versions(request))
+    if resource.get("active") is False:
+        withdrawal = Feed(FeedKind.WITHDRAW, (condition,), (), traits({}), None)
+        return FhirFeed(withdrawal, condition, is_inactive=True, only_versions=_versions(request))
     only_new = request.headers.get("if-none-match", "").strip() == "*"
     feed = Feed(FeedKind.IDENTITY, (condition, *named), (), said, None)
     return FhirFeed(feed, condition, False, _versions(request), only_new)
@@ -139,13 +148,24 @@ def serve(question: FhirFeed, context: Context[MpiApplication]) -> Fed:
     app, connection = context.application, context.uow.connection
     if question.only_versions or question.only_new:
         _check_state(question, context)
+    if question.is_inactive and (withdrawn := _withdrawn(question.condition, context)) is not None:
+        return withdrawn  # told twice
     key = receive_feed(context.uow, app, question.feed)
     context.trail.patient(patient_id_of(app, key).xds_cx)
     record = records.by_key(connection, key)
     if question.is_delete or record is None:
         return Fed(None, created=False)
+    if question.is_inactive:
+        return Fed(record, False, (patient_id_of(app, key),))
     shown = all_identifiers(context.uow, app, [record])[0]
     return Fed(record, record.version == 1 and record.created_at == context.uow.now, shown)
+
+
+def _withdrawn(condition: PatientId, context: Context[MpiApplication]) -> Fed | None:
+    key = own_key(context.uow, context.application, condition, "identifier")
+    record = records.by_key(context.uow.connection, key)
+    is_withdrawn = record is not None and record.state is RecordState.WITHDRAWN
+    return Fed(record, False, (patient_id_of(context.application, key),)) if is_withdrawn else None
 
 
 def _check_state(question: FhirFeed, context: Context[MpiApplication]) -> None:
@@ -160,7 +180,7 @@ def _check_state(question: FhirFeed, context: Context[MpiApplication]) -> None:
 
 
 def encode(fed: Fed, request: HttpRequest) -> HttpReply:
-    """200 or 201 with the Patient; 204 after a deletion. ``Prefer: return=minimal`` leaves the body out."""
+    """200 or 201 with the Patient; 204 after a deletion. ``Prefer`` chooses the body."""
     if fed.record is None:
         return HttpReply(204, "application/fhir+json")
     media_type = answer_format(request)
@@ -169,6 +189,12 @@ def encode(fed: Fed, request: HttpRequest) -> HttpReply:
         "ETag": f'W/"{record_version(fed.record, fed.identifiers)}"',
     }
     status = 201 if fed.created else 200
-    if "return=minimal" in request.headers.get("prefer", ""):
+    is_withdrawn = fed.record.state is RecordState.WITHDRAWN
+    shown = (withdrawn_resource if is_withdrawn else patient_resource)(fed.record, fed.identifiers)
+    wanted = request.headers.get("prefer", "").replace(" ", "")
+    if "return=OperationOutcome" in wanted:
+        said = done_outcome("the patient was taken in")
+        return HttpReply(status, media_type, render(said, media_type), headers)
+    if "return=minimal" in wanted:
         return HttpReply(status, media_type, b"", headers)
-    return HttpReply(status, media_type, render(patient_resource(fed.record, fed.identifiers), media_type), headers)
+    return HttpReply(status, media_type, render(shown, media_type), headers)

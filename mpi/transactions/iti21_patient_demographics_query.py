@@ -5,6 +5,8 @@ Source: ITI TF-2: 3.21.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ihe.errors import IheError
 from ihe.hl7v2.acknowledgement import acknowledge
 from ihe.hl7v2.acknowledgement import refuse as refuse_plainly
@@ -13,6 +15,8 @@ from ihe.hl7v2.er7 import Message
 from ihe.serving import Context
 from ihe.transaction import Hl7v2Binding, Transaction
 from mpi.application import MpiApplication
+from mpi.domain.match_quality import match_quality
+from mpi.domain.search import PatientSearch
 from mpi.services.demographics import PatientPage, search_patients, show_page
 from mpi.services.identifiers import patient_id_of, target_domains
 from mpi.services.page_answer import cancel_pages, next_page
@@ -45,6 +49,7 @@ TRANSACTION = Transaction(
         "Pediatric Demographics: mother's name, telephone, multiple birth",
         "Continuation (DSC) over a snapshot, kept 15 minutes; cancel by QCN^J01, also of ITI-22",
         "Asterisk at the end of names, street and city",
+        "Names like those asked for (QPD-5 PHONETIC or FUZZY), the likest first, from the confidence in QPD-4 on",
     ),
     source="ITI TF-2: 3.21",
 )
@@ -62,7 +67,15 @@ def decode(message: Message) -> DemographicsQuery | Cancellation:
     return decode_demographics_query(message)
 
 
-def serve(question: DemographicsQuery | Cancellation, context: Context[MpiApplication]) -> PatientPage | None:
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """A page of patients, and the criteria by which each is weighed."""
+
+    found: PatientPage
+    search: PatientSearch
+
+
+def serve(question: DemographicsQuery | Cancellation, context: Context[MpiApplication]) -> Candidates | None:
     """Find the patients, or go on with those found before, or forget them.
 
     Raises:
@@ -85,21 +98,21 @@ def serve(question: DemographicsQuery | Cancellation, context: Context[MpiApplic
         found = search_patients(uow, app, criteria(question, domains), tag)
     for record, _ in found.patients:
         context.trail.patient(patient_id_of(app, record.key).xds_cx)
-    return found
+    return Candidates(found, question.patients)
 
 
-def encode(found: PatientPage | None, message: Message) -> Message:
+def encode(candidates: Candidates | None, message: Message) -> Message:
     """PID and QRI for each patient, and DSC when more follow; ``NF`` and neither when there is none.
 
-    The structure RSP_K21 demands a confidence (QRI-1); whoever meets every criterion meets it fully.
+    QRI-1 says how much of the names asked for is the patient's, as the match quality of ITI-47 does.
     """
-    if found is None:
+    if candidates is None:
         return acknowledge(message)
-    french = is_french(message)
+    found, french = candidates.found, is_french(message)
     segments = []
     for number, (record, identifiers) in enumerate(found.patients, 1):
         segments.append(pid_segment(identifiers, record.traits, set_id=number, french=french))
-        segments.append(SegmentBuilder("QRI", "100"))
+        segments.append(SegmentBuilder("QRI", str(match_quality(candidates.search, record.traits))))
     return query_answer(
         message,
         "K22",

@@ -74,7 +74,8 @@ TRANSACTION = Transaction(
         "Pediatric Demographics: mother's maiden name, telephone, multiple birth",
         "Continuation (QUQI_IN000003UV01_Continue) over a snapshot, kept 15 minutes; cancel",
         "First letters of names by use SRCH or an asterisk at the end",
-        "Match quality: every patient meets all criteria; less than 100 where only first letters were asked for",
+        "Names like those asked for (matchAlgorithm PHONETIC or FUZZY), the likest first; minimumDegreeMatch",
+        "Match quality: less than 100 where a name only begins like the one asked for, or is only like it",
     ),
     source="ITI TF-2: 3.47",
 )

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+import orjson
+
 from ihe.errors import InvalidElement, NotFound, UnsupportedMediaType
 from ihe.fhir.formats import answer_format, render
 from ihe.fhir.outcome import warnings_outcome
@@ -21,9 +23,11 @@ from ihe.transaction import HttpBinding, Transaction
 from ihe.values import PatientId
 from mpi.application import MpiApplication
 from mpi.domain.identity import RecordKey
+from mpi.domain.match_quality import match_quality
 from mpi.domain.person import Person
 from mpi.domain.query import Page, QueryTag
 from mpi.domain.record import Record
+from mpi.domain.search import PatientSearch
 from mpi.services.demographics import PatientPage, all_identifiers, search_page, show_page
 from mpi.services.find_patients import read_patient
 from mpi.services.identifiers import find, ins_ids, patient_id_of, regional_patient_id
@@ -59,6 +63,7 @@ TRANSACTION = Transaction(
     options=(
         "JSON and XML",
         "modifiers :exact and :contains, prefixes of birthdate, alternatives and repetitions",
+        "phonetic, and modifier :phonetic: names that sound the same; :fuzzy: or are written nearly so; with scores",
         "restriction to domains by identifier=system|",
         "Prefer: handling=strict (also without Prefer) or lenient",
         "_count, _summary, _elements, _total; pages over a snapshot by next links, kept 15 minutes",
@@ -94,12 +99,14 @@ class PdqmAnswer:
     Attributes:
         total: how many there are on all pages.
         pointer: asks for the next page; ``None`` on the last one.
+        scored_by: the search by likeness that each is scored by; ``None`` for another.
     """
 
     query: PdqmQuery
     patients: tuple[Shown, ...]
     total: int = 0
     pointer: str | None = None
+    scored_by: PatientSearch | None = None
 
 
 def decode(request: HttpRequest) -> PdqmQuery:
@@ -161,13 +168,21 @@ def serve(query: PdqmQuery, context: Context[MpiApplication]) -> PdqmAnswer:
     for record, _ in found.patients:
         context.trail.patient(patient_id_of(context.application, record.key).xds_cx)
     patients: tuple[Shown, ...] = (*shown, *found.patients)
-    return PdqmAnswer(query, patients, found.page.total + len(shown), found.page.pointer if asked.count else None)
+    likeness = orjson.loads(found.page.question) if found.page.question is not None else asked.likeness
+    return PdqmAnswer(
+        query,
+        patients,
+        found.page.total + len(shown),
+        found.page.pointer if asked.count else None,
+        read_query(likeness).search if likeness else None,
+    )
 
 
 def _search(asked: PatientQuery, domains: tuple[str, ...], context: Context[MpiApplication]) -> PatientPage:
     """The page asked for; with a count of zero the first one without its patients."""
     uow, app = context.uow, context.application
-    tag = QueryTag(uow.caller.label, "", TRANSACTION.number)
+    question = orjson.dumps(asked.likeness).decode() if asked.likeness else None
+    tag = QueryTag(uow.caller.label, "", TRANSACTION.number, question)
     if asked.page is not None:
         page = next_page(uow, tag, asked.page, asked.count, "_page")
         return show_page(uow, app, page if asked.count else replace(page, ids=()), domains)
@@ -252,7 +267,10 @@ def encode(answer: PdqmAnswer, request: HttpRequest) -> HttpReply:
         for shown in answer.patients:
             resource = subset.of(_resource(shown))
             url = f"{request.base_url}/fhir/Patient/{resource['id']}"
-            entries.append({"fullUrl": url, "resource": resource, "search": {"mode": "match"}})
+            found: dict[str, Any] = {"mode": "match"}
+            if answer.scored_by is not None and isinstance(shown[0], Record):
+                found["score"] = match_quality(answer.scored_by, shown[0].traits) / 100
+            entries.append({"fullUrl": url, "resource": resource, "search": found})
     if asked.ignored:
         outcome = warnings_outcome([("the search parameter was left out of account", name) for name in asked.ignored])
         entries.append({"resource": outcome, "search": {"mode": "outcome"}})

@@ -24,6 +24,7 @@ from mpi.domain.identity import RecordKey, Traits
 from mpi.domain.record import RecordState
 from mpi.services.identifiers import patient_id_of
 from mpi.services.receive_feed import feed_key, receive_feed
+from mpi.services.unmerge_record import unmerge_record
 from mpi.store import records, source_patients
 from mpi.translate.fhir_message import (
     Designation,
@@ -45,7 +46,7 @@ TRANSACTION = Transaction(
     profile="PMIR",
     bindings=(
         HttpBinding("POST", "/fhir/$process-message", interaction="operation:process-message", body="Bundle"),
-        OutboundBinding("HTTP", "POST of a message Bundle to each subscriber (ITI-94)"),
+        OutboundBinding("HTTP", "POST of a message Bundle to each subscriber (ITI-94), and to domains that ask for it"),
     ),
     writes=True,
     event_code="110110",
@@ -53,7 +54,7 @@ TRANSACTION = Transaction(
     options=(
         "create, update, merge (replaced-by) and delete; a message is taken in whole or not at all",
         "a patient is named by identifier, by our logical id, or by the source's own once it told an identifier",
-        "unmerge is refused: 405 in the entry's response",
+        "unmerge by policy (sources_unmerge): taken back, or refused by 405 in the entry's response",
         "RelatedPerson is accepted with a warning and not kept",
         "JSON and XML",
     ),
@@ -118,7 +119,9 @@ def _identify(message: FeedMessage, step: Step, context: Context[MpiApplication]
     key = feed_key(context.uow, app, identifiers, step.location)
     known = records.by_key(connection, key)
     if known is not None and known.state is RecordState.SUBSUMED:
-        raise UnmergeRefused("the patient was merged into another one; an unmerge is not taken from a feed")
+        if not app.sources_unmerge:
+            raise UnmergeRefused("the patient was merged into another one; an unmerge is not taken from a feed")
+        unmerge_record(context.uow, app, known)
     receive_feed(context.uow, app, Feed(FeedKind.IDENTITY, identifiers, (), step.said, step.at))
     for logical_id in step.patient.logical_ids:
         source_patients.remember(connection, message.head.source, logical_id, key)
@@ -147,7 +150,7 @@ def _withdraw(message: FeedMessage, step: Step, context: Context[MpiApplication]
     known = records.by_key(context.uow.connection, key)
     if known is None or known.state is not RecordState.WITHDRAWN:  # a repeated deletion has nothing to do
         receive_feed(context.uow, app, Feed(FeedKind.WITHDRAW, identifiers, (), Traits(), None))
-    return "204"
+    return "204" if step.request["method"] == "DELETE" else "200"
 
 
 def _named(message: FeedMessage, patient: Designation, context: Context[MpiApplication]) -> tuple[PatientId, ...]:

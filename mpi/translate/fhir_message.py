@@ -151,6 +151,8 @@ def _step(entry: Mapping[str, Any], location: str, sent: datetime | None) -> Ste
     replaced = [link["other"] for link in resource.get("link", ()) if link.get("type") == "replaced-by"]
     if replaced:
         return Step(StepKind.MERGE, location, request, patient, _referred(replaced))
+    if resource.get("active") is False:
+        return Step(StepKind.WITHDRAW, location, request, patient)
     try:
         said = traits(resource)
     except ValueError as error:

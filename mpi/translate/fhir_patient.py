@@ -242,6 +242,11 @@ def merged_resource(record: Record, own: PatientId, survivor: Record, survivor_i
     return _resource(patient_resource_id(record), version, Traits(), (own,), False, [link])
 
 
+def withdrawn_resource(record: Record, identifiers: Sequence[PatientId]) -> dict[str, Any]:
+    """The Patient of a record that its source withdrew: inactive, with nothing but its identifiers."""
+    return _resource(patient_resource_id(record), record_version(record, identifiers), Traits(), identifiers, False, [])
+
+
 def person_resource(person: Person, identifiers: Sequence[PatientId]) -> dict[str, Any]:
     """The Patient of a person: derived traits, and a link to the Patient of each record, with the link's grade.
 
@@ -310,7 +315,8 @@ def _resource(
         resource["multipleBirthInteger"] = traits.birth_order
     elif traits.multiple_birth is not None:
         resource["multipleBirthBoolean"] = traits.multiple_birth
-    resource["link"] = list(links)
+    if links:
+        resource["link"] = list(links)
     return resource
 
 

@@ -16,6 +16,7 @@ from mpi.domain.identity import Sex
 from mpi.domain.search import (
     BirthBound,
     ContactGroup,
+    Likeness,
     NameCriterion,
     NameGroup,
     PatientSearch,
@@ -42,6 +43,7 @@ SEARCH_PARAMETERS: Final = (
     ("mothersMaidenName", "string"),
     ("name", "string"),
     ("phone", "token"),
+    ("phonetic", "string"),
     ("telecom", "token"),
 )
 RESULT_PARAMETERS: Final = (
@@ -64,7 +66,12 @@ _TEXTS: Final = {
     "address-postalcode": ("postal_code",),
     "mothersMaidenName": ("mother_family_name",),
 }
-_STRINGS: Final = frozenset(name for name, kind in SEARCH_PARAMETERS if kind == "string")
+_LIKENESSES: Final = frozenset(Likeness)
+_OF_STRINGS: Final = frozenset({"exact", "contains"})
+_MODIFIERS: Final = {
+    **{name: _OF_STRINGS for name, kind in SEARCH_PARAMETERS if kind == "string" and name != "phonetic"},
+    **dict.fromkeys(_NAME_PARTS, _OF_STRINGS | _LIKENESSES),
+}
 _COMPARISONS: Final = frozenset({"eq", "ne", "lt", "le", "gt", "ge", "sa", "eb", "ap"})
 _TOTALS: Final = ("none", "estimate", "accurate")
 
@@ -83,6 +90,7 @@ class PatientQuery:
         page: names a later page of a search made before; criteria are of no account then.
         with_total: whether the number of all matches is wanted.
         ignored: parameters that were left out of account.
+        likeness: the parameters that ask for names like others, as sent.
     """
 
     search: PatientSearch = EVERYBODY
@@ -95,6 +103,7 @@ class PatientQuery:
     page: str | None = None
     with_total: bool = True
     ignored: tuple[str, ...] = ()
+    likeness: tuple[tuple[str, str], ...] = ()
 
 
 def read_query(parameters: Iterable[tuple[str, str]], *, lenient: bool = False) -> PatientQuery:
@@ -137,7 +146,7 @@ class _Reader:
         self._result: dict[str, str] = {}
 
     def read(self, name: str, modifier: str, value: str) -> None:
-        if modifier and not (modifier in ("exact", "contains") and name in _STRINGS):
+        if modifier and modifier not in _MODIFIERS.get(name, ()):
             raise _Unsupported(f"the modifier {modifier[:20]} is not supported here")
         match name:
             case "_format" | "_pretty":
@@ -154,6 +163,10 @@ class _Reader:
             case "family" | "given" | "name":
                 names = NameGroup(_NAME_PARTS[name], _names(value, modifier, name))
                 self._search(name_groups=(*self._query.search.name_groups, names))
+                if modifier in _LIKENESSES:
+                    self._query = replace(self._query, likeness=(*self._query.likeness, (f"{name}:{modifier}", value)))
+            case "phonetic":
+                self.read("name", Likeness.PHONETIC, value)
             case "gender":
                 self._gender(value)
             case "identifier":
@@ -278,6 +291,7 @@ def _names(value: str, modifier: str, location: str) -> tuple[NameCriterion, ...
             exact=modifier == "exact",
             inside=modifier == "contains",
             verbatim=text if modifier == "exact" else None,
+            like=Likeness(modifier) if modifier in _LIKENESSES else None,
         )
         for text in _alternatives(value)
         if (folded := fold(text))

@@ -1,8 +1,9 @@
 """Queries by demographics and visit (QBP^Q22, QBP^ZV1): what QPD, RCP and DSC ask for.
 
 A criterion in QPD-3 names a field (``@PID.5.1.1``) and a value. A value must be met whole, unless an asterisk ends it;
-an asterisk alone asks for nothing. A field that cannot be searched is refused, never passed over: the answer would
-hold patients that were not asked for.
+an asterisk alone asks for nothing. With the algorithm ``PHONETIC`` or ``FUZZY`` (QPD-5) a name that is asked for whole
+is met by names like it, from the confidence in QPD-4 on. A field that cannot be searched is refused, never passed
+over: the answer would hold patients that were not asked for.
 
 Source: ITI TF-2: 3.21.4.1.2, 3.22.4.1.2; HL7 v2.5: 5.3.3.
 """
@@ -16,11 +17,11 @@ from dataclasses import dataclass, field, replace
 from ihe.caller import Caller
 from ihe.errors import InvalidElement, MissingElement
 from ihe.hl7v2.building import SegmentBuilder
-from ihe.hl7v2.er7 import Message, Repetition
+from ihe.hl7v2.er7 import Message, Repetition, Segment
 from ihe.values import AssigningAuthority, Oid, PartialDate
 from mpi.domain.identity import Sex
 from mpi.domain.query import Criteria, Page, QueryTag
-from mpi.domain.search import NameCriterion, PatientSearch, fold, phone_key
+from mpi.domain.search import Likeness, NameCriterion, PatientSearch, fold, phone_key
 from mpi.domain.visit import VisitId, VisitSearch
 from mpi.translate.hl7v2_query import asked_authorities, required_qpd
 from mpi.translate.hl7v2_visit import PRACTITIONER_FIELDS
@@ -75,7 +76,7 @@ def decode_demographics_query(message: Message) -> DemographicsQuery:
     return DemographicsQuery(
         tag=qpd.field(2).raw,
         sender="|".join(message.sender),
-        patients=reader.patients,
+        patients=_as_preferred(reader.patients, qpd),
         identifiers=reader.identifiers.found,
         visits=replace(reader.visits, numbers=reader.numbers.found, accounts=reader.accounts.found),
         domains=asked_authorities(qpd.field(8), "QPD-8"),
@@ -131,6 +132,21 @@ def criteria(question: DemographicsQuery, domains: Sequence[str]) -> Criteria:
 def continuation(page: Page) -> list[SegmentBuilder]:
     """The DSC of an answer that is not the last one."""
     return [SegmentBuilder("DSC", page.pointer, "I")] if page.pointer is not None else []
+
+
+def _as_preferred(search: PatientSearch, qpd: Segment) -> PatientSearch:
+    """By the confidence (QPD-4) and algorithm (QPD-5) asked for; of an unknown algorithm names must be met."""
+    least = qpd.text(4)
+    if least:
+        if not (least.isascii() and least.isdigit() and len(least) < 4 and int(least) <= _WHOLE_QUALITY):
+            raise InvalidElement("the confidence asked for is a whole number to 100", "QPD-4")
+        search = replace(search, least_quality=int(least))
+    algorithm = qpd.text(5).strip().lower()
+    return search.by_likeness(Likeness(algorithm)) if algorithm in _ALGORITHMS else search
+
+
+_WHOLE_QUALITY = 100
+_ALGORITHMS = frozenset(Likeness)
 
 
 def _quantity(message: Message) -> int | None:

@@ -1,8 +1,9 @@
 """Queries by demographics (PRPA_IN201305), their continuation and cancellation (QUQI_IN000003).
 
 A name is asked for whole; with use ``SRCH``, or with an asterisk at its end, by its first letters; an asterisk alone
-asks for nothing. A parameter that
-cannot be searched is refused, never passed over: the answer would hold patients that were not asked for.
+asks for nothing. With the algorithm ``PHONETIC`` or ``FUZZY`` (matchAlgorithm) a name that is asked for whole is met
+by names like it, from the degree in minimumDegreeMatch on. A parameter that cannot be searched is refused, never
+passed over: the answer would hold patients that were not asked for.
 
 Source: ITI TF-2: 3.47.4.1.2, 3.47.4.3; HL7 v3 PRPA_MT201306UV02, QUQI_MT000001UV01.
 """
@@ -19,7 +20,7 @@ from ihe.values import AssigningAuthority
 from ihe.xml import Element, local_name
 from mpi.domain.identity import Sex
 from mpi.domain.query import Criteria, QueryTag
-from mpi.domain.search import NameCriterion, PatientSearch, fold, phone_key
+from mpi.domain.search import Likeness, NameCriterion, PatientSearch, fold, phone_key
 from mpi.domain.visit import VisitId
 from mpi.translate.hl7v3_elements import (
     attribute,
@@ -134,7 +135,7 @@ def decode_demographics_query(message: Element) -> DemographicsQuery:
     return DemographicsQuery(
         name=_query_name(message, query),
         message=message,
-        patients=reader.patients,
+        patients=_as_preferred(reader.patients, message, query),
         identifiers=tuple(reader.identifiers),
         domains=tuple(reader.domains),
         quantity=_number(attribute(query, "initialQuantity"), place),
@@ -160,6 +161,23 @@ def decode_continuation(message: Element) -> Continuation | Cancellation:
         start=_number(attribute(wanted, "startResultNumber"), location(*place, "startResultNumber")),
         quantity=_number(attribute(wanted, "continuationQuantity"), location(*place, "continuationQuantity")),
     )
+
+
+def _as_preferred(search: PatientSearch, message: Element, query: Element) -> PatientSearch:
+    """By the degree and algorithm asked for; of an unknown algorithm names must be met."""
+    place = (local_name(message), "controlActProcess", "queryByParameter", "matchCriterionList")
+    least = attribute(query, "matchCriterionList/minimumDegreeMatch/value")
+    if least is not None:
+        if not (least.isascii() and least.isdigit() and len(least) < 4 and int(least) <= _WHOLE_QUALITY):
+            raise InvalidElement("a degree is a whole number to 100", location(*place, "minimumDegreeMatch"))
+        search = replace(search, least_quality=int(least))
+    wanted = first(query, "matchCriterionList/matchAlgorithm/value")
+    algorithm = (content(wanted) or "" if wanted is not None else "").strip().lower()
+    return search.by_likeness(Likeness(algorithm)) if algorithm in _ALGORITHMS else search
+
+
+_WHOLE_QUALITY: Final = 100
+_ALGORITHMS: Final = frozenset(Likeness)
 
 
 def _query_name(message: Element, query: Element) -> QueryName:

@@ -272,11 +272,7 @@ def _repeat(act: Element, asked: Element) -> None:
         part = first(asked, name)
         if part is not None:
             copy_into(repeated, part)
-    degree = attribute(asked, "matchCriterionList/minimumDegreeMatch/value") or ""
-    if degree.isascii() and degree.isdigit():
-        minimum = add(add(repeated, "matchCriterionList"), "minimumDegreeMatch")
-        add(minimum, "value", xsi_type="INT", value=degree)
-        add(minimum, "semanticsText", content(first(asked, "matchCriterionList/minimumDegreeMatch/semanticsText")))
+    _repeat_match_criteria(repeated, asked)
     parameters = add(repeated, "parameterList")
     for name in _PARAMETERS:
         for parameter in every(asked, f"parameterList/{name}"):
@@ -286,3 +282,20 @@ def _repeat(act: Element, asked: Element) -> None:
                 for value in values:
                     copy_into(copied, value)
                 add(copied, "semanticsText", content(first(parameter, "semanticsText")) or name)
+
+
+def _repeat_match_criteria(repeated: Element, asked: Element) -> None:
+    degree = attribute(asked, "matchCriterionList/minimumDegreeMatch/value") or ""
+    algorithm = content(first(asked, "matchCriterionList/matchAlgorithm/value"))
+    is_degree = degree.isascii() and degree.isdigit()
+    if not (is_degree or algorithm):
+        return
+    criteria = add(repeated, "matchCriterionList")
+    if algorithm:
+        wanted = add(criteria, "matchAlgorithm")
+        add(wanted, "value", algorithm, xsi_type="ST")
+        add(wanted, "semanticsText", "MatchAlgorithm")
+    if is_degree:
+        minimum = add(criteria, "minimumDegreeMatch")
+        add(minimum, "value", xsi_type="INT", value=degree)
+        add(minimum, "semanticsText", content(first(asked, "matchCriterionList/minimumDegreeMatch/semanticsText")))

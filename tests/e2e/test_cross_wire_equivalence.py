@@ -27,6 +27,7 @@ from tests.hl7v3_wire import Answer, demographics_query, ii, name_parameter, par
 RECORDS = 1500
 PATIENTS = SEARCHES = 500
 ANSWER_LIMIT = 200
+LIKENESSES = 100
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +57,10 @@ class Wires:
     def oid(self, code):
         return str(self.running.table.by_code(code).oid)
 
-    def _v2(self, name, qpd):
+    def _v2(self, name, qpd, algorithm=""):
         message = (
             "MSH|^~\\&|VIEWER|TEST|IPR|REGION|20260115101500+0100||" + name + "|Q1|T|2.5|||||FRA|UNICODE UTF-8\r"
-            "QPD|IHE Query|TAG1|" + qpd + "\rRCP|I\r"
+            f"QPD|IHE Query|TAG1|{qpd}||{algorithm}\rRCP|I\r"
         )
         answer = self.mllp.send(Message.parse(message))
         return answer.segment("QAK").text(2), [
@@ -87,12 +88,19 @@ class Wires:
         identifiers = [p["valueIdentifier"] for p in fhir.get("parameter", ()) if p["name"] == "targetIdentifier"]
         return v2, v3, [(i["system"].removeprefix("urn:oid:"), i["value"]) for i in identifiers]
 
-    def search(self, asked):
-        """Patients found, by wire: how it went, and the identifiers of each in order."""
-        v2 = self._v2("QBP^Q22^QBP_Q21", "~".join(f"{field}^{text}" for field, text in _v2_criteria(asked)))
-        v3 = self._v3("/ihe/pdq", "PRPA_IN201305UV02", demographics_query(*_v3_parameters(asked)))
+    def search(self, asked, like=""):
+        """Patients found, by wire: how it went, and the identifiers of each in order.
+
+        Args:
+            like: ``phonetic`` or ``fuzzy``, for names like those asked for; else the first letters count.
+        """
+        criteria = _v2_criteria(asked, "" if like else "*")
+        v2 = self._v2("QBP^Q22^QBP_Q21", "~".join(f"{field}^{text}" for field, text in criteria), like.upper())
+        parameters = _v3_parameters(asked, "" if like else "SRCH")
+        v3 = self._v3("/ihe/pdq", "PRPA_IN201305UV02", demographics_query(*parameters, algorithm=like))
         url = f"{self.running.base_url}/fhir/Patient"
-        bundle = self.http.get(url, params={**_fhir_parameters(asked), "_count": str(ANSWER_LIMIT)}).json()
+        parameters = {**_fhir_parameters(asked, like), "_count": str(ANSWER_LIMIT)}
+        bundle = self.http.get(url, params=parameters).json()
         found = [
             [(i["system"].removeprefix("urn:oid:"), i["value"]) for i in entry["resource"]["identifier"]]
             for entry in bundle.get("entry", ())
@@ -101,31 +109,31 @@ class Wires:
         return v2, v3, (bundle.get("total"), found)
 
 
-def _v2_criteria(asked):
+def _v2_criteria(asked, end):
     fields = {"family": "@PID.5.1", "given": "@PID.5.2", "birth": "@PID.7", "sex": "@PID.8", "postal": "@PID.11.5"}
     return [
-        (fields[name], text + "*" if name in ("family", "given") else text.replace("-", ""))
+        (fields[name], text + end if name in ("family", "given") else text.replace("-", ""))
         for name, text in asked.items()
     ]
 
 
-def _v3_parameters(asked):
+def _v3_parameters(asked, use):
     made = []
     if "sex" in asked:
         made.append(parameter("livingSubjectAdministrativeGender", f'<value code="{asked["sex"]}"/>'))
     if "birth" in asked:
         made.append(parameter("livingSubjectBirthTime", f'<value value="{asked["birth"].replace("-", "")}"/>'))
     if "family" in asked or "given" in asked:
-        made.append(name_parameter(asked.get("family", ""), asked.get("given", ""), "SRCH"))
+        made.append(name_parameter(asked.get("family", ""), asked.get("given", ""), use))
     if "postal" in asked:
         made.append(parameter("patientAddress", f"<value><postalCode>{asked['postal']}</postalCode></value>"))
     return made
 
 
-def _fhir_parameters(asked):
+def _fhir_parameters(asked, like):
     names = {
-        "family": "family",
-        "given": "given",
+        "family": f"family:{like}" if like else "family",
+        "given": f"given:{like}" if like else "given",
         "birth": "birthdate",
         "sex": "gender",
         "postal": "address-postalcode",
@@ -189,3 +197,22 @@ def test_searches_find_the_same_in_the_same_order_on_every_wire(wires, rows):
         assert v3 == fhir, asked
         found += bool(fhir)
     assert found > SEARCHES / 2
+
+
+def test_names_like_others_are_found_in_the_same_order_on_every_wire(wires, rows):
+    rng, found, others = random.Random(3), 0, 0
+    for _ in range(LIKENESSES):
+        traits = rng.choice([row.traits for row in rows if row.traits.birth_family_name and row.traits.birth_date])
+        name = list(fold(traits.birth_family_name))
+        position = rng.randrange(len(name))
+        name[position] = rng.choice("AEIOUS")
+        asked = {"family": "".join(name).strip()}
+        if rng.random() < 0.7:
+            asked["birth"] = traits.birth_date.iso
+        (v2_status, v2), (v3_status, v3), (_, fhir) = wires.search(asked, rng.choice(["phonetic", "fuzzy"]))
+        assert v2_status == v3_status == ("OK" if fhir else "NF"), asked
+        assert v2 == v3 == fhir, asked
+        found += bool(fhir)
+        others += bool(fhir) and asked["family"] != fold(traits.birth_family_name)
+    assert found > LIKENESSES / 3
+    assert others > LIKENESSES / 5

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import threading
 import time
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
 from fhir.resources.R4B.bundle import Bundle
 
+from region.region_table import FhirNotification, RegionTable, load_region
+from tests.e2e.conftest import REGION
 from tests.fhir_wire import patient
 
 CHANNEL = {"type": "message", "payload": "application/fhir+json"}
@@ -118,6 +121,22 @@ def test_a_subscriber_is_told_by_message(running, listener, feed):
     feed("ICL", "I1", family="TEMOIN", given="ANDRE", birth="1950-01-01")
     time.sleep(1.5)
     assert len(listener.got) == before
+
+
+def test_a_domain_of_the_table_is_told_by_message(start, listener):
+    table = load_region(REGION)
+    told_here = FhirNotification(True, listener.url)
+    domains = tuple(replace(d, notification_fhir=told_here) if d.code == "SISRA" else d for d in table)
+    with start(RegionTable(table.name, table.home_community_id, domains)) as running:
+        for number, code in enumerate(("SISRA", "CHUSE", "ICL"), 1):
+            oid = str(table.by_code(code).oid)
+            params = {"identifier": f"urn:oid:{oid}|N{number}"}
+            answer = httpx.put(f"{running.base_url}/fhir/Patient", params=params, json=patient(oid, f"N{number}"))
+            assert answer.status_code == 201, answer.text
+            first, *others = [told(each) for each in listener.wait_for(number)]
+            assert first == ("POST", True, 2), "its own patient, with the regional id"
+            assert others[number - 2 :] == [("PUT", True, number + 1)][: number - 1], "every new cross-reference"
+        assert "ITI-93 SISRA" in {each.name for each in running.service.subscribers()}
 
 
 def test_a_failing_subscriber_is_told_later_and_in_order(running, listener, feed):

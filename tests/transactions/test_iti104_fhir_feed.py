@@ -59,9 +59,24 @@ def test_create_update_merge_and_delete(fhir):
     assert fhir.found(identifier=fhir.token("CHUSE", "C2")) == []
 
 
+def test_a_patient_that_is_not_active_any_more_is_withdrawn_until_it_is_again(fhir):
+    fhir.feed("CHUSE", "C1")
+    fhir.feed("ROANNE", "R1")
+    for _ in range(2):
+        answer = fhir.feed("CHUSE", "C1", active=False)
+        assert answer.status_code == 200
+        assert Patient.model_validate(answer.json()).active is False
+        assert "name" not in answer.json()
+        assert fhir.found(family="exemple") == ["R1"]
+    assert outcome(fhir.feed("CHUSE", "NOBODY", active=False), 404)
+    assert fhir.feed("CHUSE", "C1").status_code == 200
+    assert fhir.found(family="exemple") == ["C1", "R1"]
+
+
 @pytest.mark.parametrize(
     ("change", "status"),
     [
+        ({"active": True, "link": [{"type": "replaced-by", "other": {"identifier": {"value": "C9"}}}]}, 400),
         ({"identifier": []}, 400),
         ({"identifier": [{"system": "urn:oid:1.2.3", "value": "C1"}]}, 400),
         ({"birthDate": "yesterday"}, 400),
@@ -110,6 +125,12 @@ def test_prefer_decides_whether_the_patient_comes_back(fhir, prefer, has_body):
     assert (answer.status_code, bool(answer.content)) == (201, has_body)
     assert answer.headers["location"]
     assert answer.headers["etag"]
+
+
+def test_prefer_may_want_the_outcome(fhir):
+    answer = fhir.feed("CHUSE", "C1", {"Prefer": "return=OperationOutcome"})
+    assert outcome(answer, 201).severity == "information"
+    assert answer.headers["location"]
 
 
 def test_the_exchange_is_named_by_us_and_by_the_client(fhir):
@@ -187,3 +208,11 @@ def test_the_person_follows_its_links(fhir):
     assert len(after.json()["link"]) == 1
     assert after.headers["etag"] != person.headers["etag"]
     assert fhir.get(f"Patient/{joined['id']}").json()["active"] is True
+
+
+@pytest.mark.parametrize("part", ["identifier", "family", "status"])
+def test_a_nul_in_a_resource_is_a_mistake_of_the_sender(fhir, part):
+    value = "C\0" if part == "identifier" else "C1"
+    more = {} if part == "identifier" else {part: "A\0"}
+    assert fhir.feed("CHUSE", value, **more).status_code in (200, 201, 400)
+    assert fhir.feed("CHUSE", "C1").status_code in (200, 201)

@@ -101,6 +101,35 @@ def test_every_parameter_selects(fed, criteria, wanted):
     assert found(answer) == wanted
 
 
+def test_names_like_those_asked_for(fed):
+    def asked(criteria, **wanted):
+        answer = fed.ask(fed.query("Q22", criteria, **wanted))
+        return found(answer), [int(qri.text(1)) for qri in answer.segments("QRI")]
+
+    like_paul = "@PID.5.1^MARTAIN~@PID.5.2^POL"
+    assert asked(like_paul)[0] == asked(like_paul, algorithm="SOUNDEX")[0] == []
+    (who,), (quality,) = asked(like_paul, algorithm="PHONETIC")
+    assert who == "R2"
+    assert 75 <= quality < 100
+    assert asked(like_paul, algorithm="phonetic", confidence=str(quality))[0] == ["R2"]
+    assert asked(like_paul, algorithm="phonetic", confidence=str(quality + 1))[0] == []
+    both, qualities = asked("@PID.5.1^MARTINE", algorithm="FUZZY")
+    assert both == ["F4", "I3", "R2"]
+    assert qualities == [87, 87, 85]
+    assert asked("@PID.5.1^NARTIN~@PID.7^19700502", algorithm="FUZZY")[0] == ["R2"]
+    first = fed.ask(fed.query("Q22", "@PID.5.1^MARTINE", algorithm="FUZZY", rcp="I|2", tag="LIKE"))
+    pointer = first.segment("DSC").text(1)
+    rest = fed.ask(fed.query("Q22", "@PID.5.1^MARTINE", algorithm="FUZZY", rcp="I|2", tag="LIKE", pointer=pointer))
+    assert found(first) + found(rest) == both
+    assert [int(q.text(1)) for m in (first, rest) for q in m.segments("QRI")] == qualities
+
+
+@pytest.mark.parametrize("confidence", ["101", "high", "-1", "9" * 5000])
+def test_a_confidence_that_is_none_is_refused(fed, confidence):
+    answer = fed.ask(fed.query("Q22", "@PID.5.1^MARTIN", confidence=confidence))
+    assert outcome(answer)[:3] == ("AE", "AE", "102")
+
+
 def test_identifiers_with_and_without_authority_and_several_of_them(fed):
     def one(code: str, value: str) -> str:
         authority = fed.table.by_code(code).authority

@@ -109,6 +109,27 @@ def test_first_letters_fit_less_well(fed):
     assert 50 <= int(quality) < 100
 
 
+def test_names_like_those_asked_for(fed):
+    def asked(family, **wanted):
+        answer = fed.ask("ITI-47", demographics_query(name_parameter(family, "jeane"), **wanted))
+        return answer, firsts(answer), [int(q) for q in answer.values("//v:queryMatchObservation/v:value/@value")]
+
+    assert asked("ESSET")[1] == asked("ESSET", algorithm="Vendor's own")[1] == []
+    answer, found, (quality,) = asked("ESSET", algorithm="Phonetic", degree=50)
+    assert found == ["CHUSE9"]
+    assert 75 <= quality < 100
+    assert answer.values("//v:queryByParameter//v:matchAlgorithm/v:value/text()") == ["Phonetic"]
+    assert asked("ESSET", algorithm="PHONETIC", degree=quality + 1)[1] == []
+    assert asked("ESSIA", algorithm="PHONETIC")[1] == []
+    assert asked("ESSIA", algorithm="FUZZY")[1] == ["CHUSE9"]
+
+
+def test_a_degree_bounds_first_letters_too(fed):
+    asked = [name_parameter("MODELE", "JEA", use="SRCH")]
+    assert firsts(fed.ask("ITI-47", demographics_query(*asked, degree=50))) == ["CHUSE9"]
+    assert firsts(fed.ask("ITI-47", demographics_query(*asked, degree=100))) == []
+
+
 @pytest.mark.parametrize(
     "asked",
     [
@@ -157,6 +178,8 @@ def test_each_unknown_domain_is_named(fed):
         (demographics_query(NAME, parameter("principalCareProviderId", ii("1.2", "1", "value"))), "102"),
         (demographics_query(NAME, quantity=0), "102"),
         (demographics_query(NAME, quantity="many"), "102"),
+        (demographics_query(NAME, degree="most"), "102"),
+        (demographics_query(NAME, degree=101), "102"),
         (message("PRPA_IN201305UV02", ""), "101"),
         (continuation(query_id="UNHEARD"), "102"),
         (continuation(start=0), "102"),

@@ -50,6 +50,14 @@ def outcome(answer, status):
         ({"family__exact": "DURAND"}, []),
         ({"given__exact": "ANNE"}, ["C1"]),
         ({"family__contains": "ODELE", "birthdate": "1971"}, ["I1", "R2"]),
+        ({"family__phonetic": "eksample"}, []),
+        ({"family__phonetic": "aixemple"}, ["C1", "R1"]),
+        ({"phonetic": "pol"}, ["I1", "R2"]),
+        ({"phonetic": ["pol", "modele"]}, ["R2", "I1"]),
+        ({"given__fuzzy": "anrde", "birthdate": "1990"}, ["I2"]),
+        ({"name__fuzzy": "demoin", "birthdate": "1990"}, []),
+        ({"family__fuzzy": "modèles"}, ["I1", "R2"]),
+        ({"family__fuzzy": "NODELE", "birthdate": "1971-11-02"}, ["R2"]),
         ({"name": "paule"}, ["I1"]),
         ({"name": "modele"}, ["I1", "R2"]),
         ({"birthdate": "1971-11-02"}, ["R2"]),
@@ -225,3 +233,45 @@ def test_xml_is_the_same_resource(fhir):
     bundle = Bundle.model_validate_xml(answer.content)
     json = Bundle.model_validate(fhir.get("Patient", family="mod").json())
     assert [e.resource.model_dump() for e in bundle.entry] == [e.resource.model_dump() for e in json.entry]
+
+
+def test_names_like_others_are_scored_on_every_page(fhir):
+    whole = fhir.get("Patient", family__fuzzy="modele").json()
+    Bundle.model_validate(whole)
+    scores = [entry["search"]["score"] for entry in whole["entry"]]
+    assert [local_id(e["resource"]) for e in whole["entry"]] == ["R2", "I1"]
+    assert scores[0] == 1.0
+    assert 0.75 <= scores[1] < 1.0
+    first = fhir.get("Patient", family__fuzzy="modele", _count="1").json()
+    following = next(link["url"] for link in first["link"] if link["relation"] == "next")
+    assert "modele" not in following
+    second = fhir.client.get(following).json()
+    assert [e["search"]["score"] for page in (first, second) for e in page["entry"]] == scores
+    assert "score" not in fhir.get("Patient", family="modele").json()["entry"][0]["search"]
+
+
+@pytest.mark.parametrize("name", ["address:fuzzy", "phonetic:exact", "birthdate:fuzzy", "fuzzy"])
+def test_likeness_is_for_names_only(fhir, name):
+    assert outcome(fhir.client.get("/fhir/Patient", params={name: "1948", "family": "EXEMPLE"}), 400)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"email": "\0"},
+        {"phone": "\0", "family": "ex"},
+        {"address": "\0", "family": "ex"},
+        {"family:exact": "EX\0"},
+        {"mothersMaidenName:exact": "A\0", "family": "ex"},
+        {"identifier": "urn:oid:{chuse}|\0C1"},
+        {"_page": "\0.1"},
+    ],
+)
+def test_a_nul_is_a_mistake_of_the_asker(fhir, parameters):
+    parameters = {name: value.replace("{chuse}", fhir.oid("CHUSE")) for name, value in parameters.items()}
+    answer = fhir.client.get("/fhir/Patient", params=parameters)
+    assert answer.status_code in (200, 400), answer.text
+    posted = fhir.client.post("/fhir/Patient/_search", data=parameters)
+    assert posted.status_code == answer.status_code
+    asked = {"sourceIdentifier": f"urn:oid:{fhir.oid('CHUSE')}|\0C1"}
+    assert outcome(fhir.client.get("/fhir/Patient/$ihe-pix", params=asked), 400)

@@ -87,6 +87,15 @@ def test_create_update_and_delete_by_the_sources_own_id(fhir, send, alice):
     assert send(entry("DELETE", "a1"))[0] == "ok"
 
 
+def test_a_patient_that_is_not_active_any_more_is_withdrawn(fhir, send, alice):
+    send(entry("POST", "a1", alice))
+    assert send(entry("PUT", "a1", {**alice, "active": False})) == ("ok", [{"status": "200"}])
+    assert fhir.found(family="exemple") == []
+    code, (restored,) = send(entry("PUT", "a1", alice))
+    assert (code, restored["status"]) == ("ok", "201")
+    assert fhir.found(family="exemple") == ["C1"]
+
+
 def test_an_older_state_changes_nothing(fhir, send, alice):
     send(entry("POST", "a1", {**alice, "meta": {"lastUpdated": "2026-05-02T10:00:00Z"}}))
     late = {**alice, "meta": {"lastUpdated": "2026-05-01T10:00:00Z"}, "name": [{"family": "ANCIEN", "given": ["X"]}]}
@@ -108,6 +117,23 @@ def test_merge_by_replaced_by_and_no_way_back(fhir, send, alice, other, how):
     assert (code, refused["status"]) == ("fatal-error", "405")
     OperationOutcome.model_validate(refused["outcome"])
     assert fhir.found(family="exemple") == []
+
+
+def test_unmerge_by_policy(fhir, send, alice, other):
+    object.__setattr__(fhir.service.mpi, "sources_unmerge", True)
+    send(entry("POST", "a1", alice), entry("POST", "a2", other))
+    link = {"type": "replaced-by", "other": {"reference": "Patient/a2"}}
+    send(entry("PUT", "a1", {"resourceType": "Patient", "active": False, "link": [link]}))
+    assert fhir.found(identifier=fhir.token("CHUSE", "C1")) == []
+    code, (restored,) = send(entry("PUT", "a1", alice))
+    assert (code, restored["status"]) == ("ok", "201")
+    assert fhir.found(family="exemple") == ["C1"]
+    assert fhir.found(family="modele") == ["C2"]
+    stranger = patient(fhir.oid("CHUSE"), "C9")
+    merged = {**stranger, "active": False, "link": [link]}
+    assert send(entry("PUT", "a9", merged))[0] == "ok"
+    code, (refused,) = send(entry("PUT", "a9", stranger))
+    assert (code, refused["status"]) == ("fatal-error", "409")
 
 
 def test_a_message_is_taken_in_whole_or_not_at_all(fhir, send, alice):

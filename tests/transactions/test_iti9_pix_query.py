@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from ihe.caller import Caller
+from ihe.confidentiality import SEES_HIDDEN
 from ihe.hl7v2.er7 import Message
+from ihe.values import PatientId
+from mpi.services.cross_reference import cross_reference
 from tests.hl7v2_desk import FRENCH, Desk, desk, er7, ids, outcome, said, shared_desk
 
 __all__ = ["desk", "shared_desk"]
@@ -93,6 +97,27 @@ def test_a_subsumed_identifier_is_unknown_and_the_survivor_answers(desk: Desk):
     assert ids(desk.ask(pix(desk.cx("ROANNE", "R1"))).segment("PID"))[0] == "C2"
     desk.feed(desk.adt("A29", "CHUSE", "C2"))
     assert outcome(desk.ask(pix(desk.cx("CHUSE", "C2"))))[:2] == ("AE", "AE")
+
+
+def test_a_hidden_identity_is_told_to_nobody_without_the_role(desk: Desk):
+    secret = "EXEMPLE^MARIE^MARIE^^^^L||19480317|F" + "|" * 24 + "PROV~CACH"
+    desk.feed(desk.adt("A28", "ROANNE", "R1"), desk.adt("A28", "ICL", "I9", secret))
+    desk.feed(desk.adt("A24", "ICL", "I9", secret, extra=[f"PID|2||{desk.cx('ROANNE', 'R1')}"]))
+    assert desk.count("SELECT count(DISTINCT person_id) FROM record") == 1
+
+    def known(code: str, local_id: str) -> set[str]:
+        return {
+            value for value in ids(desk.ask(pix(desk.cx(code, local_id))).segment("PID")) if not value.startswith("TDU")
+        }
+
+    assert known("ROANNE", "R1") == set()
+    assert known("ICL", "I9") == {"R1"}
+    listed = desk.ask(desk.query("Q22", "@PID.3.1^R1~@PID.3.4.1^ROANNE")).segment("PID")
+    assert "I9" not in ids(listed)
+    with desk.service.database.unit(Caller("steward", roles=frozenset({SEES_HIDDEN}))) as uow:
+        source = PatientId("R1", desk.service.table.by_code("ROANNE").authority)
+        found = cross_reference(uow, desk.service.mpi, source).identifiers
+    assert "I9" in {identifier.value for identifier in found}
 
 
 def test_versions_that_are_not_offered(fed):

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "ihe_0101"
-down_revision = "ihe_0003"
+down_revision = "ihe_0004"
 branch_labels = None
 depends_on = None
 

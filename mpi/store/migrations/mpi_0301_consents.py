@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "mpi_0301"
-down_revision = "mpi_0203"
+down_revision = "mpi_0205"
 branch_labels = None
 depends_on = None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -121,6 +123,24 @@ def test_any_changed_byte_of_what_is_chained_shows(connection, position, at, by)
         row["correlation_id"] = bytes(changed).decode("latin-1")
         assert audit_chain.digest_of(before, row) != row["digest"]
         attempt.rollback()
+
+
+@given(
+    st.lists(
+        st.none()
+        | st.integers(-(2**63), 2**63 - 1)
+        | st.datetimes(timezones=st.just(UTC))
+        | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+        | st.lists(st.dictionaries(st.text("abcxyzé", max_size=3), st.text('aé"\\\n\x1f\x7f ', max_size=5))),
+        max_size=6,
+    )
+)
+def test_the_form_in_which_events_are_chained_is_json_as_everybody_writes_it(content):
+    def plain(moment):
+        return moment.isoformat(timespec="microseconds")
+
+    form = json.dumps(content, default=plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    assert audit_chain._digest(b"before", content) == hashlib.sha256(b"before" + form.encode()).digest()
 
 
 def test_a_removed_event_shows_in_the_middle_and_at_the_end(connection):

@@ -104,6 +104,10 @@ SITE = '[[domain]]\ncode = "SITE"\nname = "s"\nkind = "establishment"\noid = "1.
             HEAD + RID + SITE + 'notification_v3 = { enabled = true, url = "ftp://x", device = "1.2" }\n',
             "domain SITE: notification_v3 needs an http address",
         ),
+        (
+            HEAD + RID + SITE + 'notification_fhir = { enabled = true, url = "ftp://x" }\n',
+            "domain SITE: notification_fhir needs an http address",
+        ),
         (HEAD + RID + SITE.replace("establishment", "shop"), "region.toml:14: domain SITE: kind must be one of"),
         (
             HEAD + RID + SITE + 'senders = ["A|B"]\n' + SITE.replace("SITE", "TWO").replace("1.2.5", "1.2.6") + 'senders = ["A|B"]\n',  # noqa: E501

@@ -6,11 +6,12 @@ import pytest
 from sqlalchemy import create_engine
 
 from ihe.values import PartialDate
-from mpi.domain.search import BirthBound, ContactGroup, NameCriterion, NameGroup, PatientSearch
+from mpi.domain.search import BirthBound, ContactGroup, Likeness, NameCriterion, NameGroup, PatientSearch
 from mpi.store import search
 
 DAY = PartialDate(1958, 3, 17)
 MARTIN, ZOE = NameCriterion("MARTIN"), NameCriterion("ZOE", exact=True)
+SOUNDS, NEARLY = (NameCriterion("MARTIN", like=like) for like in Likeness)
 
 
 class Explained:
@@ -34,6 +35,9 @@ class Explained:
         (PatientSearch(birth_bounds=((BirthBound("eq", DAY),),)), "record_birth_date"),
         (PatientSearch(families=(MARTIN, ZOE)), "record_name_pkey"),
         (PatientSearch(name_groups=(NameGroup("FG", (MARTIN, ZOE)),)), "record_name_pkey"),
+        (PatientSearch(families=(SOUNDS,)), "record_sound_pkey"),
+        (PatientSearch(name_groups=(NameGroup("FG", (NEARLY,)),)), "record_name_pkey"),
+        (PatientSearch(birth_dates=(DAY,), families=(NEARLY,)), "record_birth_date"),
         (PatientSearch(phones=("102030405",)), "record_phone"),
         (PatientSearch(contact_groups=(ContactGroup(("102030405",)),)), "record_phone"),
     ],
@@ -42,6 +46,9 @@ def test_an_index_selects(module_database_url, asked, index):
     engine = create_engine(module_database_url)
     with engine.connect() as connection:
         explained = Explained(connection.connection.driver_connection)
-        search.find(explained, asked, 10, sees_hidden=False)
+        if asked.is_by_likeness:
+            search.find_candidates(explained, asked, sees_hidden=False)
+        else:
+            search.find(explained, asked, 10, sees_hidden=False)
     engine.dispose()
     assert index in explained.plan

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "mpi_0301"
-down_revision = "mpi_0203"
+revision = "mpi_0302"
+down_revision = "mpi_0301"
 branch_labels = None
 depends_on = None
 

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "xds_published_0003"
-down_revision = "xds_published_0002"
+revision = "xds_published_0004"
+down_revision = "xds_published_0003"
 branch_labels = None
 depends_on = None
 
