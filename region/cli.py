@@ -49,6 +49,8 @@ from region.pacs.orthanc import OrthancFault
 from region.pki import PkiFault
 from region.settings import Settings, SettingsError, describe, load_settings
 from region.viewer_commands import ViewerFault
+from web.catalogue import DEFAULT_LANGUAGE
+from web.rendering import standing_waterfall
 
 app = typer.Typer(
     name="traitdunion",
@@ -236,16 +238,29 @@ def explain(
     local_id: Annotated[str, typer.Argument(help="Its local id.")],
     other_domain: Annotated[str | None, typer.Argument(help="Domain code of a second record.")] = None,
     other_local_id: Annotated[str | None, typer.Argument(help="Its local id.")] = None,
+    event: Annotated[
+        int | None, typer.Option(help="Explain the link that this event made, not the present one.")
+    ] = None,
+    svg: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Also draw how the weight adds up, field by field.")
+    ] = None,
 ) -> None:
     """Why a record is linked as it is, or what two records score, field by field (JSON)."""
     if (other_domain is None) != (other_local_id is None):
         _fail("a second record needs both domain and local id", 2)
+    if event is not None and other_domain is not None:
+        _fail("an event made the link of one record", 2)
     with running.service(_settings()) as service, service.database.unit(REGION) as uow:
         key = RecordKey(domain, local_id)
         if other_domain is not None and other_local_id is not None:
-            found = explain_pair(uow, service.mpi, key, RecordKey(other_domain, other_local_id))
+            found = pair = explain_pair(uow, service.mpi, key, RecordKey(other_domain, other_local_id))
         else:
-            found = explain_record(uow, service.mpi, key)
+            found = explain_record(uow, service.mpi, key, event)
+            pair = found["because"]
+    if svg is not None:
+        if pair is None:
+            _fail("the link rests on no pair; there is nothing to draw")
+        svg.write_text(standing_waterfall(pair, DEFAULT_LANGUAGE), encoding="utf-8")
     typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
 
 

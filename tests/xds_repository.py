@@ -70,6 +70,9 @@ class People:
         same = frozenset(each for each, other in self._person_of.items() if other == regional)
         return Person(patient_id(REGION, regional), same)
 
+    def answered(self, uow: UnitOfWork, asked: PatientId) -> Person | None:
+        return self.resolve(uow, asked)
+
     def knows_authority(self, asked: PatientId) -> bool:
         return asked.authority.oid in (REGION, ROANNE, FIRMINY)
 

@@ -59,6 +59,9 @@ class SampleDirectory:
                 return Person(regional, frozenset({regional, *identifiers}))
         return None
 
+    def answered(self, uow: UnitOfWork, patient_id: PatientId) -> Person | None:
+        return self.resolve(uow, patient_id)
+
     def knows_authority(self, patient_id: PatientId) -> bool:
         return patient_id.authority.oid in (REGION_OID, SITE_A_OID, SITE_B_OID)
 

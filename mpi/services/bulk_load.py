@@ -274,7 +274,14 @@ def _write_links(
     uow: UnitOfWork, app: MpiApplication, population: _Population, edges: Edges, decided: _Decided, event_id: int
 ) -> None:
     connection = uow.connection
-    bulk.copy_links(connection, _link_rows(population, decided), event_id=event_id, now=uow.now, by=uow.caller.label)
+    bulk.copy_links(
+        connection,
+        _link_rows(population, decided),
+        model=app.model.version,
+        event_id=event_id,
+        now=uow.now,
+        by=uow.caller.label,
+    )
     bulk.copy_pairs(connection, _pair_rows(app, population, edges), model=app.model.version, now=uow.now)
     asked = [
         tasks.NewTask(
@@ -305,7 +312,7 @@ def _link_rows(population: _Population, decided: _Decided) -> Iterator[bulk.Link
         if partner < 0:
             yield record_id, record_id, None, "alone", "{}"
         else:
-            evidence = f'{{"pair":[{record_id},{partner}],"weight_bits":{units / UNITS_PER_BIT!r}}}'
+            evidence = f'{{"pair":[{record_id},{partner}],"versions":[1,1],"weight_bits":{units / UNITS_PER_BIT!r}}}'
             yield record_id, person_id, grade, "score", evidence
 
 

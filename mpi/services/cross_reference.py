@@ -54,8 +54,7 @@ def cross_reference(
     """
     source_code = domain_of(app, source.authority, location).code
     asked, found = _members(uow, app, source, RecordKey(source_code, source.value), location)
-    grades = app.grades_for(source_code)
-    shown = [m for m in found if m.record_id == asked.record_id or _is_answered(asked, m, grades)]
+    shown = [m for m in found if m.record_id == asked.record_id or app.answers(source_code, asked.grade, m.grade)]
     wanted = set(target_domains)
 
     def is_wanted(code: str) -> bool:
@@ -81,11 +80,3 @@ def _members(
     record = find_one_person(uow, app, source, location)
     found = members.of_persons(uow, [record.person_id])
     return next(m for m in found if m.record_id == record.id), found
-
-
-def _is_answered(asked: Member, other: Member, grades: frozenset[str]) -> bool:
-    """Whether the link between two records of one person is of a grade that may be answered.
-
-    The link between them is as good as the weaker of their links to the person; a founder's link has no grade.
-    """
-    return all(m.grade is None or m.grade in grades for m in (asked, other))

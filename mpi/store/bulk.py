@@ -181,14 +181,21 @@ PairRow = tuple[int, int, float, str]
 """Smaller and larger record id, weight in bits, evidence as JSON."""
 
 
-def copy_links(connection: Connection, rows: Iterable[LinkRow], *, event_id: int, now: datetime, by: str) -> None:
-    """Write the links in force of new records."""
+def copy_links(
+    connection: Connection, rows: Iterable[LinkRow], *, model: str, event_id: int, now: datetime, by: str
+) -> None:
+    """Write the links in force of new records.
+
+    Args:
+        model: version of the one that decided about those who are not alone.
+    """
     common = f"{event_id}\t{by.translate(_ESCAPES)}\t{now.isoformat()}\n"
     lines = (
-        f"{record_id}\t{person_id}\t{grade or _NULL}\t{how}\t{evidence.translate(_ESCAPES)}\t{common}"
+        f"{record_id}\t{person_id}\t{grade or _NULL}\t{how}\t{evidence.translate(_ESCAPES)}"
+        f"\t{model if grade else _NULL}\t{common}"
         for record_id, person_id, grade, how, evidence in rows
     )
-    columns = "record_id, person_id, grade, how, evidence, event_id, linked_by, valid_from"
+    columns = "record_id, person_id, grade, how, evidence, model, event_id, linked_by, valid_from"
     _copy_lines(connection, f"COPY link ({columns}) FROM STDIN", lines)
 
 
