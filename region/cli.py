@@ -29,7 +29,6 @@ from region import (
     backup_commands,
     community_commands,
     domain_commands,
-    evaluating,
     model_commands,
     notify_commands,
     pki_commands,
@@ -42,6 +41,7 @@ from region.access_settings import AccessFault, is_demonstration
 from region.backup import BackupFault
 from region.demo import StoryFault
 from region.embedded_postgres import EmbeddedPostgresError
+from region.evaluation import command as evaluation_command
 from region.loading import LoadFault, LoadReport, load_file
 from region.log_output import set_up_logging
 from region.pacs.commands import commands as pacs_commands
@@ -122,7 +122,7 @@ app.add_typer(audit_commands.commands(_settings), name="audit")
 app.add_typer(pki_commands.commands(_settings), name="pki")
 model_commands.register(app, _settings)
 publishing_commands.register(app, _settings)
-evaluating.register(app, _settings)
+evaluation_command.register(app, _settings)
 backup_commands.register(app, _settings)
 
 
