@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -16,7 +17,8 @@ from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from ihe.caller import REGION
 from ihe.errors import IheError
@@ -168,7 +170,7 @@ def load(
     file_format: Annotated[FileFormat | None, typer.Option("--format", help="Goes by the ending when absent.")] = None,
 ) -> None:
     """Load identities in bulk. Rejected rows go to FILE.rejected.csv with the reason; the others load."""
-    totals = LoadReport()
+    totals, began = LoadReport(), time.monotonic()
     with running.service(_settings()) as service, _progress() as progress:
         for path in files:
             bar = progress.add_task(path.name, total=None)
@@ -183,6 +185,17 @@ def load(
                 setattr(totals, name, getattr(totals, name) + getattr(report, name))
     for name in LoadReport.__dataclass_fields__:
         typer.echo(f"{name}: {getattr(totals, name)}")
+    seconds = time.monotonic() - began
+    messages.print(f"{totals.read} rows in {seconds:.1f} s, {totals.read / seconds:.0f} a second", highlight=False)
+
+
+class _Rate(ProgressColumn):
+    """Rows a second."""
+
+    def render(self, task: Task) -> Text:
+        """Of a file."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f}/s")
 
 
 def _progress() -> Progress:
@@ -190,6 +203,7 @@ def _progress() -> Progress:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        _Rate(),
         TimeElapsedColumn(),
         console=messages,
     )

@@ -5,7 +5,7 @@ Everything happens in the caller's transaction; other writers wait until it ends
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
@@ -54,6 +54,34 @@ def active_forms(connection: Connection) -> Iterator[tuple[int, RecordKey, Clean
     )
     for row in rows:
         yield row.id, RecordKey(row.domain, row.local_id), Cleaned.from_json(row.cleaned)
+
+
+def say_nothing_new(connection: Connection, rows: Sequence[tuple[int, Traits, datetime | None]]) -> set[int]:
+    """Which of some rows about records, by place, repeat what is known of an active one, or are older than that.
+
+    Args:
+        rows: id of the record, its traits, and when its source last changed them.
+    """
+    if not rows:
+        return set()
+    connection.execute(
+        text("CREATE TEMP TABLE IF NOT EXISTS bulk_known (place int, id bigint, traits jsonb, at timestamptz)")
+    )
+    lines = (
+        _line((str(place), str(record_id), traits_json.dumps(traits), at.isoformat() if at else None))
+        for place, (record_id, traits, at) in enumerate(rows)
+    )
+    _copy_lines(connection, "COPY bulk_known FROM STDIN", lines)
+    found = connection.execute(
+        text(
+            "SELECT k.place FROM bulk_known k JOIN record r ON r.id = k.id"
+            " WHERE (r.state = 'active' AND r.traits = k.traits)"
+            " OR (r.state <> 'subsumed' AND k.at < r.source_updated_at)"
+        )
+    ).scalars()
+    places = set(found)
+    connection.execute(text("DROP TABLE bulk_known"))
+    return places
 
 
 def next_record_id(connection: Connection) -> int:
