@@ -306,6 +306,7 @@ def _write_records(uow: UnitOfWork, population: _Population, decided: _Decided, 
     keys, owners = population.blocked.by_key()
     of_new = owners >= population.first_new
     bulk.write_keys(uow.connection, keys[of_new], ids[owners[of_new]])
+    bulk.analyze(uow.connection, bulk.RECORD_TABLES)
 
 
 def _write_links(
@@ -331,7 +332,7 @@ def _write_links(
         for request in decided.tasks
     ]
     tasks.open_tasks(connection, asked, event_id=event_id, now=uow.now)
-    bulk.analyze(connection)
+    bulk.analyze(connection, bulk.LINK_TABLES)
     for person_id, indices in decided.together.items():
         publish_person(uow, person_id, sorted(population.keys[i] for i in indices), "person.changed", event_id)
     for record_id in decided.joining:
