@@ -92,5 +92,6 @@ def test_what_stewards_know_of_pairs_is_not_guessed(engine: Engine, monkeypatch:
         assert found.labels == len(labels)
         return found.model.levels["sex"][SexLevel.DIFFERENT].m
 
-    told_same, told_different = odd_sex(pairs + strangers), odd_sex([replace(p, same=False) for p in pairs])
+    others = [replace(pair, same=False) for pair in pairs]
+    told_same, told_different = (odd_sex(labels + strangers) for labels in (pairs, others))
     assert told_same > 3 * told_different
