@@ -1,8 +1,8 @@
 # Needs only make and Python 3.11 or later; everything else goes into .venv, pinned by hash.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help pacs programs viewer demo test check lint sbom audit bench soak browser screenshots fix lock clean install \
-	install-dev
+.PHONY: help pacs programs viewer spark demo test check lint sbom audit bench soak browser screenshots fix lock \
+	clean install install-dev
 
 # The first Python that is recent enough; a version manager's shim may exist and still not run.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
@@ -75,6 +75,11 @@ programs: $(DEV) ## what some tests need beside Python, as far as it can be had:
 	@command -v chromium >/dev/null || $(BIN)/python -m playwright install chromium || \
 		echo "not installed: chromium" >&2
 
+spark: $(DEV) ## Spark for traitdunion train --engine spark (half a gigabyte; Java 17 or later must be there)
+	@command -v "$${JAVA_HOME:+$$JAVA_HOME/bin/}java" >/dev/null || { \
+		echo "Java 17 or later is missing (Debian: apt-get install openjdk-17-jre-headless)" >&2; exit 1; }
+	$(PIP) install --quiet --require-hashes --no-build-isolation -r requirements-spark.lock
+
 bench: $(DEV) ## benchmarks: tables, and bench/results/latest.json (ARGS: suites; --full: hours)
 	@$(BIN)/python -m bench $(ARGS)
 
@@ -116,12 +121,13 @@ $(BIN)/python:
 # The index that answers is the configured one; no host name enters the lock files.
 UV := build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml build/lock/build.in
-lock: ## renew requirements.lock and requirements-dev.lock from pyproject.toml (ARGS=--upgrade: newest versions)
+lock: ## renew the lock files from pyproject.toml (ARGS=--upgrade: newest versions)
 	@$(PYTHON) -m venv build/lock
 	@build/lock/bin/python -m pip --disable-pip-version-check install --quiet 'uv>=0.8,<1'
 	@echo 'setuptools>=77' > build/lock/build.in
 	@$(UV) --extra train --extra dev -o requirements-dev.lock $(ARGS)
 	@$(UV) -c requirements-dev.lock -o requirements.lock
+	@$(UV) --extra train --extra spark -c requirements-dev.lock -o requirements-spark.lock $(ARGS)
 
 clean: ## remove what was built and cached; data (.traitdunion) stays
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

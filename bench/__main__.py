@@ -54,6 +54,7 @@ SUITES = {
         output=".html",
     ),
     "febrl": Suite("the public FEBRL sets, learned without labels", "--learn", "--learn"),
+    "historical": Suite("Splink's historical set, learned without labels, where it is at hand", "", ""),
     "linking": Suite(
         "linking in bulk, beside Splink, and one record at a time",
         "--records 2000 20000 --incoming 500",

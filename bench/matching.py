@@ -31,13 +31,13 @@ from bench.evaluation import (
 )
 from bench.population import CSV_COLUMNS, generate
 from bench.population.profiles import PROFILES
-from bench.report import Contender, Row, Section, Specimen, render, table
 from mpi.domain.cleaning import clean
 from mpi.domain.default_models import default_french
 from mpi.domain.identity import RecordKey
 from mpi.domain.learning import learn
 from mpi.domain.model import MatchModel
 from mpi.domain.scoring import score
+from region.evaluation.page import Contender, Row, Section, Specimen, render, table
 
 OURS = "Trait d'Union"
 RECORD_LINKER_RECORDS = 20_000
@@ -70,6 +70,8 @@ def run(profile: str, records: int, seed: int, models: Mapping[str, MatchModel],
         contenders,
         matches=[bits for bits, same in labelled if same],
         others=[bits for bits, same in labelled if not same],
+        wanted_false_share=model.false_links.wanted if model.false_links else None,
+        expected_false_share=model.false_links.estimated if model.false_links else None,
         calibration=calibration((model.probability(bits), same) for bits, same in labelled),
         false_links=[
             _specimen(kind_of_false_pair(rows[a], rows[b]), rows[a], rows[b], model)

@@ -13,7 +13,7 @@ from ihe.confidentiality import EVERYTHING, Sight, Wishes, sight_of
 from ihe.errors import UnknownAuthority
 from ihe.unit_of_work import UnitOfWork
 from ihe.values import Oid, PatientId
-from mpi.application import MpiApplication
+from mpi.application import ALL_GRADES, MpiApplication
 from mpi.domain.consent import Subject
 from mpi.domain.identity import RecordKey
 from mpi.domain.record import Record, RecordState, person_of_regional_id, shown
@@ -84,12 +84,32 @@ class Directory:
         hidden = replace(wanted, is_hidden=True)
         return {each: wanted if each in visible else hidden for each in everything}
 
+    def answered(self, uow: UnitOfWork, patient_id: PatientId) -> DirectoryPerson | None:
+        """As :meth:`resolve`, without the records whose links are of a grade that the asking domain is not answered
+        with; the asking domain is that of the identifier.
+        """
+        app = self._app
+        domain = app.domains.by_authority(patient_id.authority)
+        person = self.resolve(uow, patient_id)
+        if person is None or domain is None or app.grades_for(domain.code) >= ALL_GRADES:
+            return person
+        sight = sight_of(uow.caller)
+        asked = find(uow, app, patient_id, sight=sight)
+        person_id = asked[0].person_id
+        grades: set[str | None] = {None} if domain.code == app.regional_domain else {record.grade for record in asked}
+        own = {record.id for record in asked} if domain.code != app.regional_domain else set()
+        members = [
+            record
+            for record in shown(records.by_persons(uow.connection, [person_id]), sight)
+            if record.id in own or any(app.answers(domain.code, grade, record.grade) for grade in grades)
+        ]
+        return self._person(person_id, members)
+
     def _person(self, person_id: int, members: Sequence[Record]) -> DirectoryPerson:
         app = self._app
         held = [r for r in members if r.state is not RecordState.WITHDRAWN]
         identifiers = {patient_id_of(app, r.key, None) for r in held}
-        identifiers.update(_untyped(regional_patient_id(app, r.id)) for r in members)
-        identifiers.add(_untyped(regional_patient_id(app, person_id)))
+        identifiers.update(_untyped(regional_patient_id(app, i)) for i in (person_id, *(r.id for r in members)))
         identifiers.update(_untyped(i) for i in ins_ids(app, [r for r in held if r.is_active]))
         return DirectoryPerson(_untyped(regional_patient_id(app, person_id)), frozenset(identifiers))
 

@@ -29,7 +29,8 @@ class MpiApplication:
         policy: which grades link by themselves.
         regional_domain: code of the domain of regional ids.
         ins_domains: codes of the national domains, whose identifiers are INS.
-        answer_grades: grades of links with which a domain is answered, by its code; others get every grade.
+        answered_grades: grades of links with which a domain is answered that :attr:`answer_grades` does not name.
+        answer_grades: grades of links with which a domain is answered, by its code.
         answer_limit: at most so many patients in one answer.
         search_limit: at most so many patients found by one search that is answered in pages.
         ballot: how stewards' answers become decisions.
@@ -45,6 +46,7 @@ class MpiApplication:
     policy: LinkPolicy
     regional_domain: str = "REGION"
     ins_domains: tuple[str, ...] = ("INS-NIR", "INS-NIA")
+    answered_grades: frozenset[str] = ALL_GRADES
     answer_grades: Mapping[str, frozenset[str]] = field(default_factory=dict)
     answer_limit: int = 200
     search_limit: int = 2000
@@ -57,4 +59,12 @@ class MpiApplication:
 
     def grades_for(self, domain: str | None) -> frozenset[str]:
         """The link grades with which a domain is answered."""
-        return self.answer_grades.get(domain or "", ALL_GRADES)
+        return self.answer_grades.get(domain or "", self.answered_grades)
+
+    def answers(self, domain: str | None, *grades: str | None) -> bool:
+        """Whether a domain is told of what two records share when their links to the person are of these grades.
+
+        The link between them is as good as the weaker one; a founder's link has no grade.
+        """
+        answered = self.grades_for(domain)
+        return all(grade is None or grade in answered for grade in grades)

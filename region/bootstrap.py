@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from ihe.transaction import Binding, Endpoint, HttpBinding, discover, refuse_lon
 from ihe.unit_of_work import Database, UnitOfWork
 from ihe.values import Oid, PatientId
 from mpi.api import Directory, wishes_for
-from mpi.application import MpiApplication
+from mpi.application import ALL_GRADES, MpiApplication
 from mpi.domain.default_models import default_french
 from mpi.domain.grades import LinkPolicy
 from mpi.domain.model import MatchModel
@@ -131,6 +131,7 @@ def build_service(
     content: BlobStore,
     *,
     policy: LinkPolicy | None = None,
+    answered_grades: frozenset[str] = ALL_GRADES,
     answer_grades: Mapping[str, frozenset[str]] | None = None,
     pool_size: int = 20,
     subscribers: Callable[[], list[Subscriber]] = list,
@@ -159,7 +160,8 @@ def build_service(
 
     Args:
         content: where documents are kept.
-        answer_grades: grades of links with which a domain is answered, by its code; others get every grade.
+        answered_grades: grades of links with which domains are answered.
+        answer_grades: the same for some domains, by code.
         pool_size: connections kept open; the threads that serve need one each.
         subscribers: further subscribers of outbox events, beside those of the table.
         has_other_index: the region's index is another system, which feeds the registry.
@@ -205,6 +207,7 @@ def build_service(
         table,
         _model(engine),
         policy or LinkPolicy.calibrated(),
+        answered_grades=answered_grades,
         answer_grades=answer_grades or {},
         ballot=ballot or BallotPolicy(),
         sources_unmerge=sources_unmerge,
@@ -289,9 +292,11 @@ def build_service(
 
 
 def _model(engine: Engine) -> MatchModel:
-    """The match model in force: the one last activated, else the one set by hand."""
-    with engine.connect() as connection:
-        return models.active(connection) or default_french()
+    """The match model in force: the one last activated, else the one set by hand; kept, as each decision names it."""
+    with engine.begin() as connection:
+        found = models.active(connection) or default_french()
+        models.add(connection, found, note="built in", now=datetime.now(UTC))
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +313,11 @@ class IndexDirectory:
     def wishes(self, uow: UnitOfWork, patient_id: PatientId) -> Mapping[str, Wishes]:
         """What the person wants."""
         return self.index.wishes(uow, patient_id)
+
+    def answered(self, uow: UnitOfWork, patient_id: PatientId) -> Person | None:
+        """The person as far as the domain of the identifier is answered."""
+        found = self.index.answered(uow, patient_id)
+        return None if found is None else Person(found.regional_id, found.identifiers)
 
     def knows_authority(self, patient_id: PatientId) -> bool:
         """Whether the authority is a domain of the region."""

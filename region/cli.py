@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -16,7 +17,8 @@ from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from ihe.caller import REGION
 from ihe.errors import IheError
@@ -29,7 +31,6 @@ from region import (
     backup_commands,
     community_commands,
     domain_commands,
-    evaluating,
     model_commands,
     notify_commands,
     pki_commands,
@@ -42,6 +43,7 @@ from region.access_settings import AccessFault, is_demonstration
 from region.backup import BackupFault
 from region.demo import StoryFault
 from region.embedded_postgres import EmbeddedPostgresError
+from region.evaluation import command as evaluation_command
 from region.loading import LoadFault, LoadReport, load_file
 from region.log_output import set_up_logging
 from region.pacs.commands import commands as pacs_commands
@@ -49,6 +51,8 @@ from region.pacs.orthanc import OrthancFault
 from region.pki import PkiFault
 from region.settings import Settings, SettingsError, describe, load_settings
 from region.viewer_commands import ViewerFault
+from web.catalogue import DEFAULT_LANGUAGE
+from web.rendering import standing_waterfall
 
 app = typer.Typer(
     name="traitdunion",
@@ -120,7 +124,7 @@ app.add_typer(audit_commands.commands(_settings), name="audit")
 app.add_typer(pki_commands.commands(_settings), name="pki")
 model_commands.register(app, _settings)
 publishing_commands.register(app, _settings)
-evaluating.register(app, _settings)
+evaluation_command.register(app, _settings)
 backup_commands.register(app, _settings)
 
 
@@ -166,7 +170,7 @@ def load(
     file_format: Annotated[FileFormat | None, typer.Option("--format", help="Goes by the ending when absent.")] = None,
 ) -> None:
     """Load identities in bulk. Rejected rows go to FILE.rejected.csv with the reason; the others load."""
-    totals = LoadReport()
+    totals, began = LoadReport(), time.monotonic()
     with running.service(_settings()) as service, _progress() as progress:
         for path in files:
             bar = progress.add_task(path.name, total=None)
@@ -181,6 +185,17 @@ def load(
                 setattr(totals, name, getattr(totals, name) + getattr(report, name))
     for name in LoadReport.__dataclass_fields__:
         typer.echo(f"{name}: {getattr(totals, name)}")
+    seconds = time.monotonic() - began
+    messages.print(f"{totals.read} rows in {seconds:.1f} s, {totals.read / seconds:.0f} a second", highlight=False)
+
+
+class _Rate(ProgressColumn):
+    """Rows a second."""
+
+    def render(self, task: Task) -> Text:
+        """Of a file."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f}/s")
 
 
 def _progress() -> Progress:
@@ -188,6 +203,7 @@ def _progress() -> Progress:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        _Rate(),
         TimeElapsedColumn(),
         console=messages,
     )
@@ -236,16 +252,29 @@ def explain(
     local_id: Annotated[str, typer.Argument(help="Its local id.")],
     other_domain: Annotated[str | None, typer.Argument(help="Domain code of a second record.")] = None,
     other_local_id: Annotated[str | None, typer.Argument(help="Its local id.")] = None,
+    event: Annotated[
+        int | None, typer.Option(help="Explain the link that this event made, not the present one.")
+    ] = None,
+    svg: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Also draw how the weight adds up, field by field.")
+    ] = None,
 ) -> None:
     """Why a record is linked as it is, or what two records score, field by field (JSON)."""
     if (other_domain is None) != (other_local_id is None):
         _fail("a second record needs both domain and local id", 2)
+    if event is not None and other_domain is not None:
+        _fail("an event made the link of one record", 2)
     with running.service(_settings()) as service, service.database.unit(REGION) as uow:
         key = RecordKey(domain, local_id)
         if other_domain is not None and other_local_id is not None:
-            found = explain_pair(uow, service.mpi, key, RecordKey(other_domain, other_local_id))
+            found = pair = explain_pair(uow, service.mpi, key, RecordKey(other_domain, other_local_id))
         else:
-            found = explain_record(uow, service.mpi, key)
+            found = explain_record(uow, service.mpi, key, event)
+            pair = found["because"]
+    if svg is not None:
+        if pair is None:
+            _fail("the link rests on no pair; there is nothing to draw")
+        svg.write_text(standing_waterfall(pair, DEFAULT_LANGUAGE), encoding="utf-8")
     typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import resource
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -230,15 +230,16 @@ def _outcome(answer: bytes) -> tuple[str, str, str | None]:
     return msa.text(1) if msa else "", err.text(8) if err else "", err.text(2) if err else None
 
 
-def _checked_header(header: list[str], path: Path, ignored: Sequence[str]) -> None:
-    unknown = [name for name in unknown_columns(header) if name not in ignored]
+def _checked_header(header: list[str], path: Path, ignored: Sequence[str] | None) -> None:
+    """Refuse a file whose columns are not ours, those ignored apart; ``None`` ignores whatever there is."""
+    unknown = [name for name in unknown_columns(header) if ignored is not None and name not in ignored]
     missing = [name for name in REQUIRED if name not in header]
     if unknown or missing:
         parts = [f"unknown column {name}" for name in unknown] + [f"column {name} is missing" for name in missing]
         raise LoadFault(f"{path.name}: {'; '.join(parts)} (the columns are {', '.join(COLUMNS)})")
 
 
-def _csv_rows(path: Path, ignored: Sequence[str] = ()) -> Iterator[Row]:
+def _csv_rows(path: Path, ignored: Sequence[str] | None = ()) -> Iterator[Row]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
@@ -248,7 +249,7 @@ def _csv_rows(path: Path, ignored: Sequence[str] = ()) -> Iterator[Row]:
         raise LoadFault(f"{path.name}: cannot be read as UTF-8 CSV ({error})") from error
 
 
-def _ndjson_rows(path: Path, ignored: Sequence[str] = ()) -> Iterator[Row]:
+def _ndjson_rows(path: Path, ignored: Sequence[str] | None = ()) -> Iterator[Row]:
     try:
         with path.open("rb") as stream:
             for number, line in enumerate(stream, 1):
@@ -264,7 +265,7 @@ def _ndjson_rows(path: Path, ignored: Sequence[str] = ()) -> Iterator[Row]:
         raise LoadFault(f"{path.name}: cannot be read as newline-delimited JSON ({error})") from error
 
 
-def _parquet_rows(path: Path, ignored: Sequence[str] = ()) -> Iterator[Row]:
+def _parquet_rows(path: Path, ignored: Sequence[str] | None = ()) -> Iterator[Row]:
     from pyarrow import parquet  # noqa: PLC0415 - slow to import, and only this format needs it
 
     try:
@@ -277,11 +278,21 @@ def _parquet_rows(path: Path, ignored: Sequence[str] = ()) -> Iterator[Row]:
         raise LoadFault(f"{path.name}: cannot be read as Parquet ({error})") from error
 
 
-_READERS: Mapping[str, Callable[[Path, Sequence[str]], Iterator[Row]]] = {
+_READERS: Mapping[str, Callable[[Path, Sequence[str] | None], Iterator[Row]]] = {
     "csv": _csv_rows,
     "ndjson": _ndjson_rows,
     "parquet": _parquet_rows,
 }
+
+
+def rows_of(path: Path, keys: Set[RecordKey]) -> dict[RecordKey, dict[str, str]]:
+    """The rows of some records as they stand in a file of rows, the last of each; empty values are empty texts."""
+    found = {}
+    for row in _READERS[FORMATS[path.suffix.lower()]](path, None):
+        key = RecordKey(str(row.get("domain") or "").strip(), str(row.get("local_id") or "").strip())
+        if key in keys:
+            found[key] = {name: value or "" for name, value in row.items()}
+    return found
 
 
 def read_truth(path: Path, column: str) -> dict[RecordKey, str]:

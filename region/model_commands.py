@@ -18,9 +18,10 @@ from ihe.unit_of_work import UnitOfWork
 from mpi.domain.default_models import default_french, generic
 from mpi.domain.model import MatchModel
 from mpi.services.change_model import Difference, activate_model, find_model, relink_everybody, shadow_run
-from mpi.services.train_model import changes, train_model
+from mpi.services.train_model import ENOUGH_LABELS, ENOUGH_OF_EACH, Trained, changes, train_model
 from mpi.store import models
 from region import running
+from region.pair_tables import LOCAL
 from region.settings import Settings
 from region.training import Engine, best_engine, maximiser
 
@@ -31,6 +32,10 @@ Named = Annotated[
     typer.Argument(
         metavar="FILE|VERSION|NAME", help="A model file, the version of a kept model, or one built in: french, generic."
     ),
+]
+Decisions = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", dir_okay=False, help="Also write each decision that would differ (CSV)."),
 ]
 BUILT_IN = {"french": default_french, "generic": generic}
 
@@ -48,8 +53,12 @@ def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
     def train(
         output: Annotated[Path, typer.Option("-o", "--output", dir_okay=False, help="Model file to write.")],
         engine: Annotated[
-            Engine | None, typer.Option(help="Who learns; Splink on DuckDB when it is installed, else our own.")
+            Engine | None,
+            typer.Option(help="Who learns: Splink on DuckDB or Spark, or our own; DuckDB when it is installed."),
         ] = None,
+        spark_master: Annotated[
+            str, typer.Option(metavar="URL", help="Cluster for --engine spark; else this machine.")
+        ] = LOCAL,
         start: Annotated[
             str | None, typer.Option(metavar="FILE|VERSION|NAME", help="Model to begin with; else the one in force.")
         ] = None,
@@ -57,15 +66,19 @@ def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
             float | None,
             typer.Option(min=0, max=1, help="Share of automatic links that may be false; else the setting."),
         ] = None,
+        labels: Annotated[
+            bool, typer.Option(help="Learn from what stewards decided too, once they decided enough.")
+        ] = True,
     ) -> None:
-        """Learn a match model from the loaded population, without labels; print m, u and bits of every level."""
+        """Learn a match model from the loaded population; print m, u and bits of every level."""
         chosen = engine or best_engine()
-        learner = maximiser(chosen)
+        learner = maximiser(chosen, spark_master)
         read = settings()
         with running.service(read) as service, service.database.unit(REGION, isolation=_ONE_SNAPSHOT) as uow:
             before = read_model(uow, start) if start else service.mpi.model
             wanted = wanted_false_links or read.wanted_false_links
-            learned = train_model(uow, learner, before, wanted_false_links=wanted)
+            trained = train_model(uow, learner, before, wanted_false_links=wanted, use_labels=labels)
+        learned = trained.learned
         output.write_text(json.dumps(learned.model.to_json(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
         typer.echo("field,level,m,u,bits_before,bits_after")
         for row in changes(before, learned.model):
@@ -74,6 +87,7 @@ def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
             f"{learned.model.name} ({chosen}, {learned.rounds} rounds): {learned.candidates} pairs shared a key,"
             f" about {learned.matches:.0f} of them one person; version {learned.model.version}"
         )
+        _say(_of_stewards(trained))
         thresholds, false_links = learned.model.thresholds, learned.model.false_links
         if false_links is not None:
             _say(
@@ -92,22 +106,24 @@ def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
                 write([row.version, row.name, "yes" if row.active else "", at, row.activated_by or "", row.note])
 
     @model.command("shadow")
-    def shadow(named: Named) -> None:
+    def shadow(named: Named, output: Decisions = None) -> None:
         """What a model would decide differently about the loaded population; nothing is changed."""
         with (
             running.service(settings()) as service,
             service.database.unit(REGION, isolation=_ONE_SNAPSHOT) as uow,
         ):
-            _report(shadow_run(uow, service.mpi, read_model(uow, named)))
+            _report(shadow_run(uow, service.mpi, read_model(uow, named)), output)
 
     @model.command("activate")
     def activate(
-        named: Named, note: Annotated[str, typer.Option(help="Why, for whoever reads the list later.")] = ""
+        named: Named,
+        note: Annotated[str, typer.Option(help="Why, for whoever reads the list later.")] = "",
+        output: Decisions = None,
     ) -> None:
         """Put a model in force after saying what it would decide differently; servers use it once restarted."""
         with running.service(settings()) as service, service.database.unit(REGION) as uow:
             chosen = read_model(uow, named)
-            _report(shadow_run(uow, service.mpi, chosen))
+            _report(shadow_run(uow, service.mpi, chosen), output)
             activate_model(uow, chosen, note)
         _say(f"model {chosen.version} is in force; restart the servers, then: traitdunion relink")
 
@@ -123,13 +139,37 @@ def register(app: typer.Typer, settings: Callable[[], Settings]) -> None:
             typer.echo(f"groups_relinked: {relink_everybody(uow, service.mpi, progress)}")
 
 
+def _of_stewards(trained: Trained) -> str:
+    """What became of the stewards' word."""
+    before, after = trained.before, trained.after
+    count = before.same + before.different
+    if not trained.learned.labels:
+        enough = f"from {ENOUGH_LABELS} on, {ENOUGH_OF_EACH} of either answer"
+        return f"stewards judged {count} pairs ({before.same} one person): not learned from ({enough})"
+    return (
+        f"learned from {count} pairs that stewards judged ({before.same} one person); of these it would keep apart"
+        f" {after.same_kept_apart} (before: {before.same_kept_apart}), and link of the others {after.different_linked}"
+        f" (before: {before.different_linked})"
+    )
+
+
 def _say(sentence: str) -> None:
     _messages.print(sentence, highlight=False, markup=False)
 
 
-def _report(found: Difference) -> None:
+def _report(found: Difference, output: Path | None) -> None:
+    """Print the counts, and write each decision that would differ."""
     for name in Difference.__dataclass_fields__:
-        typer.echo(f"{name}: {getattr(found, name)}")
+        if name != "decisions":
+            typer.echo(f"{name}: {getattr(found, name)}")
+    if output is None:
+        return
+    with output.open("w", newline="", encoding="utf-8") as stream:
+        write = csv.writer(stream, lineterminator="\n").writerow
+        write(["change", "domain_a", "local_id_a", "domain_b", "local_id_b", "bits_before", "bits_after"])
+        for each in found.decisions:
+            keys = (part for key in (each.first, each.second) for part in (key.domain, key.local_id))
+            write([each.change, *keys, f"{each.before_bits:.2f}", f"{each.after_bits:.2f}"])
 
 
 def read_model(uow: UnitOfWork, named: str) -> MatchModel:

@@ -22,7 +22,7 @@ from ihe.callbacks import CallbackRule
 from ihe.caller import REGION
 from ihe.confidentiality import ReadingRules
 from ihe.syslog import Collector
-from mpi.domain.grades import STRICT, LinkPolicy
+from mpi.domain.grades import CALIBRATED, STRICT, Grade, LinkPolicy
 from mpi.domain.stewardship import BallotPolicy
 from mpi.store import invariants
 from region import access_settings
@@ -113,12 +113,14 @@ def service_over(settings: Settings, url: str) -> Iterator[Service]:
 def _build(settings: Settings, url: str, *, demo: bool = False) -> Service:
     content = _content(settings)
     table = region_table(settings)
+    policy, answered, answered_by_domain = policies(settings, table)
     return build_service(
         url,
         table,
         content,
-        policy=_policy(settings),
-        answer_grades={code: frozenset({"certain"}) for code in settings.certain_only_answers},
+        policy=policy,
+        answered_grades=answered,
+        answer_grades=answered_by_domain,
         pool_size=settings.threads + 5,
         has_other_index=settings.patient_index == "other",
         reading=ReadingRules(
@@ -255,9 +257,40 @@ def region_table(settings: Settings) -> RegionTable:
         raise StartFault(str(error)) from error
 
 
-def _policy(settings: Settings) -> LinkPolicy:
-    policy = LinkPolicy.strict() if settings.link_policy == "strict" else LinkPolicy.calibrated()
-    return replace(policy, by_domain=dict.fromkeys(settings.strict_domains, STRICT))
+def policies(settings: Settings, table: RegionTable) -> tuple[LinkPolicy, frozenset[str], dict[str, frozenset[str]]]:
+    """Which grades link by themselves; with which grades domains are answered, and some domains by code.
+
+    Raises:
+        StartFault: a setting names a domain that is not of the region, or two name the same.
+    """
+    linking = LinkPolicy.strict() if settings.link_policy == "strict" else LinkPolicy.calibrated()
+    linking_of = _by_domain(table, settings, strict="strict_domains", calibrated="calibrated_domains")
+    answered = STRICT if settings.answer_policy == "strict" else CALIBRATED
+    answered_of = _by_domain(table, settings, strict="certain_only_answers", calibrated="probable_answers")
+    by_domain = {code: _texts(grades) for code, grades in answered_of.items()}
+    return replace(linking, by_domain=linking_of), _texts(answered), by_domain
+
+
+def _by_domain(table: RegionTable, settings: Settings, *, strict: str, calibrated: str) -> dict[str, frozenset[Grade]]:
+    """The grades of the domains that two settings name.
+
+    Raises:
+        StartFault: a domain is named by both, or is not of the region: a slip here would link or tell what must not be.
+    """
+    found: dict[str, frozenset[Grade]] = {}
+    known = {domain.code for domain in table}
+    for name, grades in ((strict, STRICT), (calibrated, CALIBRATED)):
+        for code in getattr(settings, name):
+            if code not in known:
+                raise StartFault(f"{name}: {code} is no domain of the region")
+            if found.get(code, grades) != grades:
+                raise StartFault(f"{code} is named by both {strict} and {calibrated}")
+            found[code] = grades
+    return found
+
+
+def _texts(grades: frozenset[Grade]) -> frozenset[str]:
+    return frozenset(map(str, grades))
 
 
 def _listening(settings: Settings, *, shared: bool = False) -> Listening:

@@ -141,6 +141,9 @@ class Settings(BaseSettings):
     strict_domains: Annotated[
         Codes, Field(description="Codes of domains whose records link by themselves only when certain.")
     ] = ()
+    calibrated_domains: Annotated[
+        Codes, Field(description="Codes of domains whose records also link when probable, where link_policy is strict.")
+    ] = ()
     both_sites_vote: Annotated[
         bool, Field(description="Whether both owning sites must vote on a link; else one site's answer decides.")
     ] = True
@@ -160,8 +163,18 @@ class Settings(BaseSettings):
             " French thresholds stay as they are, others are derived for 0.0005.",
         ),
     ] = None
+    answer_policy: Annotated[
+        Literal["calibrated", "strict"],
+        Field(
+            description="With which links domains are answered (PIX, documents, prior studies): calibrated (certain,"
+            " probable) or strict (certain)."
+        ),
+    ] = "calibrated"
     certain_only_answers: Annotated[
         Codes, Field(description="Codes of domains that are answered with certain links only.")
+    ] = ()
+    probable_answers: Annotated[
+        Codes, Field(description="Codes of domains also answered with probable links, where answer_policy is strict.")
     ] = ()
     patient_index: Annotated[
         Literal["own", "other"],

@@ -2,7 +2,7 @@
 
 Splink sees a table of pairs, each pair as two rows that share a number, with the level of every field already found
 by :mod:`mpi.domain.columns`; its settings are made from the fields of the model. So there is one
-definition of what a level is, and Splink, on DuckDB, decides which pairs are one person.
+definition of what a level is, and Splink, on DuckDB or Spark, decides which pairs are one person.
 
 Source: R. Linacre et al., "Splink: Free software for probabilistic record linkage at scale" (2022).
 """
@@ -10,9 +10,9 @@ Source: R. Linacre et al., "Splink: Free software for probabilistic record linka
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from enum import StrEnum
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -31,6 +31,7 @@ from mpi.domain.learning import (
     settle,
 )
 from mpi.domain.model import MatchModel
+from region.pair_tables import LOCAL, PairTables, has_java, on_duckdb, on_spark
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -45,32 +46,42 @@ class Engine(StrEnum):
     """Who learns."""
 
     DUCKDB = "duckdb"
+    SPARK = "spark"
     OWN = "own"
 
 
-_NEEDS = ("splink", "duckdb")
+_NEEDS = {Engine.DUCKDB: ("splink", "duckdb"), Engine.SPARK: ("splink", "pyspark"), Engine.OWN: ()}
+_EXTRAS = {Engine.DUCKDB: "train", Engine.SPARK: "train,spark"}
+
+
+def missing(engine: Engine) -> list[str]:
+    """What an engine needs and this machine has not."""
+    absent = [name for name in _NEEDS[engine] if find_spec(name) is None]
+    return [*absent, "Java 17 or later"] if engine is Engine.SPARK and not has_java() else absent
 
 
 def best_engine() -> Engine:
     """Splink on DuckDB where it is installed, else our own."""
-    return Engine.DUCKDB if all(find_spec(name) for name in _NEEDS) else Engine.OWN
+    return Engine.OWN if missing(Engine.DUCKDB) else Engine.DUCKDB
 
 
-def maximiser(engine: Engine) -> Maximiser:
+def maximiser(engine: Engine, spark_master: str = LOCAL) -> Maximiser:
     """Who learns ``m`` from the candidates.
+
+    Args:
+        spark_master: URL of the cluster, for Spark.
 
     Raises:
         IheError: what the engine needs is not installed.
     """
     if engine is Engine.OWN:
         return maximise
-    missing = [name for name in _NEEDS if find_spec(name) is None]
-    if missing:
+    if absent := missing(engine):
         raise IheError(
-            f"the engine {engine} needs {' and '.join(missing)}: pip install 'traitdunion[train]',"
+            f"the engine {engine} needs {' and '.join(absent)}: pip install 'traitdunion[{_EXTRAS[engine]}]',"
             f" or choose --engine {Engine.OWN}"
         )
-    return _learn_by_splink
+    return partial(_learn_by_splink, on_duckdb if engine is Engine.DUCKDB else on_spark(spark_master))
 
 
 def comparisons(model: MatchModel, m: list[Floats], u: list[Floats]) -> list[Any]:
@@ -145,7 +156,8 @@ def _pairs_of(candidates: Candidates, model: MatchModel) -> Ints:
         known[2 * row : 2 * row + 2, field] = level
     known[0::2, -2], known[1::2, -2] = 1, 2
     known[:, -1] = 1
-    return np.vstack([_unknown(candidates.patterns, candidates.counts.astype(np.int64)), known])
+    seen = np.column_stack([candidates.patterns, candidates.known, candidates.counts.astype(np.int64)])
+    return np.vstack([seen, known])
 
 
 def _columns(model: MatchModel) -> tuple[str, ...]:
@@ -160,11 +172,11 @@ def _comparison_name(name: str, group: int) -> str:
     return f"{name}_{group}"
 
 
-def _learn_by_splink(candidates: Candidates, start: MatchModel) -> Maximised:
+def _learn_by_splink(tables: PairTables, candidates: Candidates, start: MatchModel) -> Maximised:
     m, other = first_guess(start, candidates.u)
     if not len(candidates.counts):
         return Maximised(m, other, 0.0, 0)
-    with _duckdb(_pairs_of(candidates, start), _columns(start)) as ends:
+    with tables(_pairs_of(candidates, start), _columns(start)) as ends:
         linker = make_linker(ends, comparisons(start, m, other), 0.5)
         session = linker.training.estimate_parameters_using_expectation_maximisation(
             PAIR_RULE,
@@ -216,40 +228,19 @@ def _read(content: Mapping[str, Any], model: MatchModel, what: str) -> list[Floa
     return found
 
 
-@contextmanager
-def _duckdb(pairs: Ints, names_of: tuple[str, ...]) -> Iterator[Any]:
-    import duckdb  # noqa: PLC0415 - only training needs it
-    from splink import DuckDBAPI  # noqa: PLC0415
-
-    connection = duckdb.connect()
-    try:
-        columns = {name: pairs[:, column] for column, name in enumerate((*names_of, "pairs"))}
-        names = ", ".join(names_of)
-        connection.register("pattern", columns)
-        connection.execute(
-            f"CREATE TABLE pair AS SELECT {names}, row_number() OVER () AS pair"  # noqa: S608 - our own names
-            " FROM (SELECT *, unnest(range(pairs)) FROM pattern)"
-        )
-        connection.execute(
-            f"CREATE TABLE ends AS SELECT pair * 2 + side AS unique_id, pair, {names}"  # noqa: S608
-            " FROM pair, (VALUES (0), (1)) AS sides(side)"
-        )
-        api = DuckDBAPI(connection=connection)
-        yield api.register("ends")
-    finally:
-        connection.close()
-
-
-def bits_by_splink(model: MatchModel, levels: NDArray[np.int8]) -> tuple[Floats, Floats]:
+def bits_by_splink(
+    model: MatchModel, levels: NDArray[np.int8], tables: PairTables = on_duckdb
+) -> tuple[Floats, Floats]:
     """What Splink makes of pairs under a model, rarity apart: bits by pair and field, and the total by pair.
 
     Args:
         levels: one row for each pair, one column for each field.
+        tables: where Splink works.
     """
     patterns, inverse = np.unique(levels, axis=0, return_inverse=True)
     u = [np.array([level.u for level in model.levels[name]]) for name in model.fields]
     m = [np.array([level.m for level in model.levels[name]]) for name in model.fields]
-    with _duckdb(_unknown(patterns.astype(np.int64), np.ones(len(patterns), dtype=np.int64)), _columns(model)) as ends:
+    with tables(_unknown(patterns.astype(np.int64), np.ones(len(patterns), dtype=np.int64)), _columns(model)) as ends:
         linker = make_linker(ends, comparisons(model, m, u), 0.5)
         rows = linker.inference.predict().as_record_list()
     place = {tuple(row): index for index, row in enumerate(patterns.tolist())}

@@ -63,6 +63,9 @@ class SampleDirectory:
     def wishes(self, uow: UnitOfWork, patient_id: PatientId) -> dict[str, Wishes]:
         return {patient_id.xds_cx: Wishes()}
 
+    def answered(self, uow: UnitOfWork, patient_id: PatientId) -> Person | None:
+        return self.resolve(uow, patient_id)
+
     def knows_authority(self, patient_id: PatientId) -> bool:
         return patient_id.authority.oid in (REGION_OID, SITE_A_OID, SITE_B_OID)
 

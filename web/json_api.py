@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from ihe.errors import InvalidElement, MalformedRequest, MissingElement
+from ihe.errors import InvalidElement, MalformedRequest, MissingElement, NotFound
 from ihe.http import HttpReply, HttpRequest
 from ihe.serving import Context
 from ihe.transaction import Endpoint, HttpBinding, Transaction
@@ -21,6 +21,8 @@ from mpi.services.decide_pair import decide_pair
 from mpi.services.explain_link import explain_pair, explain_record
 from mpi.services.undo_event import undo_event
 from web.application import WebApplication
+from web.catalogue import chosen
+from web.rendering import standing_waterfall
 
 _CODE = "110110"
 
@@ -33,6 +35,7 @@ def _endpoint(
     serve: Callable[[Any, Context[WebApplication]], Any],
     *,
     writes: bool,
+    encode: Callable[[Any, HttpRequest], HttpReply] | None = None,
 ) -> Endpoint:
     transaction = Transaction(
         number=number,
@@ -44,7 +47,7 @@ def _endpoint(
         event_code=_CODE,
         event_action="U" if writes else "R",
     )
-    return Endpoint(transaction, decode, serve, _encode, None, __name__)
+    return Endpoint(transaction, decode, serve, encode or _encode, None, __name__)
 
 
 def _encode(result: Any, request: HttpRequest) -> HttpReply:
@@ -107,9 +110,13 @@ def _serve_decision(decision: PairDecision, context: Context[WebApplication]) ->
     return {"event_id": event_id}
 
 
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 19
+
+
 def _decode_undo(request: HttpRequest) -> tuple[int, str]:
     number = request.path_parameters["event_id"]
-    if not (number.isascii() and number.isdigit() and len(number) < 19):
+    if not _is_number(number):
         raise InvalidElement("an event is named by its number", "event_id")
     return int(number), _text(_json(request), "reason")
 
@@ -119,19 +126,43 @@ def _serve_undo(question: tuple[int, str], context: Context[WebApplication]) -> 
     return {"event_id": undo_event(context.uow, context.application.mpi, event_id, reason=reason)}
 
 
-def _decode_explanation(request: HttpRequest) -> tuple[RecordKey, RecordKey | None]:
+def _decode_explanation(request: HttpRequest) -> tuple[RecordKey, RecordKey | None, int | None]:
     named = [request.one(name) for name in ("domain", "local_id", "other_domain", "other_local_id")]
     if not named[0] or not named[1]:
         raise MissingElement("domain and local_id are required", "domain")
+    if bool(named[2]) != bool(named[3]):
+        raise MissingElement("a second record needs both other_domain and other_local_id", "other_domain")
     other = RecordKey(named[2], named[3]) if named[2] and named[3] else None
-    return RecordKey(named[0], named[1]), other
+    event = request.one("event")
+    if event is not None and (other is not None or not _is_number(event)):
+        raise InvalidElement("event is the number of an event that linked one record", "event")
+    if request.one("format") not in (None, "json", "svg"):
+        raise InvalidElement("format is json or svg", "format")
+    return RecordKey(named[0], named[1]), other, None if event is None else int(event)
 
 
-def _serve_explanation(question: tuple[RecordKey, RecordKey | None], context: Context[WebApplication]) -> Any:
-    key, other = question
-    context.trail.patient(f"{key.domain}/{key.local_id}")
+def _serve_explanation(
+    question: tuple[RecordKey, RecordKey | None, int | None], context: Context[WebApplication]
+) -> dict[str, Any]:
+    key, other, event = question
     app = context.application.mpi
-    return explain_record(context.uow, app, key) if other is None else explain_pair(context.uow, app, key, other)
+    for each in (key, other):
+        if each is not None:
+            context.trail.patient(f"{each.domain}/{each.local_id}")
+    if other is not None:
+        return explain_pair(context.uow, app, key, other)
+    return explain_record(context.uow, app, key, event)
+
+
+def _encode_explanation(result: dict[str, Any], request: HttpRequest) -> HttpReply:
+    """JSON; with ``format=svg`` the waterfall of the pair on which the link rests."""
+    if request.one("format") != "svg":
+        return _encode(result, request)
+    pair = result.get("because", result)
+    if pair is None:
+        raise NotFound("the link rests on no pair; there is nothing to draw")
+    language = chosen("", request.headers.get("accept-language", ""))
+    return HttpReply(200, "image/svg+xml", standing_waterfall(pair, language).encode())
 
 
 def _decode_nothing(_request: HttpRequest) -> None:
@@ -150,7 +181,15 @@ _SUMMARY = HttpBinding("GET", "/api/summary")
 ENDPOINTS: tuple[Endpoint, ...] = (
     _endpoint("TDU-1", "Decide Pair", _DECIDE, _decode_decision, _serve_decision, writes=True),
     _endpoint("TDU-2", "Undo Event", _UNDO, _decode_undo, _serve_undo, writes=True),
-    _endpoint("TDU-3", "Explain", _EXPLAIN, _decode_explanation, _serve_explanation, writes=False),
+    _endpoint(
+        "TDU-3",
+        "Explain",
+        _EXPLAIN,
+        _decode_explanation,
+        _serve_explanation,
+        writes=False,
+        encode=_encode_explanation,
+    ),
     _endpoint("TDU-5", "Summary", _SUMMARY, _decode_nothing, _serve_summary, writes=False),
 )
 """The JSON calls, for the pipeline."""

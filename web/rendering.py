@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ihe.values import PartialDate
 from mpi.domain.record import regional_id
 from web.catalogue import translator
-from web.charts import meter
+from web.charts import meter, waterfall
 
 _ZONE: Final = ZoneInfo("Europe/Paris")
 
@@ -55,6 +55,21 @@ def environment(language: str) -> Environment:
 def render(language: str, name: str, values: Mapping[str, Any]) -> bytes:
     """A page as bytes."""
     return environment(language).get_template(name).render(values).encode()
+
+
+def standing_waterfall(evidence: Mapping[str, Any], language: str) -> str:
+    """The waterfall of a pair's weight as an SVG file that needs no page around it."""
+    head, end, drawing = str(
+        waterfall(evidence, translator(language), environment(language).filters["bits"])
+    ).partition(">")
+    return f'{head} xmlns="http://www.w3.org/2000/svg" style="{_ALONE}"{end}<style>{_STYLE}</style>{drawing}'
+
+
+_ALONE = "font: 12px system-ui, sans-serif"
+_STYLE = (
+    ".quiet { fill: #667 } .strong { font-weight: 650 } .end { text-anchor: end } .for { fill: #3c9a6a }"
+    " .against { fill: #cf5564 } .total { fill: #3a7f8d } .limit { stroke: #667; stroke-dasharray: 4 3 }"
+)
 
 
 def _moment(at: datetime | None, language: str) -> str:

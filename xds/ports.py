@@ -48,6 +48,11 @@ class PatientDirectory(Protocol):
         of the person (CX), the one asked with always among them.
         """
 
+    def answered(self, uow: UnitOfWork, patient_id: PatientId) -> Person | None:
+        """As :meth:`resolve`, for a question by that identifier: with those identifiers only whose objects the domain
+        of the identifier is answered with.
+        """
+
     def knows_authority(self, patient_id: PatientId) -> bool:
         """Whether the assigning authority is a domain of the region."""
 

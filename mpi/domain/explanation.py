@@ -34,7 +34,8 @@ def explain(pair: PairScore, a: Cleaned, b: Cleaned, model: MatchModel) -> dict[
         pair: the score, made by ``model`` (or stored, when it was made).
 
     Returns:
-        ``fields`` (name, both values, level, bits, rarity_bits), ``vetoes``, ``hints``, ``blocking_keys`` that
+        ``fields`` (name, both values, level, bits, rarity_bits, and ``one_in``: of how many people one bears the
+        agreeing value, where its rarity counted), ``vetoes``, ``hints``, ``blocking_keys`` that
         both share, ``weight_bits``, ``probability``, ``thresholds``, ``grade`` (``None``: nothing follows),
         ``changes`` (what another decision would take), ``what_would_change`` (the same in sentences) and ``model``
         (version and name).
@@ -48,6 +49,7 @@ def explain(pair: PairScore, a: Cleaned, b: Cleaned, model: MatchModel) -> dict[
             "level": kind(pair.levels[index]).name,
             "bits": pair.field_units[index] / UNITS_PER_BIT,
             "rarity_bits": pair.rarity_units[index] / UNITS_PER_BIT,
+            "one_in": _one_in(pair, index, name, model),
         }
         for index, (name, kind) in enumerate(model.fields.items())
     ]
@@ -113,6 +115,14 @@ def _gains(pair: PairScore, model: MatchModel) -> list[tuple[str, float]]:
         if reachable > 0 and name != "ins":
             gains.append((reachable, name))
     return [(name, gain / UNITS_PER_BIT) for gain, name in sorted(gains, reverse=True)[:3]]
+
+
+def _one_in(pair: PairScore, index: int, name: str, model: MatchModel) -> int | None:
+    """Of how many people one bears the agreeing value, as far as its rarity counted; ``None`` where it did not."""
+    share = model.frequency_table[index][pair.levels[index]]
+    if not share or not pair.rarity_units[index]:
+        return None
+    return round(2 ** (model.average_bits[name] + pair.rarity_units[index] / UNITS_PER_BIT / share))
 
 
 def _shown(record: Cleaned, name: str) -> str:

@@ -1,9 +1,9 @@
-"""Learning the shares of a model from pairs without labels, by expectation and maximisation.
+"""Learning the shares of a model by expectation and maximisation: from pairs without labels, and from what is known.
 
 Three distributions of levels are kept apart for each field: ``m`` within one person, ``u`` between two persons
 met by chance, and the distribution among the candidates that are two persons after all (twins, namesakes,
 relatives: blocking chose them for their likeness). The last one only explains the candidates, so that relatives
-teach ``m`` nothing; weights are log2(m/u).
+teach ``m`` nothing; weights are log2(m/u). Of a pair that a steward decided, what it is is not expected but known.
 
 Source: W. Winkler, "Using the EM algorithm for weight computation in the Fellegi-Sunter model" (1988).
 """
@@ -39,6 +39,8 @@ PRIOR_PAIRS_OF_RELATIVES = 20.0
 GENERIC_PRIOR = 0.1
 """How much less a start counts for that was not made for the country of the data."""
 ROUNDS = 60
+UNKNOWN, ONE, TWO = 0, 1, 2
+"""What is known of a pair before it is compared: nothing, that it is one person, that it is two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Learned:
         candidates: pairs that share a key.
         random_pairs: pairs met by chance.
         rounds: until nothing moved.
+        labels: how many pairs were known.
     """
 
     model: MatchModel
@@ -57,6 +60,16 @@ class Learned:
     candidates: int
     random_pairs: int
     rounds: int
+    labels: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A pair of positions of which somebody knows whether it is one person."""
+
+    left: int
+    right: int
+    same: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +80,13 @@ class Candidates:
         patterns: distinct rows of levels, one column for each field.
         counts: how many pairs have each.
         u: shares of the levels among pairs met by chance, by field.
+        known: what is known of the pairs of each pattern: :data:`UNKNOWN`, :data:`ONE` or :data:`TWO`.
     """
 
     patterns: Ints
     counts: Floats
     u: list[Floats]
+    known: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +118,7 @@ def learn(
     random_pairs: int | None = None,
     seed: int = 1,
     maximiser: Maximiser | None = None,
+    labels: Sequence[Label] = (),
 ) -> Learned:
     """Learn ``m`` and ``u`` of every level, and thresholds; tables and the share of rarity stay those of ``start``.
 
@@ -114,6 +130,7 @@ def learn(
         random_pairs: how many pairs to draw for ``u``; ``None`` for as many as its levels need.
         seed: of the draw.
         maximiser: who learns ``m``; ``None`` for :func:`maximise`.
+        labels: what is known of pairs of these records.
 
     Raises:
         ValueError: fewer than two records.
@@ -122,11 +139,15 @@ def learn(
         raise ValueError("learning needs at least two records")
     columns = Columns(records)
     codes = candidate_pairs([blocking.keys(record, french=start.french) for record in records])
+    codes, known = _with_labels(codes, labels, len(records))
     scored = joined_edges(list(scored_chunks(columns, codes, start)), len(codes), columns, start).scored
-    patterns, of_pattern, counts = np.unique(scored.levels, axis=0, return_inverse=True, return_counts=True)
+    patterns, of_pattern, counts = np.unique(
+        np.column_stack([scored.levels, known]), axis=0, return_inverse=True, return_counts=True
+    )
     drawn = (RANDOM_PAIRS if start.french else RANDOM_PAIRS_GENERIC) if random_pairs is None else random_pairs
     u = _chance(columns, start, drawn, seed)
-    candidates = Candidates(patterns.astype(np.int64), counts.astype(np.float64), u)
+    seen = patterns.astype(np.int64)
+    candidates = Candidates(seen[:, :-1], counts.astype(np.float64), u, seen[:, -1])
     found = (maximiser or maximise)(candidates, start)
     levels = {
         name: (
@@ -144,7 +165,17 @@ def learn(
     wanted = WANTED_GENERIC if wanted_false_links is None and not start.french else wanted_false_links
     thresholds, false_links = calibrate(weighed, wanted, start.thresholds)
     model = replace(model, thresholds=thresholds, false_links=false_links)
-    return Learned(model, found.matches, len(codes), drawn, found.rounds)
+    return Learned(model, found.matches, len(codes), drawn, found.rounds, len(labels))
+
+
+def _with_labels(codes: Ints, labels: Sequence[Label], count: int) -> tuple[Ints, NDArray[np.int8]]:
+    """The candidates and the labelled pairs, coded alike, and what is known of each."""
+    said = {min(each.left, each.right) * count + max(each.left, each.right): each.same for each in labels}
+    labelled = np.array(sorted(said), dtype=np.int64)
+    every = np.union1d(codes, labelled)
+    known = np.full(len(every), UNKNOWN, dtype=np.int8)
+    known[np.searchsorted(every, labelled)] = [ONE if said[code] else TWO for code in labelled.tolist()]
+    return every, known
 
 
 def _weighed(
@@ -160,7 +191,12 @@ def _weighed(
     rarity = scored.weight_units - before
     odds = log_odds(candidates, found.matches / max(float(candidates.counts.sum()), 1.0), found.m, found.other)
     exponent = np.clip(odds[of_pattern] + rarity * (math.log(2) / UNITS_PER_BIT), -500, 500)
-    return Weighed(after + rarity, 1.0 / (1.0 + np.exp(-exponent)), scored.vetoes == 0)
+    probability = _unless_known(1.0 / (1.0 + np.exp(-exponent)), candidates.known[of_pattern])
+    return Weighed(after + rarity, probability, scored.vetoes == 0)
+
+
+def _unless_known(probability: Floats, known: Ints) -> Floats:
+    return np.select([known == ONE, known == TWO], [1.0, 0.0], probability)
 
 
 def _units_of(candidates: Candidates, model: MatchModel) -> Ints:
@@ -238,12 +274,14 @@ def expect(candidates: Candidates, share: float, m: Sequence[Floats], other: Seq
         other: the same among candidates that are two persons.
     """
     odds = log_odds(candidates, share, m, other)
-    expected: Floats = candidates.counts / (1.0 + np.exp(-np.clip(odds, -500, 500)))
-    return expected
+    likely = _unless_known(1.0 / (1.0 + np.exp(-np.clip(odds, -500, 500))), candidates.known)
+    return candidates.counts * likely
 
 
 def log_odds(candidates: Candidates, share: float, m: Sequence[Floats], other: Sequence[Floats]) -> Floats:
-    """Natural logarithm of the odds that a pair of each pattern is one person; arguments as in :func:`expect`."""
+    """Natural logarithm of the odds that a pair of each pattern is one person if nothing is known of it; arguments as
+    in :func:`expect`.
+    """
     share = min(max(share, 1e-6), 1 - 1e-6)
     odds = np.full(len(candidates.patterns), np.log(share) - np.log1p(-share))
     for field, (same, two) in enumerate(zip(m, other, strict=True)):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from itertools import combinations
 
 import numpy as np
 
@@ -17,7 +19,8 @@ from mpi.domain.edges import Edges, KeyTable, find_edges, weigh_edges
 from mpi.domain.identity import RecordKey
 from mpi.domain.linkage import divide
 from mpi.domain.model import UNITS_PER_BIT, MatchModel
-from mpi.domain.partition import Pair, Partition, pair_of
+from mpi.domain.partition import Pair, Partition, RecordView, pair_of
+from mpi.domain.scoring import score
 from mpi.services.relink import LEFT_TO_OTHERS, relink
 from mpi.store import blocking, bulk, events, evidence_json, models, pairs
 from mpi.store.population import Present, present
@@ -25,6 +28,30 @@ from mpi.store.tasks import TaskKey
 
 Progress = Callable[[int, int], None]
 """Told how many of how many groups of records are done."""
+
+
+class Change(StrEnum):
+    """How a decision differs."""
+
+    LINK_GAINED = "link-gained"
+    LINK_LOST = "link-lost"
+    TASK_OPENED = "task-opened"
+    TASK_CLOSED = "task-closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """Two records about which another model decides differently.
+
+    Attributes:
+        before_bits, after_bits: what they weigh under the model in force and under the other.
+    """
+
+    change: Change
+    first: RecordKey
+    second: RecordKey
+    before_bits: float
+    after_bits: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +66,7 @@ class Difference:
         grades_changed: records that stay but with another grade.
         tasks_opened: questions that would be asked.
         tasks_closed: questions that would no longer be asked.
+        decisions: each decision that would differ.
     """
 
     records: int
@@ -48,6 +76,7 @@ class Difference:
     grades_changed: int
     tasks_opened: int
     tasks_closed: int
+    decisions: tuple[Differing, ...] = ()
 
 
 def shadow_run(uow: UnitOfWork, app: MpiApplication, model: MatchModel) -> Difference:
@@ -61,6 +90,14 @@ def shadow_run(uow: UnitOfWork, app: MpiApplication, model: MatchModel) -> Diffe
     moved = {record_id for record_id in now.ids if before[record_id] != after[record_id]}
     wanted = {task for each in outcomes for task in each.tasks}
     asked = {task for task in now.tasks if task[0] not in LEFT_TO_OTHERS}
+    groups_before, groups_after = _groups(before), _groups(after)
+    pairs_of: dict[Change, Iterable[tuple[int, int]]] = {
+        Change.LINK_GAINED: _together(groups_after, before),
+        Change.LINK_LOST: _together(groups_before, after),
+        Change.TASK_OPENED: (task[1:] for task in sorted(wanted - now.tasks)),
+        Change.TASK_CLOSED: (task[1:] for task in sorted(asked - wanted)),
+    }
+    place = {record_id: index for index, record_id in enumerate(now.ids)}
     return Difference(
         records=len(now.ids),
         records_moved=len(moved),
@@ -73,7 +110,33 @@ def shadow_run(uow: UnitOfWork, app: MpiApplication, model: MatchModel) -> Diffe
         ),
         tasks_opened=len(wanted - now.tasks),
         tasks_closed=len(asked - wanted),
+        decisions=tuple(
+            _differing(change, now.records[place[a]], now.records[place[b]], app.model, model)
+            for change, found in pairs_of.items()
+            for a, b in found
+            if a in place and b in place
+        ),
     )
+
+
+def _groups(persons: dict[int, int]) -> list[list[int]]:
+    """The records of each person, the persons of one record left out."""
+    groups: dict[int, list[int]] = {}
+    for record_id, person in persons.items():
+        groups.setdefault(person, []).append(record_id)
+    return [sorted(group) for group in groups.values() if len(group) > 1]
+
+
+def _together(groups: Iterable[Sequence[int]], elsewhere: dict[int, int]) -> Iterator[tuple[int, int]]:
+    """Pairs of records of one group that another division keeps apart."""
+    for group in groups:
+        if len({elsewhere[record_id] for record_id in group}) > 1:
+            yield from ((a, b) for a, b in combinations(group, 2) if elsewhere[a] != elsewhere[b])
+
+
+def _differing(change: Change, one: RecordView, other: RecordView, before: MatchModel, after: MatchModel) -> Differing:
+    weights = (score(one.cleaned, other.cleaned, model).weight_bits for model in (before, after))
+    return Differing(change, one.key, other.key, *weights)
 
 
 def find_model(uow: UnitOfWork, version: str) -> MatchModel:

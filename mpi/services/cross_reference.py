@@ -59,8 +59,7 @@ def cross_reference(
     source_code = domain_of(app, source.authority, location).code
     seen = sight or sight_of(uow.caller)
     asked, found = _members(uow, app, source, RecordKey(source_code, source.value), location, seen)
-    grades = app.grades_for(source_code)
-    shown = [m for m in found if m.record_id == asked.record_id or _is_answered(asked, m, grades)]
+    shown = [m for m in found if m.record_id == asked.record_id or app.answers(source_code, asked.grade, m.grade)]
     wanted = set(target_domains)
 
     def is_wanted(code: str) -> bool:
@@ -86,11 +85,3 @@ def _members(
     record = find_one_person(uow, app, source, location, sight)
     found = members.of_persons(uow, [record.person_id], sight)
     return next(m for m in found if m.record_id == record.id), found
-
-
-def _is_answered(asked: Member, other: Member, grades: frozenset[str]) -> bool:
-    """Whether the link between two records of one person is of a grade that may be answered.
-
-    The link between them is as good as the weaker of their links to the person; a founder's link has no grade.
-    """
-    return all(m.grade is None or m.grade in grades for m in (asked, other))

@@ -74,7 +74,7 @@ def _relink_component(
     """Partition everything connected to the seeds; returns the persons who gained or lost a record."""
     component = _lock_component(uow, seeds)
     decided = component.partition(app)
-    moved = _write_links(uow, component, decided, event_id, new)
+    moved = _write_links(uow, app, component, decided, event_id, new)
     _write_tasks(uow, component, decided, event_id)
     keys_of = {component.founder(person): person for person in decided.persons}
     for person_id in sorted(moved):
@@ -185,7 +185,7 @@ class _Component:
 
 
 def _write_links(
-    uow: UnitOfWork, component: _Component, decided: Partition, event_id: int, new: int | None
+    uow: UnitOfWork, app: MpiApplication, component: _Component, decided: Partition, event_id: int, new: int | None
 ) -> set[int]:
     """Move the records whose person or grade changed; returns the persons who gained or lost a record."""
     assignments: list[links.Assignment] = []
@@ -200,7 +200,7 @@ def _write_links(
                     continue
                 if record.person_id != founder or record.id == new:
                     moved |= {record.person_id, founder}
-                assignments.append(_assignment(component, record, founder, grade, membership))
+                assignments.append(_assignment(component, record, founder, grade, membership, app.model.version))
     for record in component.all.values():
         if record.state is RecordState.WITHDRAWN:
             moved |= {record.person_id, record.id}
@@ -211,7 +211,7 @@ def _write_links(
 
 
 def _assignment(
-    component: _Component, record: Record, founder: int, grade: str | None, membership: Membership
+    component: _Component, record: Record, founder: int, grade: str | None, membership: Membership, model: str
 ) -> links.Assignment:
     if record.id in component.survivor:
         return links.Assignment(record.id, founder, grade, "merge", {"survivor": component.survivor[record.id]})
@@ -223,7 +223,8 @@ def _assignment(
         "versions": [record.version, partner.version],
         "weight_bits": membership.weight_bits,
     }
-    return links.Assignment(record.id, founder, grade, "steward" if membership.by_steward else "score", evidence)
+    how = "steward" if membership.by_steward else "score"
+    return links.Assignment(record.id, founder, grade, how, evidence, model)
 
 
 def _write_tasks(uow: UnitOfWork, component: _Component, decided: Partition, event_id: int) -> None:

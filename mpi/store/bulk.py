@@ -5,7 +5,7 @@ Everything happens in the caller's transaction; other writers wait until it ends
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
@@ -54,6 +54,34 @@ def active_forms(connection: Connection) -> Iterator[tuple[int, RecordKey, Clean
     )
     for row in rows:
         yield row.id, RecordKey(row.domain, row.local_id), Cleaned.from_json(row.cleaned)
+
+
+def say_nothing_new(connection: Connection, rows: Sequence[tuple[int, Traits, datetime | None]]) -> set[int]:
+    """Which of some rows about records, by place, repeat what is known of an active one, or are older than that.
+
+    Args:
+        rows: id of the record, its traits, and when its source last changed them.
+    """
+    if not rows:
+        return set()
+    connection.execute(
+        text("CREATE TEMP TABLE IF NOT EXISTS bulk_known (place int, id bigint, traits jsonb, at timestamptz)")
+    )
+    lines = (
+        _line((str(place), str(record_id), traits_json.dumps(traits), at.isoformat() if at else None))
+        for place, (record_id, traits, at) in enumerate(rows)
+    )
+    _copy_lines(connection, "COPY bulk_known FROM STDIN", lines)
+    found = connection.execute(
+        text(
+            "SELECT k.place FROM bulk_known k JOIN record r ON r.id = k.id"
+            " WHERE (r.state = 'active' AND r.traits = k.traits)"
+            " OR (r.state <> 'subsumed' AND k.at < r.source_updated_at)"
+        )
+    ).scalars()
+    places = set(found)
+    connection.execute(text("DROP TABLE bulk_known"))
+    return places
 
 
 def next_record_id(connection: Connection) -> int:
@@ -185,33 +213,47 @@ PairRow = tuple[int, int, float, str]
 """Smaller and larger record id, weight in bits, evidence as JSON."""
 
 
-def copy_links(connection: Connection, rows: Iterable[LinkRow], *, event_id: int, now: datetime, by: str) -> None:
-    """Write the links in force of new records."""
-    common = f"{event_id}\t{by.translate(_ESCAPES)}\t{now.isoformat()}\n"
+def copy_links(
+    connection: Connection, rows: Iterable[LinkRow], *, model: str, event_id: int, now: datetime, by: str
+) -> None:
+    """Write the links in force of new records.
+
+    Args:
+        model: version of the one that decided about those who are not alone.
+    """
+    common = f"{event_id}\t{escaped(by)}\t{now.isoformat()}\n"
     lines = (
-        f"{record_id}\t{person_id}\t{grade or _NULL}\t{how}\t{evidence.translate(_ESCAPES)}\t{common}"
+        f"{record_id}\t{person_id}\t{grade or _NULL}\t{how}\t{escaped(evidence)}\t{model if grade else _NULL}\t{common}"
         for record_id, person_id, grade, how, evidence in rows
     )
-    columns = "record_id, person_id, grade, how, evidence, event_id, linked_by, valid_from"
+    columns = "record_id, person_id, grade, how, evidence, model, event_id, linked_by, valid_from"
     _copy_lines(connection, f"COPY link ({columns}) FROM STDIN", lines)
 
 
 def copy_pairs(connection: Connection, rows: Iterable[PairRow], *, model: str, now: datetime) -> None:
     """Write scored pairs; fastest in order."""
     common = f"{model}\t{now.isoformat()}\n"
-    lines = (f"{a}\t{b}\t{bits!r}\t{evidence.translate(_ESCAPES)}\t{common}" for a, b, bits, evidence in rows)
+    lines = (f"{a}\t{b}\t{bits!r}\t{escaped(evidence)}\t{common}" for a, b, bits, evidence in rows)
     columns = "record_a, record_b, weight_bits, evidence, model, scored_at"
     _copy_lines(connection, f"COPY scored_pair ({columns}) FROM STDIN", lines)
 
 
-def analyze(connection: Connection) -> None:
+RECORD_TABLES, LINK_TABLES = ("record", "record_name", "record_sound", "blocking_key"), ("scored_pair", "link", "task")
+
+
+def analyze(connection: Connection, tables: Iterable[str] = (*RECORD_TABLES, *LINK_TABLES)) -> None:
     """Let the planner know the new sizes."""
-    for table in ("record", "record_name", "record_sound", "blocking_key", "scored_pair", "link", "task"):
+    for table in tables:
         connection.execute(text(f"ANALYZE {table}"))
 
 
 def _line(values: Iterable[str | None]) -> str:
-    return "\t".join([_NULL if value is None else value.translate(_ESCAPES) for value in values]) + "\n"
+    return "\t".join([_NULL if value is None else escaped(value) for value in values]) + "\n"
+
+
+def escaped(value: str) -> str:
+    """A value as COPY reads it; nearly none needs it, and to see that is quicker than to translate."""
+    return value if value.isprintable() and "\\" not in value else value.translate(_ESCAPES)
 
 
 def _copy_lines(connection: Connection, statement: str, lines: Iterable[str]) -> None:

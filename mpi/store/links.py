@@ -35,15 +35,16 @@ _ASSIGN = text(
     """
     WITH given AS (
         SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:persons AS bigint[]), CAST(:grades AS text[]),
-            CAST(:hows AS text[]), CAST(:evidence AS text[])) AS t(record_id, person_id, grade, how, evidence)
+            CAST(:hows AS text[]), CAST(:evidence AS text[]), CAST(:models AS text[]))
+            AS t(record_id, person_id, grade, how, evidence, model)
     ), moved AS (
         UPDATE record r SET person_id = g.person_id, grade = g.grade, updated_at = :now
         FROM given g WHERE r.id = g.record_id AND (r.person_id, r.grade) IS DISTINCT FROM (g.person_id, g.grade)
     ), closed AS (
         UPDATE link SET valid_to = :now WHERE record_id = ANY(:ids) AND valid_to IS NULL RETURNING id
     )
-    INSERT INTO link (record_id, person_id, grade, how, evidence, event_id, linked_by, valid_from)
-    SELECT record_id, person_id, grade, how, CAST(evidence AS jsonb), :event_id, :by, :now FROM given
+    INSERT INTO link (record_id, person_id, grade, how, evidence, model, event_id, linked_by, valid_from)
+    SELECT record_id, person_id, grade, how, CAST(evidence AS jsonb), model, :event_id, :by, :now FROM given
     -- The former links end before the new ones begin: only one may be in force.
     WHERE (SELECT count(*) FROM closed) >= 0
     """
@@ -61,6 +62,7 @@ def assign(connection: Connection, assignments: Iterable[Assignment], *, event_i
         "grades": [a.grade for a in rows],
         "hows": [a.how for a in rows],
         "evidence": [json_text(dict(a.evidence)) for a in rows],
+        "models": [a.model for a in rows],
     }
     connection.execute(_ASSIGN, {**columns, "event_id": event_id, "by": by, "now": now})
 

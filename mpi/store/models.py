@@ -1,4 +1,4 @@
-"""Match models in the database: every one that was ever put in force, and which is."""
+"""Match models in the database: every one that ever decided or was put in force, and which is."""
 
 from __future__ import annotations
 

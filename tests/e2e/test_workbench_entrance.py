@@ -48,7 +48,9 @@ def test_french_is_spoken_first_and_english_on_demand(desk: tuple[str, Service])
 def test_a_role_opens_its_own_pages_only(desk: tuple[str, Service]) -> None:
     with httpx.Client(base_url=desk[0]) as client:
         enter(client, "899700000086")
-        assert client.get("/settings").status_code == 200
+        shown = client.get("/settings")
+        assert shown.status_code == 200
+        assert "Part de faux rapprochements" in shown.text
         assert client.get("/worklist").status_code == 403
     with httpx.Client(base_url=desk[0]) as client:
         enter(client, "899700000011")

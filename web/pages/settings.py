@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mpi.services.govern_models import put_in_force, read_models, take_activation_back
+from mpi.services.quality_measures import read_quality
 from web.page import Pages, Redirect, Template, View, Visit
 from web.roles import ADMINISTRATOR
 
@@ -14,11 +15,13 @@ _ROLES = frozenset({ADMINISTRATOR})
 def settings(visit: Visit) -> View:
     """What the service runs with."""
     app = visit.app
+    precision = read_quality(visit.uow, app.mpi).latest.get("precision", {}).get("")
     values = {
         "settings": app.workbench.settings,
         "domains": list(app.mpi.domains),
         "model": app.mpi.model,
         "models": read_models(visit.uow, app.mpi),
+        "measured": None if precision is None else 1 - precision,
     }
     return Template("settings.html", values)
 

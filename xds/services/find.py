@@ -138,7 +138,7 @@ def designated(uow: UnitOfWork, registry: Registry, patient_id: PatientId) -> Pe
     """The person whom an identifier of a query designates now."""
     if patient_id.authority.oid is None or not registry.directory.knows_authority(patient_id):
         return None
-    return registry.directory.resolve(uow, patient_id)
+    return registry.directory.answered(uow, patient_id)
 
 
 def anchors_of(person: Person) -> list[str]:

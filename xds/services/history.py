@@ -97,7 +97,7 @@ def history(uow: UnitOfWork, question: HistoryQuestion, studies: Studies) -> His
         asked = PatientId.from_xds_cx(opened.facts.anchor)
         shown = own_id(uow, opened.facts, studies, question.shown_in)
         interest = Interest.in_study(opened) if interest == NO_INTEREST else interest
-    person = person_of(uow, asked, studies)
+    person = person_of(uow, shown if question.patient_id is None else asked, studies)
     found = studies_of(uow, person, studies)
     speaking = _reports(uow, person, studies)
     sites = [copy.source.site for study in found for copy in study.copies if copy.source]

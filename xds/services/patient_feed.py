@@ -52,6 +52,10 @@ class FedDirectory:
         identifiers = fed_patients.identifiers_of(connection, found)
         return Person(PatientId.from_xds_cx(found), frozenset(map(PatientId.from_xds_cx, identifiers)))
 
+    def answered(self, uow: UnitOfWork, patient_id: PatientId) -> Person | None:
+        """The person: how sure the other index is of a link is not told."""
+        return self.resolve(uow, patient_id)
+
     def knows_authority(self, patient_id: PatientId) -> bool:
         """Whether the authority is a domain of the region."""
         return self.is_of_region(patient_id)

@@ -67,7 +67,7 @@ def person_of(uow: UnitOfWork, patient_id: PatientId, studies: Studies) -> Perso
     """
     if not studies.directory.knows_authority(patient_id):
         raise UnknownAuthority("the assigning authority of the patient identifier is no domain of the region")
-    person = studies.directory.resolve(uow, patient_id)
+    person = studies.directory.answered(uow, patient_id)
     if person is None:
         raise UnknownPatient("the patient identifier designates no active patient")
     return person

@@ -9,7 +9,7 @@ import pytest
 
 from bench import matching
 from bench.evaluation import CurvePoint, evaluate
-from bench.report import Contender
+from region.evaluation.page import Contender
 
 
 def test_precision_is_compared_at_equal_recall() -> None:

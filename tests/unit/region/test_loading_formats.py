@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
+import subprocess
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow
 import pytest
 from pyarrow import parquet
+from sqlalchemy import create_engine, text
 
+from bench.population import generate
+from mpi.services import bulk_load
+from mpi.store import invariants
+from mpi.translate.bulk_row import COLUMNS
 from region.bootstrap import build_service
 from region.loading import LoadFault, load_file
 from region.region_table import load_region
@@ -124,3 +133,58 @@ def test_values_that_no_store_takes_are_rejected_and_the_others_load(service, tm
     assert (report.created, report.rejected) == (rows, 2)
     with Path(f"{path}.rejected.csv").open(newline="") as stream:
         assert [row["location"] for row in csv.DictReader(stream)] == ["city", "email"]
+
+
+def test_what_is_known_already_is_passed_over_at_once_and_the_rest_keeps_its_order(service, tmp_path, monkeypatch):
+    """A load of several files that was stopped is run again: those that were loaded cost little."""
+    path = tmp_path / "feed.csv"
+    first = date(1900, 1, 1)
+    rows = [
+        {"domain": "CHUSE", "local_id": f"G{n}", "birth_date": (first + timedelta(20 * n)).isoformat(), "city": "FEURS"}
+        for n in range(2100)
+    ]
+    write_csv(path, rows)
+    assert load_file(service, path).created == 2100
+    fed = []
+    feed = bulk_load.feed_record
+    monkeypatch.setattr(bulk_load, "feed_record", lambda *args, **more: fed.append(args[2]) or feed(*args, **more))
+    assert load_file(service, path).unchanged == 2100
+    assert fed == []
+    # One goes away and comes back within the file: both rows are fed, in order; one is new, one changes.
+    there, back = {**rows[5], "city": "ROANNE"}, rows[5]
+    write_csv(path, [*rows, there, back, {**rows[7], "city": "GIER"}, {**rows[0], "local_id": "NEW"}])
+    report = load_file(service, path)
+    assert (report.created, report.updated, report.unchanged) == (1, 3, 2100)
+    assert [key.local_id for key in fed] == ["G5", "G5", "G7"]
+    with service.engine.connect() as connection:
+        cities = dict(
+            connection.execute(
+                text("SELECT local_id, traits->>'city' FROM record WHERE local_id IN ('G5', 'G7') ORDER BY 1")
+            ).all()
+        )
+    assert cities == {"G5": "FEURS", "G7": "GIER"}
+
+
+def test_a_load_that_is_killed_leaves_nothing_and_is_run_again(database_url, tmp_path):
+    path = tmp_path / "people.csv"
+    rows = [{name: row[name] for name in COLUMNS} for row in generate(2500, seed=6)]
+    write_csv(path, rows)
+    command = [sys.executable, "-c", "from region.cli import main; main()", "load", str(path)]
+    environment = {**os.environ, "TRAITDUNION_DATABASE_URL": database_url, "TRAITDUNION_DATA_DIR": str(tmp_path)}
+    killed = subprocess.Popen(command, env=environment, cwd=REGION.parents[1], stderr=subprocess.PIPE, text=True)
+    for line in killed.stderr:
+        if "writing links" in line:
+            break
+    killed.kill()
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
+    engine = create_engine(database_url)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM record")).scalar() == 0
+    again = subprocess.run(command, env=environment, cwd=REGION.parents[1], capture_output=True, text=True, check=True)
+    assert "created: 2500" in again.stdout
+    assert "a second" in again.stderr
+    with engine.connect() as connection:
+        assert invariants.violations(connection) == []
+        assert connection.execute(text("SELECT count(*) FROM record")).scalar() == 2500
+    engine.dispose()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mpi.domain.grades import Grade
+from region import running
 from region.settings import SettingsError, describe, load_settings
 
 
@@ -97,3 +99,23 @@ def test_addresses_for_callbacks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRAITDUNION_CALLBACK_URLS", "his.example")
     with pytest.raises(SettingsError, match="TRAITDUNION_CALLBACK_URLS: each is an http or https address"):
         load_settings()
+
+
+@pytest.mark.parametrize("name", ["strict_domains", "calibrated_domains", "certain_only_answers", "probable_answers"])
+def test_a_policy_of_a_domain_that_there_is_not_stops_the_start(name: str) -> None:
+    settings = load_settings(**{name: ("CHUSE", "CHUSEE")})
+    with pytest.raises(running.StartFault, match=f"{name}: CHUSEE is no domain"):
+        running.policies(settings, running.region_table(settings))
+
+
+def test_policies_of_region_and_domain() -> None:
+    settings = load_settings(
+        link_policy="strict", calibrated_domains=("CHUSE",), answer_policy="strict", probable_answers=("GIER",)
+    )
+    policy, answered, by_domain = running.policies(settings, running.region_table(settings))
+    assert policy.allows(Grade.PROBABLE, "CHUSE", "CHUSE")
+    assert not policy.allows(Grade.PROBABLE, "CHUSE", "GIER")
+    assert (answered, by_domain) == (frozenset({"certain"}), {"GIER": frozenset({"certain", "probable"})})
+    both = load_settings(strict_domains=("CHUSE",), calibrated_domains=("CHUSE",))
+    with pytest.raises(running.StartFault, match="both"):
+        running.policies(both, running.region_table(both))

@@ -18,7 +18,8 @@ from mpi.domain.model import UNITS_PER_BIT, MatchModel
 from mpi.domain.scoring import score
 from mpi.translate.bulk_row import COLUMNS, read_row
 from region import training
-from region.training import Engine, bits_by_splink, maximiser
+from region.pair_tables import on_duckdb, on_spark
+from region.training import Engine, bits_by_splink, maximiser, missing
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,24 @@ def test_splink_and_our_own_engine_agree_on_what_is_common(forms: list[Cleaned],
     for name, level in (("family", Family.SAME), ("birth", Birth.SAME), ("sex", 1), ("place", 1)):
         assert m_of(by_splink.model)[name, level] == pytest.approx(m_of(own.model)[name, level], abs=0.05)
     assert [level.u for level in by_splink.model.levels["birth"]] == [level.u for level in own.model.levels["birth"]]
+
+
+def test_on_spark_splink_learns_and_weighs_as_on_duckdb(forms: list[Cleaned], monkeypatch: pytest.MonkeyPatch) -> None:
+    if absent := missing(Engine.SPARK):
+        pytest.skip(f"{' and '.join(absent)} missing: make spark")
+    monkeypatch.setattr(training, "_ROUNDS", 2)
+    few = forms[:300]
+    here = learn(few, default_french(), random_pairs=2_000, maximiser=maximiser(Engine.DUCKDB))
+    there = learn(few, default_french(), random_pairs=2_000, maximiser=maximiser(Engine.SPARK, "local[1]"))
+    assert there.matches == pytest.approx(here.matches, rel=1e-3)
+    assert there.rounds > 1
+    for name, level in m_of(here.model):
+        assert m_of(there.model)[name, level] == pytest.approx(m_of(here.model)[name, level], abs=1e-3)
+    levels = np.array([[1] * len(FIELDS), [2] * len(FIELDS)], dtype=np.int8)
+    of_duckdb, of_spark = (
+        bits_by_splink(here.model, levels, tables)[1] for tables in (on_duckdb, on_spark("local[1]"))
+    )
+    assert of_spark == pytest.approx(of_duckdb, abs=1e-9)
 
 
 @pytest.mark.parametrize("learned", [False, True])
@@ -79,3 +98,10 @@ def test_what_is_not_installed_is_named_with_its_extra(monkeypatch: pytest.Monke
     with pytest.raises(IheError, match=r"needs splink: pip install 'traitdunion\[train\]'"):
         maximiser(Engine.DUCKDB)
     assert training.best_engine() is Engine.OWN
+
+
+def test_spark_without_java_is_refused_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "find_spec", lambda name: object())
+    monkeypatch.setenv("JAVA_HOME", "/nowhere")
+    with pytest.raises(IheError, match="needs Java 17 or later"):
+        maximiser(Engine.SPARK)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
 from mpi.domain.cleaning import Cleaned
 from mpi.domain.default_models import default_french
-from mpi.domain.learning import learn
+from mpi.domain.learning import Label, learn
 from mpi.domain.levels import FIELDS, Birth, Family, SexLevel
+from region import training
+from region.training import Engine, maximiser, missing
 
 SURNAMES = [f"{a}{b}{c}" for a in ("BAR", "COL", "DUM", "FER", "GUI") for b in ("BO", "LI", "NA") for c in ("RT", "N")]
 GIVEN = ["MARIE", "PAUL", "SOLENE", "JACQUES", "LUCIE", "ETIENNE", "CLAIRE", "HUGO", "NADINE", "GILLES"]
@@ -70,3 +73,25 @@ def test_the_same_population_teaches_the_same_model() -> None:
 def test_one_record_teaches_nothing() -> None:
     with pytest.raises(ValueError, match="two records"):
         learn(population(1, 1)[:1], default_french())
+
+
+@pytest.mark.parametrize("engine", [Engine.OWN, Engine.DUCKDB])
+def test_what_stewards_know_of_pairs_is_not_guessed(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    if absent := missing(engine):
+        pytest.skip(f"{' and '.join(absent)} missing")
+    monkeypatch.setattr(training, "_ROUNDS", 5)
+    records = population(300, 9)
+    # Of forty people the second record names another sex: nobody would guess that this happens so often.
+    for n in range(1, 80, 2):
+        records[n] = replace(records[n], sex="F" if records[n].sex == "M" else "M")
+    pairs = [Label(2 * n, 2 * n + 1, same=True) for n in range(40)]
+    strangers = [Label(2 * n, 2 * n + 2, same=False) for n in range(40)]
+
+    def odd_sex(labels: list[Label]) -> float:
+        found = learn(records, default_french(), random_pairs=5_000, maximiser=maximiser(engine), labels=labels)
+        assert found.labels == len(labels)
+        return found.model.levels["sex"][SexLevel.DIFFERENT].m
+
+    others = [replace(pair, same=False) for pair in pairs]
+    told_same, told_different = (odd_sex(labels + strangers) for labels in (pairs, others))
+    assert told_same > 3 * told_different

@@ -16,9 +16,11 @@ from ihe.unit_of_work import Database, UnitOfWork
 from mpi.application import MpiApplication
 from mpi.domain.model import MatchModel
 from mpi.services.bulk_load import BulkRow, bulk_load
-from mpi.services.change_model import activate_model, find_model, relink_everybody, shadow_run
+from mpi.services.change_model import Change, activate_model, find_model, relink_everybody, shadow_run
+from mpi.services.decide_pair import decide_pair
+from mpi.services.feed_record import feed_record
 from mpi.services.train_model import changes, train_model
-from mpi.store import invariants, models
+from mpi.store import invariants, models, records
 from mpi.translate.bulk_row import COLUMNS, read_row
 
 
@@ -107,7 +109,10 @@ def test_the_present_model_would_decide_nothing_differently(
     with opened(engine) as uow:
         found = shadow_run(uow, index, index.model)
     assert found.records > 800
-    assert {name: getattr(found, name) for name in found.__dataclass_fields__ if name != "records"} == {
+    assert found.decisions == ()
+    assert {
+        name: getattr(found, name) for name in found.__dataclass_fields__ if name not in ("records", "decisions")
+    } == {
         "records_moved": 0,
         "links_gained": 0,
         "links_lost": 0,
@@ -141,6 +146,13 @@ def test_linking_anew_ends_where_loading_under_the_model_does(
         assert relink_everybody(uow, changed) == 0
     lost, gained = _pairs(before) - _pairs(wanted), _pairs(wanted) - _pairs(before)
     assert (expected.links_lost, expected.links_gained) == (len(lost), len(gained))
+    told = {
+        change: {frozenset(((e.first.domain, e.first.local_id), (e.second.domain, e.second.local_id))) for e in group}
+        for change in Change
+        if (group := [each for each in expected.decisions if each.change is change]) is not None
+    }
+    assert (told[Change.LINK_LOST], told[Change.LINK_GAINED]) == (lost, gained)
+    assert len(told[Change.TASK_OPENED]) == len({pair for _, pair in wanted[2] - before[2]})  # type: ignore[operator]
     assert expected.tasks_opened == len(wanted[2] - before[2])  # type: ignore[operator]
     assert expected.tasks_closed == len(before[2] - wanted[2])  # type: ignore[operator]
 
@@ -155,8 +167,39 @@ def test_a_model_is_learned_from_what_is_loaded(engine: Engine, index: MpiApplic
         train_model(uow, None, index.model)
     loaded(engine, index, rows)
     with opened(engine) as uow:
-        learned = train_model(uow, None, index.model, random_pairs=20_000)
+        learned = train_model(uow, None, index.model, random_pairs=20_000).learned
     assert learned.model.version != index.model.version
     report = list(changes(index.model, learned.model))
     assert {row.field for row in report} == set(index.model.levels)
     assert any(row.before_bits != row.after_bits for row in report)
+
+
+def test_stewards_teach_once_they_said_enough_of_either_kind(
+    engine: Engine, index: MpiApplication, rows: list[BulkRow], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded(engine, index, rows)
+    with opened(engine) as uow:
+        pairs = uow.connection.execute(
+            text("SELECT record_a, record_b, weight_bits FROM scored_pair ORDER BY weight_bits DESC")
+        ).all()
+        known = {row.id: row for row in records.by_ids(uow.connection, {i for p in pairs for i in p[:2]})}
+        judged = [*pairs[:30], *pairs[-6:]]
+        for n, (a, b, _) in enumerate(judged):
+            decide_pair(uow, index, known[a].key, known[b].key, "same" if n < 30 else "different", reason="test")
+        # What a record says now is not what the steward saw: its pairs teach nothing.
+        changed = known[judged[0].record_a]
+        feed_record(uow, index, changed.key, replace(changed.traits, city="AILLEURS"))
+    with opened(engine) as uow:
+        uow.connection.execute(
+            text("UPDATE record_version SET valid_from = now() + interval '1 hour' WHERE version > 1")
+        )
+        few = train_model(uow, None, index.model, random_pairs=20_000)
+        stale = sum(changed.id in pair[:2] for pair in judged)
+        assert (few.before.same + few.before.different, few.learned.labels) == (36 - stale, 0)
+        monkeypatch.setattr("mpi.services.train_model.ENOUGH_LABELS", 30)
+        monkeypatch.setattr("mpi.services.train_model.ENOUGH_OF_EACH", 5)
+        taught = train_model(uow, None, index.model, random_pairs=20_000)
+        unheard = train_model(uow, None, index.model, random_pairs=20_000, use_labels=False)
+    assert taught.learned.labels == 36 - stale
+    assert taught.learned.model.version != unheard.learned.model.version == few.learned.model.version
+    assert taught.after.same_kept_apart <= taught.before.same_kept_apart

@@ -5,8 +5,8 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from bench.evaluation import calibration, curve, evaluate
-from bench.plots import histogram, lines
-from bench.report import Contender, Section, Specimen, render, table
+from region.evaluation.page import Contender, Section, Specimen, render, table
+from region.evaluation.plots import histogram, lines
 
 TRUTH = {"1": "a", "2": "a", "3": "b"}
 ROW = {"domain": "CHUSE", "birth_family_name": "FAVER<JON", "kinds": "surname_ocr"}

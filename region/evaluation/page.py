@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-from bench.evaluation import CalibrationBin, CurvePoint, Metrics
-from bench.plots import histogram, lines
+from mpi.domain.quality import Metrics
+from region.evaluation.measures import CalibrationBin, CurvePoint
+from region.evaluation.plots import histogram, lines
 
 Row = Mapping[str, str]
 
@@ -62,6 +63,7 @@ class Section:
         title: profile, size and seed.
         matches, others: weights in bits of our scored pairs of one human and of two.
         wanted_false_share: what the automatic threshold was derived for, or ``None``.
+        expected_false_share: what the learner expects at the thresholds, or ``None`` for a model set by hand.
         false_links, missed: our errors.
     """
 
@@ -71,6 +73,7 @@ class Section:
     others: Sequence[float] = ()
     calibration: Sequence[CalibrationBin] = ()
     wanted_false_share: float | None = None
+    expected_false_share: float | None = None
     false_links: Sequence[Specimen] = field(default_factory=tuple)
     missed: Sequence[Specimen] = field(default_factory=tuple)
 
@@ -98,20 +101,25 @@ svg { width: 100%; font-size: 11px; } svg text { fill: var(--ink); }
 
 
 def render(
-    title: str, sections: Iterable[Section], introduction: str = "", summary: Sequence[Sequence[str]] = ()
+    title: str,
+    sections: Iterable[Section],
+    introduction: str = "",
+    summary: Sequence[Sequence[str]] = (),
+    note: str = "All people are made up by a generator.",
 ) -> str:
     """The whole page.
 
     Args:
         introduction: plain text below the title.
         summary: rows of a table over all files, its heading first.
+        note: what is to be known of the people shown.
     """
     body = (_table(summary) if summary else "") + "".join(_section(section) for section in sections)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>"
-        f"<p>{escape(introduction)}</p><p class=note>All people are made up by a generator.</p>{body}</body></html>\n"
+        f"<p>{escape(introduction)}</p><p class=note>{escape(note)}</p>{body}</body></html>\n"
     )
 
 
@@ -190,13 +198,15 @@ def _calibration(section: Section) -> str:
         for found in section.calibration
     )
     metrics = section.contenders[0].metrics
-    wanted = (
-        "" if section.wanted_false_share is None else f"Wanted share of false links {section.wanted_false_share:g}; "
+    wanted, expected = (
+        "not stated" if share is None else f"{share:.2g}"
+        for share in (section.wanted_false_share, section.expected_false_share)
     )
     return (
-        "<h3>Calibration</h3><p>"
-        f"{wanted}measured {1 - metrics.precision:.5f} of linked pairs.</p><table><tr><th>probability</th>"
-        f"<th>pairs</th><th>false, expected</th><th>false, measured</th></tr>{rows}</table>"
+        "<h3>Calibration</h3><p>Share of false links: "
+        f"wanted {wanted}, expected {expected}, measured {1 - metrics.precision:.2g}.</p>"
+        f"<table><tr><th>probability</th><th>pairs</th><th>false, expected</th><th>false, measured</th></tr>"
+        f"{rows}</table>"
     )
 
 
