@@ -1,8 +1,7 @@
 # Needs only make and Python 3.11 or later; everything else goes into .venv, pinned by hash.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help pacs programs viewer spark demo test check lint sbom audit bench soak browser screenshots fix lock \
-	clean install install-dev
+.PHONY: help pacs programs viewer spark demo test check lint sbom audit bench soak browser screenshots fix lock clean install install-dev
 
 # The first Python that is recent enough; a version manager's shim may exist and still not run.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
