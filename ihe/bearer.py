@@ -13,6 +13,7 @@ import base64
 import binascii
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -184,14 +185,17 @@ class BearerTokens:
             meant = str(content.get("azp") or content.get("client_id") or "") in issuer.clients
         if not meant:
             raise InvalidToken("the token is meant for others")
-        if issuer.acr and content.get("acr") not in issuer.acr:
+        if issuer.acr and str(content.get("acr")) not in issuer.acr:
             raise InvalidToken("the login was weaker than what is required")
         _check_holder(issuer, content, peer)
 
     def _check_time(self, content: Mapping[str, Any]) -> None:
         now = self._now()
         times = {name: content[name] for name in ("exp", "nbf", "iat") if content.get(name) is not None}
-        if any(isinstance(value, bool) or not isinstance(value, (int, float)) for value in times.values()):
+        if any(
+            isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value)
+            for value in times.values()
+        ):
             raise InvalidToken("a time in the token is none")
         if "exp" not in times:
             raise InvalidToken("a token says when it expires")

@@ -8,12 +8,14 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
 import pytest
 from cryptography.hazmat.primitives import serialization
+from hypothesis import given
+from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
@@ -74,6 +76,10 @@ def keys(tmp_path_factory):
     return KeysInFile(path)
 
 
+def dotted(parts: list[bytes]) -> str:
+    return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
+
+
 def issuer(keys=None, **options) -> TokenIssuer:
     return TokenIssuer(SERVER.name, keys, **{"audiences": frozenset({AUDIENCE}), **options})
 
@@ -129,6 +135,35 @@ def test_a_system_by_itself_is_no_user(keys):
     assert said.scopes == {"ITI-67", "ITI-78", "user/Patient.read"}
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=8) | st.just("10^1.2"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+NAMES = (
+    *("iss", "sub", "aud", "exp", "nbf", "iat", "acr", "azp", "client_id", "scope", "cnf", "extensions"),
+    *("SubjectNameID", "SubjectRole", "SubjectOrganizationID", "SubjectRefPro", "purpose_of_use"),
+)
+IUA = st.dictionaries(
+    st.sampled_from(["subject_role", "purpose_of_use", "subject_organization_id", "person_id"]), JSON, max_size=4
+).map(lambda said: {"ihe_iua": said})
+PRACTICES = st.lists(st.fixed_dictionaries({"codeProfession": JSON, "activities": JSON}), max_size=2).map(
+    lambda found: {"exercices": found}
+)
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), JSON | IUA | PRACTICES, max_size=5))
+def test_whatever_an_issuer_signs_is_read_or_refused(keys, content):
+    with suppress(InvalidToken):
+        claims(keys, SERVER.token(**content), acr=frozenset({"eidas1"}) if "acr" in content else frozenset())
+
+
+@given(st.text(max_size=200) | st.lists(st.binary(max_size=40), min_size=3, max_size=3).map(dotted))
+def test_whatever_is_shown_as_a_token_is_refused(keys, token):
+    with pytest.raises(InvalidToken):
+        claims(keys, token)
+
+
 def test_no_token_is_no_user(keys):
     tokens = BearerTokens([issuer(keys)])
     assert tokens.claims(None, PEER) is None
@@ -161,6 +196,7 @@ WRONG = {
     "without an end": lambda: SERVER.token(exp=None),
     "not yet valid": lambda: SERVER.token(nbf=int(time.time()) + 600),
     "of the future": lambda: SERVER.token(iat=int(time.time()) + 600),
+    "that never ends": lambda: SERVER.token(exp=float("inf")),
     "with an end that is no time": lambda: SERVER.token(exp="tomorrow"),
     "for others": lambda: SERVER.token(aud=["https://elsewhere.example"]),
     "for nobody": lambda: SERVER.token(aud=None),

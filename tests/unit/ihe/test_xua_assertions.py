@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.hazmat.primitives import serialization
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from lxml import etree
 from signxml import SignatureMethod, XMLVerifier
 
@@ -434,6 +436,31 @@ def test_any_change_of_what_is_signed_is_refused_or_changes_nothing(position):
     with suppress(InvalidToken, MalformedRequest):
         said = assertions().claims(parse_xml(bytes(text)), PEER)
     assert said is None or said == assertions().claims(parse_xml(plain()), PEER)
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_whatever_an_issuer_signs_is_read_or_refused(data):
+    root = unsigned(Wanted(confirmation='<saml:SubjectConfirmationData NotOnOrAfter="2026-01-01T00:00:00Z"/>'))
+    for _ in range(data.draw(st.integers(1, 3))):
+        elements = [each for each in root.iter() if each is not root and not str(each.tag).startswith(f"{{{DS}}}")]
+        chosen = data.draw(st.sampled_from(elements))
+        match data.draw(st.sampled_from(["drop", "double", "text", "attributes"])):
+            case "drop":
+                chosen.getparent().remove(chosen)
+            case "double":
+                chosen.addnext(copy.deepcopy(chosen))
+            case "text":
+                chosen.text = data.draw(
+                    st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=9)
+                )
+            case _:
+                for name in chosen.attrib:
+                    chosen.set(name, data.draw(st.sampled_from(["", "x", "9999-99-99T99:99:99Z", "2026-01-01", "-1"])))
+        if len(root.findall(f"{{{DS}}}Signature")) != 1:
+            return
+    with suppress(InvalidToken):
+        claims(STS.sign(root))
 
 
 def test_the_sample_of_others_is_read(shared_folder):
