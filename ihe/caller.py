@@ -61,6 +61,7 @@ class Caller:
             "user": self.user,
             "roles": sorted(self.roles),
             "purpose": self.purpose,
+            "reason": self.reason,
             "scopes": None if self.scopes is None else sorted(self.scopes),
             "vouched": self.vouched,
             "patient": self.patient,

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "mpi_0301"
-down_revision = "mpi_0205"
+down_revision = "mpi_0204"
 branch_labels = None
 depends_on = None
 
