@@ -109,7 +109,7 @@ def relate_families(one: str, other: str) -> int:
         return Family.CLOSE if _known_surname(one) and _known_surname(other) else Family.MISSPELT
     if alike and shorter >= 4:
         return Family.CLOSE
-    if edits == 2 and shorter >= 6:
+    if edits == 2 and (shorter >= 6 or (shorter >= 4 and not (_known_surname(one) and _known_surname(other)))):
         return Family.NEAR
     if shorter >= 5 and (whole_one.startswith(whole_other) or whole_other.startswith(whole_one)):
         return Family.NEAR

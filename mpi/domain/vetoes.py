@@ -136,6 +136,8 @@ def vetoes_of(levels: tuple[int, ...], found_circumstances: int) -> tuple[Veto, 
     # Twins bear each other's names further back; one who lives elsewhere is hardly the same by such a name.
     apart = given == Given.LISTED and contact not in _CONTACT
     twin_like = given == Given.INITIAL or (given == Given.DIMINUTIVE and not nickname) or apart
+    # No two namesakes born the same day share a home: a site wrote where the patient lives, not was born.
+    at_home = family in FAMILY_SAME and given in _WHOLE_FIRST and birth == Birth.SAME and contact in _CONTACT
     # A father and his son of one name, born the same day of two such years, are too rare to ask for each of them.
     exchanged = (
         bool(found_circumstances & Circumstance.YEARS_EXCHANGED)
@@ -182,7 +184,7 @@ def vetoes_of(levels: tuple[int, ...], found_circumstances: int) -> tuple[Veto, 
             and (generation or (bool(found_circumstances & Circumstance.DECADE) and given not in _WHOLE_FIRST)),
         ),
         (Veto.BIRTH_SLIP, birth in _SLIPS and not known_ins),
-        (Veto.PLACE, place == Place.DIFFERENT and not known_ins),
+        (Veto.PLACE, place == Place.DIFFERENT and not known_ins and not at_home),
         (Veto.DEFAULT_DATE, birth in _WEAK_BIRTH and not (strong or family == Family.SAME_AND_USED)),
         (Veto.SEX, not proven and _sex_counts(levels, found_circumstances, strong)),
         (Veto.TWIN_LIKE, twin_like and not known_ins and contact not in _PERSONAL),
@@ -200,7 +202,7 @@ def _is_supported(levels: tuple[int, ...]) -> bool:
 
 
 def _sex_counts(levels: tuple[int, ...], found_circumstances: int, strong: bool) -> bool:
-    """Whether a difference of sex forbids; not when all else agrees, and further names or the first show it as a slip."""
+    """Whether a difference of sex forbids; not when all else agrees, and the names show it as a slip."""
     family, given, birth, sex = levels[:4]
     told = sex == SexLevel.DIFFERENT and bool(found_circumstances & Circumstance.NAME_TELLS_SEX)
     slip = (
