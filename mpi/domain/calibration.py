@@ -10,7 +10,7 @@ Source: J. Platt, "Probabilistic outputs for support vector machines" (1999), he
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,26 @@ class Curve:
         exponent = np.clip(self.slope * (weight_bits - self.prior_bits), -500, 500)
         found: Floats = 1.0 / (1.0 + np.exp2(-exponent))
         return found
+
+
+def translate(start: Thresholds, before_units: Ints, after_units: Ints, free: NDArray[np.bool_]) -> Thresholds:
+    """The thresholds of a start on the scale of what was learned from it, so that the same pairs lie at them.
+
+    A learned model weighs the same agreement by a bit more or less; thresholds that were tried with the start would
+    otherwise let pass what the start held back. All move by the median change of the free pairs in their range.
+
+    Args:
+        before_units: weight of each pair by the start, in 1/256 bit.
+        after_units: by the learned model.
+        free: whether the pair has no veto.
+    """
+    lowest, highest = start.possible * UNITS_PER_BIT, (start.outweighing + start.margin) * UNITS_PER_BIT
+    near = free & (before_units >= lowest) & (before_units <= highest)
+    if not near.any():
+        return start
+    shift = round(float(np.median((after_units - before_units)[near]))) / UNITS_PER_BIT
+    moved = {name: value if name == "margin" else value + shift for name, value in asdict(start).items()}
+    return Thresholds(**moved)
 
 
 def calibrate(pairs: Weighed, wanted: float | None, start: Thresholds) -> tuple[Thresholds, FalseLinks]:

@@ -109,13 +109,16 @@ def relate_families(one: str, other: str) -> int:
         return Family.CLOSE if _known_surname(one) and _known_surname(other) else Family.MISSPELT
     if alike and shorter >= 4:
         return Family.CLOSE
-    if edits == 2 and shorter >= 6:
+    if edits == 2 and (shorter >= 6 or (shorter >= 4 and not (_known_surname(one) and _known_surname(other)))):
         return Family.NEAR
     if shorter >= 5 and (whole_one.startswith(whole_other) or whole_other.startswith(whole_one)):
         return Family.NEAR
     if shorter >= 5 and JaroWinkler.similarity(whole_one, whole_other) >= 0.92:
         return Family.NEAR
     return Family.DIFFERENT
+
+
+_WRITTEN_OTHERWISE = frozenset({Given.MISSPELT, Given.SPELLING, Given.DIMINUTIVE})
 
 
 @lru_cache(maxsize=1 << 18)
@@ -136,8 +139,11 @@ def compare_given(first_a: str, given_a: str, used_a: str, first_b: str, given_b
         if level:
             return level, (_shorter(first_a, first_b) if level < Given.INITIAL else "")
     best = min(relate_given(one, other) for one in (first_a, used_a) if one for other in (first_b, used_b) if other)
-    if best == Given.SIMILAR and first_a and first_b and _is_borne_out(words_a, first_a, words_b, first_b):
+    if first_a and first_b and _is_borne_out(best, words_a, first_a, words_b, first_b):
         best = Given.MISSPELT
+    if best in _WRITTEN_OTHERWISE and _compare_lists(words_a, first_a, words_b, first_b) == Given.LISTS_CONFLICT:
+        # MICHAEL MAURICE and MICKAEL MARIE are twins rather than two spellings.
+        return Given.COMPOUND_CONFLICT, ""
     return best, (_commoner_given(first_a or used_a, first_b or used_b) if best < Given.INITIAL else "")
 
 
@@ -180,10 +186,12 @@ def _compare_words(words_a: list[str], first_a: str, words_b: list[str], first_b
     return 0
 
 
-def _is_borne_out(words_a: list[str], first_a: str, words_b: list[str], first_b: str) -> bool:
-    """Whether two first names a slip apart are followed by the same two names or more: twins share one at most."""
+def _is_borne_out(level: int, words_a: list[str], first_a: str, words_b: list[str], first_b: str) -> bool:
+    """Whether the same names follow: one after a diminutive, two after a slip, of which twins share one at most."""
     rest_a, rest_b = _further(words_a, first_a.split(" ")), _further(words_b, first_b.split(" "))
-    if len(rest_a) < 2 or rest_a != rest_b:
+    if level == Given.DIMINUTIVE:
+        return rest_a == rest_b != []
+    if level != Given.SIMILAR or len(rest_a) < 2 or rest_a != rest_b:
         return False
     one, other = joined(first_a), joined(first_b)
     return sound(one) == sound(other) or OSA.distance(one, other, score_cutoff=1) <= 1

@@ -29,7 +29,7 @@ def default_french() -> MatchModel:
                 (0.005, 3.0e-7),  # CROSSED
                 (0.008, 0.95),  # DIFFERENT_USED_POSSIBLE
                 (0.001, 0.95),  # DIFFERENT
-                (0.20, 5.0e-7, 1.0),  # SAME_AND_USED
+                (0.20, 2.0e-8, 1.0),  # SAME_AND_USED
             ),
             "given": _levels(
                 (0.23, 4.0e-4, 1.0),  # LIST

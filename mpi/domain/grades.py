@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from mpi.domain.cleaning import Cleaned
-from mpi.domain.levels import FAMILY_SAME, FIELDS, Birth, Contact, Given, Ins, Place, SexLevel
+from mpi.domain.levels import FAMILY_SAME, FIELDS, Birth, Contact, Family, Given, Ins, Place, SexLevel
 from mpi.domain.model import MatchModel, units
 from mpi.domain.scoring import PairScore
 from mpi.domain.vetoes import OUTWEIGHED, RELATIVES, Circumstance, Veto, circumstances
@@ -102,12 +102,14 @@ def _needed_bits(vetoes: tuple[Veto, ...], levels: tuple[int, ...], model: Match
         return math.inf
     if Veto.UNSUPPORTED not in vetoes:
         return wanted.outweighing
-    # Rare enough names are support themselves: among all inhabitants no chance homonym is to be expected.
-    return wanted.unsupported if vetoes == (Veto.UNSUPPORTED,) and levels[_BIRTH] == Birth.SAME else math.inf
+    # Rare enough names are support themselves: among all inhabitants no chance homonym is to be expected. Of names
+    # that changed places nobody knows how rare they are.
+    alone = vetoes == (Veto.UNSUPPORTED,) and levels[_BIRTH] == Birth.SAME and levels[_FAMILY] != Family.CROSSED
+    return wanted.unsupported if alone else math.inf
 
 
 _FIELD_NAMES = tuple(FIELDS)
-_GIVEN, _BIRTH, _INS, _CONTACT = (_FIELD_NAMES.index(name) for name in ("given", "birth", "ins", "contact"))
+_FAMILY, _GIVEN, _BIRTH, _INS, _CONTACT = map(_FIELD_NAMES.index, ("family", "given", "birth", "ins", "contact"))
 
 
 def is_task_worthy(levels: tuple[int, ...], vetoes: tuple[Veto, ...]) -> bool:

@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpi.domain import blocking
-from mpi.domain.calibration import Weighed, calibrate
+from mpi.domain.calibration import Weighed, calibrate, translate
 from mpi.domain.cleaning import Cleaned
 from mpi.domain.columns import Columns, score_pairs
 from mpi.domain.edges import candidate_pairs, joined_edges, scored_chunks
 from mpi.domain.levels import Contact, Given
-from mpi.domain.model import UNITS_PER_BIT, Level, MatchModel
+from mpi.domain.model import UNITS_PER_BIT, Level, MatchModel, units
 from mpi.domain.scored_pairs import ScoredPairs
 
 Ints = NDArray[np.int64]
@@ -125,8 +125,8 @@ def learn(
     Args:
         records: the population, at least two records.
         start: where to begin, and what to keep where the population shows too little.
-        wanted_false_links: share of automatic links that may be false; ``None`` keeps the thresholds of a French start,
-            which were tried on populations with a truth, and means :data:`WANTED_GENERIC` for a generic one.
+        wanted_false_links: share of automatic links that may be false; ``None`` translates the thresholds of a French
+            start, which were tried on populations with a truth, and means :data:`WANTED_GENERIC` for a generic one.
         random_pairs: how many pairs to draw for ``u``; ``None`` for as many as its levels need.
         seed: of the draw.
         maximiser: who learns ``m``; ``None`` for :func:`maximise`.
@@ -163,7 +163,8 @@ def learn(
     model = replace(start, name=name, levels=levels)
     weighed = _weighed(candidates, of_pattern.reshape(-1), scored, found, start, model)
     wanted = WANTED_GENERIC if wanted_false_links is None and not start.french else wanted_false_links
-    thresholds, false_links = calibrate(weighed, wanted, start.thresholds)
+    translated = translate(start.thresholds, scored.weight_units, weighed.weight_units, weighed.free)
+    thresholds, false_links = calibrate(weighed, wanted, translated)
     model = replace(model, thresholds=thresholds, false_links=false_links)
     return Learned(model, found.matches, len(codes), drawn, found.rounds, len(labels))
 
@@ -207,14 +208,20 @@ def _units_of(candidates: Candidates, model: MatchModel) -> Ints:
 
 
 def _chance(columns: Columns, start: MatchModel, wanted: int, seed: int) -> list[Floats]:
-    """Shares of the levels among pairs drawn by chance, the start counting for some."""
+    """Shares of the levels among pairs drawn by chance, the start counting for some.
+
+    A pair that the start thinks one person rather than two is left out: in a small population chance draws enough of
+    them to hide how rarely two persons share a birth date, a telephone or a used name.
+    """
+    one_person = units(start.thresholds.prior)
     random = np.random.default_rng(seed)
     counts = [np.zeros(len(kinds)) for kinds in start.fields.values()]
     for begin in range(0, wanted, 200_000):
         size = min(200_000, wanted - begin)
         left, right = (random.integers(0, columns.count, size, dtype=np.int64) for _ in range(2))
         apart = left != right
-        levels = score_pairs(columns, left[apart], right[apart], start).levels
+        scored = score_pairs(columns, left[apart], right[apart], start)
+        levels = scored.levels[scored.weight_units < one_person]
         counts = [
             of_field + np.bincount(levels[:, field], minlength=len(of_field)) for field, of_field in enumerate(counts)
         ]

@@ -23,7 +23,7 @@ from mpi.domain.levels import FIELDS, GENERIC_FIELDS, Place
 UNITS_PER_BIT = 256
 
 
-RULES = 9
+RULES = 10
 """Counts the changes of cleaning, comparison and vetoes: what one edition of the rules weighed is not another's."""
 
 
@@ -85,7 +85,7 @@ class Thresholds:
         prior: weight at which a pair is as likely one person as two.
     """
 
-    automatic: float = 28.0
+    automatic: float = 27.0
     possible: float = 18.0
     unsupported: float = 28.0
     outweighing: float = 32.0

@@ -23,9 +23,9 @@ from mpi.domain.vetoes import CONTRADICTING, EXPLAINABLE, Veto
 
 Pair = tuple[RecordKey, RecordKey]
 _GIVEN = tuple(FIELDS).index("given")
-_BORNE = frozenset(
-    {Given.LIST, Given.FIRST, Given.USED, Given.LISTED, Given.MISSPELT, Given.SPELLING, Given.DIMINUTIVE}
-)
+_BORNE = frozenset({Given.LIST, Given.FIRST, Given.USED})
+_ALIKE = frozenset({Given.MISSPELT, Given.SPELLING, Given.DIMINUTIVE})
+_WITHIN = frozenset({Given.PREFIX, Given.LISTED})
 CAP_BITS = 60.0
 """Beyond this a weight says nothing more; one strong pair must not outvote the other members."""
 
@@ -278,15 +278,21 @@ class _Decider:
                 # Homonyms: the third has a place or home in common with each.
                 if not any(Veto.UNSUPPORTED in link.vetoes for link in links):
                     return True
-            elif self._bears(k, i) and self._bears(k, j):
+            elif self._bears(k, i, j) and self._bears(k, j, i):
                 return True
         return False
 
-    def _bears(self, k: int, i: int) -> bool:
+    def _bears(self, k: int, i: int, j: int) -> bool:
+        """Whether ``k`` bears the name of ``i``: as its own, or in full further back, not as one of a longer list.
+
+        Where the lists of ``i`` and ``j`` contradict each other, being alike is not enough.
+        """
         a, b = self.records[k].cleaned, self.records[i].cleaned
         level, _ = compare_given(a.first, a.given, a.used_given, b.first, b.given, b.used_given)
-        if level in _BORNE or (level == Given.PREFIX and len(a.first) > len(b.first)):
+        if level in _BORNE or (level in _WITHIN and set(b.first.split(" ")) <= set(a.given.split(" "))):
             return True
+        if level in _ALIKE:
+            return self._score(i, j).levels[_GIVEN] != Given.COMPOUND_CONFLICT
         return self._score(k, i).levels[_GIVEN] == Given.CROSSED
 
     def _is_ambiguous(

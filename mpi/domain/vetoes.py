@@ -133,7 +133,11 @@ def vetoes_of(levels: tuple[int, ...], found_circumstances: int) -> tuple[Veto, 
     generation = bool(found_circumstances & Circumstance.GENERATION)
     parent = same_family and given in _SAME_FIRST and odd_birth and generation
     nickname = bool(found_circumstances & Circumstance.NICKNAME)
-    twin_like = given == Given.INITIAL or (given == Given.DIMINUTIVE and not nickname)
+    # Twins bear each other's names further back; one who lives elsewhere is hardly the same by such a name.
+    apart = given == Given.LISTED and contact not in _CONTACT
+    twin_like = given == Given.INITIAL or (given == Given.DIMINUTIVE and not nickname) or apart
+    # No two namesakes born the same day share a home: a site wrote where the patient lives, not was born.
+    at_home = family in FAMILY_SAME and given in _WHOLE_FIRST and birth == Birth.SAME and contact in _CONTACT
     # A father and his son of one name, born the same day of two such years, are too rare to ask for each of them.
     exchanged = (
         bool(found_circumstances & Circumstance.YEARS_EXCHANGED)
@@ -180,8 +184,8 @@ def vetoes_of(levels: tuple[int, ...], found_circumstances: int) -> tuple[Veto, 
             and (generation or (bool(found_circumstances & Circumstance.DECADE) and given not in _WHOLE_FIRST)),
         ),
         (Veto.BIRTH_SLIP, birth in _SLIPS and not known_ins),
-        (Veto.PLACE, place == Place.DIFFERENT and not known_ins),
-        (Veto.DEFAULT_DATE, birth in _WEAK_BIRTH and not strong),
+        (Veto.PLACE, place == Place.DIFFERENT and not known_ins and not at_home),
+        (Veto.DEFAULT_DATE, birth in _WEAK_BIRTH and not (strong or family == Family.SAME_AND_USED)),
         (Veto.SEX, not proven and _sex_counts(levels, found_circumstances, strong)),
         (Veto.TWIN_LIKE, twin_like and not known_ins and contact not in _PERSONAL),
         (Veto.UNSUPPORTED, not (strong or _is_supported(levels))),
@@ -198,18 +202,16 @@ def _is_supported(levels: tuple[int, ...]) -> bool:
 
 
 def _sex_counts(levels: tuple[int, ...], found_circumstances: int, strong: bool) -> bool:
-    """Whether a difference of sex forbids; not when all else agrees and the first name shows it as a slip."""
+    """Whether a difference of sex forbids; not when all else agrees, and the names show it as a slip."""
     family, given, birth, sex = levels[:4]
-    if sex == SexLevel.DIFFERENT_EPICENE:
-        return True
+    told = sex == SexLevel.DIFFERENT and bool(found_circumstances & Circumstance.NAME_TELLS_SEX)
     slip = (
         strong
         and family in FAMILY_SAME | {Family.USED, Family.MISSPELT}
-        and given in (Given.LIST, Given.FIRST, Given.SPELLING)
+        and (given == Given.LIST or (told and given in (Given.FIRST, Given.SPELLING)))
         and birth == Birth.SAME
-        and bool(found_circumstances & Circumstance.NAME_TELLS_SEX)
     )
-    return sex == SexLevel.DIFFERENT and not slip
+    return sex in (SexLevel.DIFFERENT, SexLevel.DIFFERENT_EPICENE) and not slip
 
 
 def is_contradicted(family: int, given: int, birth: int, sex: int) -> bool:

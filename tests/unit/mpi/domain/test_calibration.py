@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mpi.domain.calibration import Curve, Weighed, calibrate, fit
+from mpi.domain.calibration import Curve, Weighed, calibrate, fit, translate
 from mpi.domain.model import UNITS_PER_BIT, FalseLinks, Thresholds
 
 START = Thresholds(automatic=28.0, possible=18.0, unsupported=30.0, outweighing=32.0, cohesion=18.0)
@@ -58,3 +58,13 @@ def test_pairs_under_a_veto_say_nothing_of_weights() -> None:
 def test_an_impossible_share_is_refused(wanted: float) -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         calibrate(weighed((40, 1, 1.0)), wanted, START)
+
+
+def test_thresholds_move_with_the_weights_of_the_pairs_near_them() -> None:
+    before = np.array([20, 25, 28, 30, 60, 25]) * UNITS_PER_BIT
+    after = before + np.array([1.5, 1.5, 1.5, 2.0, 9.0, -9.0]) * UNITS_PER_BIT
+    free = np.array([True, True, True, True, True, False])
+    moved = translate(START, before, after.astype(np.int64), free)
+    assert moved == Thresholds(29.5, 19.5, 31.5, 33.5, 19.5, START.margin, START.prior + 1.5)
+    assert translate(START, before, after.astype(np.int64), ~free) == Thresholds(19.0, 9.0, 21.0, 23.0, 9.0, 4.0, 11.0)
+    assert translate(START, before[:0], before[:0], free[:0]) == START

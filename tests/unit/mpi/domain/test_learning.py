@@ -63,6 +63,12 @@ def test_what_the_population_never_shows_stays_with_the_start(learned_levels: di
     assert learned_levels["sex"][SexLevel.SAME] > 0.98
 
 
+def test_chance_is_learned_from_two_persons_only() -> None:
+    """Of 60,000 pairs drawn among 400 records some 150 are one person: not chance makes them share birth dates."""
+    learned = learn(population(200, 5), default_french(), random_pairs=60_000)
+    assert learned.model.levels["birth"][Birth.SAME].u < 1.5 * default_french().levels["birth"][Birth.SAME].u
+
+
 def test_the_same_population_teaches_the_same_model() -> None:
     records = population(200, 7)
     first, second = (learn(records, default_french(), random_pairs=5_000) for _ in range(2))

@@ -122,6 +122,26 @@ def test_a_record_that_bears_both_names_explains_their_difference() -> None:
     assert len(decide(whole, by_first, by_used, used_alone).persons) == 1
 
 
+def test_a_name_that_a_twin_bears_further_back_explains_nothing() -> None:
+    home = {"phone": "0477123456", "address": "3 rue des Lilas", "postal_code": "42000"}
+    away = {"phone": "0475192432", "address": "12 place du Marche", "postal_code": "42600"}
+    one = record("CHUSE", "MARCHAND", "EDMOND LUCIEN", "1966-05-17", "M", **home)
+    short = record("GIER", "MARCHAND", "EDMOND", "1966-05-17", "M", **home)
+    twin = record("ROANNE", "MARCHAND", "GASTON EDMOND ALBERT", "1966-05-17", "M", **away)
+    persons = {frozenset(person) for person in decide(one, short, twin).persons}
+    assert persons == {frozenset({one.key, short.key}), frozenset({twin.key})}
+    assert len(decide(short, twin).persons) == 2, "nor is it enough by itself, in another home"
+
+
+def test_spellings_explain_nothing_when_the_lists_contradict() -> None:
+    home = {"phone": "0477123456", "address": "3 rue des Lilas", "postal_code": "42000"}
+    one = record("CHUSE", "MARCHAND", "MICHAEL MAURICE", "1984-03-09", "M", **home)
+    twin = record("ROANNE", "MARCHAND", "MICKAEL MARIE", "1984-03-09", "M", **home)
+    short = record("GIER", "MARCHAND", "MICKAEL", "1984-03-09", "M", **home)
+    persons = decide(one, twin, short).persons
+    assert not any({one.key, twin.key} <= set(person) for person in persons)
+
+
 def test_a_record_with_compound_and_list_explains_a_cut_compound() -> None:
     whole = record("CHUSE", "BETOUR", "MARIE-ANGELIQUE ROSELYNE", "1974-06-06")
     cut = record("FEURS", "BETOUR", "MARIE ROSELYNE", "1974-06-06")

@@ -65,6 +65,57 @@ def test_family_levels(family: str, used: str | None, level: Family) -> None:
     assert compare(BASE, person(family, "SOLENE", "1978-05-17", used_family_name=used)).family == level
 
 
+def test_two_slips_in_a_short_unknown_family_name_are_near() -> None:
+    assert (
+        compare(person("BEZIAU", "SOLENE", "1978-05-17"), person("BZZI", "SOLENE", "1978-05-17")).family >= Family.NEAR
+    )
+    assert (
+        compare(person("THOMAS", "SOLENE", "1978-05-17"), person("TOAS", "SOLENE", "1978-05-17")).family == Family.NEAR
+    )
+    assert compare(person("ROUX", "SOLENE", "1978-05-17"), person("LEROUX", "SOLENE", "1978-05-17")).family not in (
+        Family.NEAR,
+        Family.SAME,
+    )
+
+
+HOME = {"address": "3 rue des Lilas", "postal_code": "42000", "city": "SAINT-ETIENNE"}
+AWAY = {"address": "12 place du Marche", "postal_code": "42600", "city": "MONTBRISON"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "veto", "holds"),
+    [
+        (person("DIARRA", "PATRICK", "1963-05-28", "M", "99330", **HOME), ("42095", HOME), Veto.PLACE, False),
+        (person("DIARRA", "PATRICK", "1963-05-28", "M", "99330", **HOME), ("42095", AWAY), Veto.PLACE, True),
+    ],
+)
+def test_a_birthplace_differs_for_namesakes_unless_they_share_a_home(
+    one: Cleaned, other: tuple[str, dict[str, str]], veto: Veto, holds: bool
+) -> None:
+    place, home = other
+    b = person("DIARRA", "PATRICK", "1963-05-28", "M", place, **home)
+    assert (veto in find_vetoes(one, b, compare(one, b))) is holds
+
+
+@pytest.mark.parametrize(("home", "holds"), [(HOME, False), (AWAY, True)])
+def test_a_name_further_back_in_the_list_counts_at_home_only(home: dict[str, str], holds: bool) -> None:
+    a = person("MARCHAND", "GASTON EDMOND", "1966-05-17", "M", **HOME)
+    b = person("MARCHAND", "EDMOND", "1966-05-17", "M", **home)
+    assert (Veto.TWIN_LIKE in find_vetoes(a, b, compare(a, b))) is holds
+
+
+@pytest.mark.parametrize(("used", "holds"), [("VERNAISON", False), (None, True)])
+def test_an_equal_used_name_supports_a_default_date(used: str | None, holds: bool) -> None:
+    a, b = (person("HADDAD", "NAWEL", "1980-12-31", "F", "99350", used_family_name=used, **at) for at in (HOME, AWAY))
+    assert (Veto.DEFAULT_DATE in find_vetoes(a, b, compare(a, b))) is holds
+
+
+@pytest.mark.parametrize(("names", "holds"), [("CAMILLE ANNICK", False), ("CAMILLE", True)])
+def test_a_list_shows_a_sex_as_a_slip_where_the_first_name_does_not(names: str, holds: bool) -> None:
+    a, b = (person("MARCHAND", names, "1990-10-12", sex) for sex in "FM")
+    assert (Veto.SEX in find_vetoes(a, b, compare(a, b))) is holds
+
+
 @pytest.mark.parametrize(
     ("one", "other", "level"),
     [
@@ -78,6 +129,9 @@ def test_family_levels(family: str, used: str | None, level: Family) -> None:
         ("JEAN PAUL", "JEAN LUC", Given.LISTS_CONFLICT),
         ("MARIE JEANNE LOUISE", "LOUISE", Given.LISTED),
         ("CATHERINE", "KATIA", Given.DIMINUTIVE),
+        ("CATHERINE ODILE", "KATIA ODILE", Given.MISSPELT),
+        ("CATHERINE ODILE", "KATIA ROSE", Given.COMPOUND_CONFLICT),
+        ("MICHAEL MAURICE", "MICKAEL MARIE", Given.COMPOUND_CONFLICT),
         ("STEPHANIE", "STEPAHNIE", Given.MISSPELT),
         ("CATHERINE", "KATHERINE", Given.SPELLING),
         ("LOUIS", "LOUISE", Given.SIMILAR),
