@@ -68,9 +68,10 @@ class DatabaseCopy:
             self._marks.popleft()
         if (fresh := self.engine() is not None) != self._was_fresh:
             self._was_fresh = fresh
-            log.info(
-                "the copy of the database is asked" if fresh else "the copy of the database is not fresh: not asked"
-            )
+            if fresh:
+                log.info("the copy of the database is asked")
+            else:
+                log.info("the copy of the database is not fresh and not asked")
 
     def start(self) -> None:
         """Look again and again, in a thread."""

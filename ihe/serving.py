@@ -268,7 +268,7 @@ class _Exchange(Generic[Request, Reply]):
             user=caller.named_user,
             purpose=caller.purpose,
             correlation_id=self.correlation_id,
-            objects=tuple(self._objects()),
+            objects=tuple(map(_storable, self._objects())),
             reason=reason,
         )
 
@@ -297,6 +297,11 @@ class _Exchange(Generic[Request, Reply]):
     def log(self, error: BaseException) -> None:
         """Log an unforeseen failure of this exchange."""
         log_unforeseen(error, self.endpoint.transaction.number, self.correlation_id)
+
+
+def _storable(noted: Mapping[str, Any]) -> dict[str, Any]:
+    """Without NULs, which the database keeps in no text, so that a message with one gets its own answer."""
+    return {name: value.replace("\0", "\ufffd") if isinstance(value, str) else value for name, value in noted.items()}
 
 
 def log_unforeseen(error: BaseException, where: str, correlation_id: str) -> None:

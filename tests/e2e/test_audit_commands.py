@@ -37,15 +37,15 @@ def run(*arguments):
 
 
 def test_what_was_served_is_verified_and_a_change_is_said(served, tmp_path):
-    for number in range(5):
+    for number in range(5):  # after the event of the start
         served.feed(served.adt("A28", "ROANNE", f"R{number}"))
     verified = run("verify")
-    assert (verified.exit_code, verified.output) == (0, "5 events, 0 findings\n")
+    assert (verified.exit_code, verified.output) == (0, "6 events, 0 findings\n")
     with served.service.engine.begin() as connection:
         audit_chain.seal(connection, datetime.now(UTC) + timedelta(days=1))
     kept = tmp_path / "anchors.csv"
     kept.write_text(run("anchors").output)
-    assert [line.split(",")[1] for line in kept.read_text().splitlines()] == ["position", "0", "5"]
+    assert [line.split(",")[1] for line in kept.read_text().splitlines()] == ["position", "0", "6"]
     assert run("verify", "--anchors", kept).exit_code == 0
 
     with served.service.engine.begin() as connection:
@@ -54,7 +54,7 @@ def test_what_was_served_is_verified_and_a_change_is_said(served, tmp_path):
     changed = run("verify")
     assert changed.exit_code == 1
     assert "position 3 (event" in changed.output
-    assert changed.output.endswith("5 events, 1 findings\n")
+    assert changed.output.endswith("6 events, 1 findings\n")
 
 
 def test_a_file_without_anchors_is_refused(served, tmp_path):

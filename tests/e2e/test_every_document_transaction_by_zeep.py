@@ -233,6 +233,7 @@ def _ask_for_pictures(partner):
     for service, operation in (
         ("imaging", "ImagingDocumentSource_RetrieveImagingDocumentSet"),
         ("xcai", "RespondingImagingGateway_CrossGatewayRetrieveImagingDocumentSet"),
+        ("gateway", "InitiatingImagingGateway_RetrieveImagingDocumentSet"),
     ):
         answer = partner.service(service)[operation](StudyRequest=[study], TransferSyntaxUIDList=syntaxes)
         assert answer.RegistryResponse.status == FAILURE

@@ -89,6 +89,7 @@ _WRITTEN = (
     "scored_pair",
     "blocking_key",
     "record_name",
+    "record_sound",
     "record_version",
     "record",
     "identity_event",
