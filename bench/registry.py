@@ -11,6 +11,7 @@ All data are synthetic.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import statistics
 import tempfile
@@ -108,6 +109,8 @@ def run(entries: int, seconds: float) -> dict[str, Any]:
             policy = RegionPolicy(ReadingRules(), Everybody())
             database, registry = Database(engine), Registry(Everybody(), may_read=policy)
             many = max(1, int(entries * _SHARE_OF_MANY) // MANY)
+            gc.collect()
+            gc.freeze()  # as the service does once it is loaded
             measured: dict[str, Any] = {"entries": entries, "table_bytes": size, "filled_seconds": round(filled, 1)}
             for name, patients, count in (("few", _patients_of_few(entries), FEW), ("many", many, MANY)):
                 for return_type in ("LeafClass", "ObjectRef"):
