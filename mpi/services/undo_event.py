@@ -101,8 +101,9 @@ def _count_again(uow: UnitOfWork, app: MpiApplication, answer_event: int, withdr
 
 
 def _undo_activation(uow: UnitOfWork, app: MpiApplication, event: IdentityEvent, undoing: int) -> None:
-    present = models.active(uow.connection)
-    if present is None or present.version != event.payload["version"]:
+    # Not by the version in force: the same model may have been put in force twice.
+    last = events.last_in_force(uow.connection, event.kind)
+    if last is not None and last.id > event.id:
         raise Conflict("another model was put in force since; undo that one first")
     if "before" not in event.payload:
         raise InvalidElement("it is not known which model was in force before")

@@ -20,6 +20,7 @@ from mpi.services.change_model import Change, activate_model, find_model, relink
 from mpi.services.decide_pair import decide_pair
 from mpi.services.feed_record import feed_record
 from mpi.services.train_model import changes, train_model
+from mpi.services.undo_event import undo_event
 from mpi.store import invariants, models, records
 from mpi.translate.bulk_row import COLUMNS, read_row
 
@@ -95,6 +96,27 @@ def test_a_model_is_kept_put_in_force_and_read_back_the_same(engine: Engine, ind
     assert {row.note for row in listed.values()} == {"the first", "the second"}
     assert [row.active for row in listed.values()].count(True) == 1
     assert all(row.activated_at and row.activated_by for row in listed.values())
+
+
+def test_an_activation_is_taken_back_only_when_none_followed_not_even_of_the_same_model(
+    engine: Engine, index: MpiApplication
+) -> None:
+    with opened(engine) as uow:
+        activate_model(uow, index.model)
+        activate_model(uow, index.model)
+        first, second = (
+            row[0]
+            for row in uow.connection.execute(
+                text("SELECT id FROM identity_event WHERE kind = 'model.activated' ORDER BY id")
+            )
+        )
+    with pytest.raises(IheError, match="since"), opened(engine) as uow:
+        undo_event(uow, index, first, reason="test")
+    with opened(engine) as uow:
+        undo_event(uow, index, second, reason="test")
+        assert models.active(uow.connection) == index.model
+        undo_event(uow, index, first, reason="test")
+        assert models.active(uow.connection) is None
 
 
 def test_a_model_that_is_not_kept_is_refused(engine: Engine) -> None:
