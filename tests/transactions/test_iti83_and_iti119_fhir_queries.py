@@ -130,6 +130,8 @@ def test_each_refusal_of_match(fhir):
 
     assert outcome(post({"resourceType": "Parameters"}), 400).code == "required"
     assert outcome(post({"resourceType": "Patient"}), 400).code == "structure"
-    assert outcome(match(fhir, {"resourceType": "Organization"}), 400).code == "structure"
+    for unfit in ("Organization", "Patieeent", 7):
+        assert outcome(match(fhir, {"resourceType": unfit}), 400).code == "structure"
+    assert outcome(match(fhir, {"resourceType": "HumanName"}), 400).code == "invalid"
     assert outcome(match(fhir, described(birth="1948-02-31")), 400).code == "invalid"
     assert outcome(match(fhir, described(), count=0), 400).code == "invalid"
