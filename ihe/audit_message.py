@@ -36,6 +36,8 @@ EVENT_NAMES: Final = {
 APPLICATION_START: Final = "110120"
 APPLICATION_STOP: Final = "110121"
 ACTIVITY_NAMES: Final = {APPLICATION_START: "Application Start", APPLICATION_STOP: "Application Stop"}
+NODE_AUTHENTICATION: Final = "110126"
+DICOM_TYPES: Final = {**ACTIVITY_NAMES, NODE_AUTHENTICATION: "Node Authentication"}
 """Types of DICOM's own events, which stand where other events have the number of a transaction."""
 PURPOSES: Final = {"normal": "TREAT", "bris_de_glace": "BTG", "centre_15": "ETREAT"}
 """Codes of the HL7 value set PurposeOfUse."""
@@ -84,6 +86,8 @@ class Ends:
 
 def ends_of(event: AuditEvent) -> Ends:
     """Who was at the other end of an event, and which way the data went."""
+    if event.transaction == NODE_AUTHENTICATION:  # who reports it is this service; the other end tried to come in
+        return Ends(event.node, we_send=False, we_ask=True)
     told = next((str(each["id"]) for each in event.objects if each["kind"] == DESTINATION), None)
     return Ends(told or event.node, told is not None or event.event_code in _SENT_FROM_HERE, told is not None)
 
@@ -100,14 +104,14 @@ def audit_message(event: AuditEvent, source: AuditSource) -> bytes:
         EventOutcomeIndicator=str(int(event.outcome)),
     )
     _code(identification, "EventID", event.event_code, "DCM", EVENT_NAMES.get(event.event_code, event.event_code))
-    is_activity = event.transaction in ACTIVITY_NAMES
-    name = ACTIVITY_NAMES.get(event.transaction, name)
-    _code(identification, "EventTypeCode", event.transaction, "DCM" if is_activity else "IHE Transactions", name)
+    name = DICOM_TYPES.get(event.transaction, name)
+    types = "DCM" if event.transaction in DICOM_TYPES else "IHE Transactions"
+    _code(identification, "EventTypeCode", event.transaction, types, name)
     if event.reason is not None:
         etree.SubElement(identification, "EventOutcomeDescription").text = event.reason
     purpose = PURPOSES.get(event.purpose, event.purpose)
     _code(identification, "PurposeOfUse", purpose, "2.16.840.1.113883.5.8", event.purpose)
-    if is_activity:
+    if event.transaction in ACTIVITY_NAMES:
         _activity(message, event, source)
     else:
         _participants(message, event, source)
@@ -179,6 +183,8 @@ def _participant_object(message: etree._Element, item: Mapping[str, Any], event:
             entry = _object(message, item["id"], "2", "3", _REMOVED)
         case "document", _:
             entry = _object(message, item["id"], "2", "3", ("9", "RFC-3881", "Report Number"))
+        case "node", _:
+            entry = _object(message, item["id"], "2", "13", ("110182", "DCM", "Node ID"))
         case kind, _:
             entry = _object(message, item["id"], "2", "13", (kind, "Trait d'Union", kind))
     for key, value in details.items():

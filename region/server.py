@@ -22,6 +22,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import FrameType
+from typing import Any, cast
 
 import psycopg
 import uvicorn
@@ -31,9 +32,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ihe.audit import AuditEvent, Outcome
 from ihe.audit_message import APPLICATION_START, APPLICATION_STOP
+from ihe.handshake import Handshaking, Refused
 from ihe.hl7v2.listener import Limits, MllpListener
 from ihe.soap.mtom import DEFAULT_MESSAGE_LIMITS
 from region.bootstrap import Service
+from region.handshake_alerts import HandshakeAlerts
 from region.http_app import build_http_app
 from region.http_protocol import CONNECTIONS, BoundedHttpProtocol
 from region.soap_app import soap_routes
@@ -83,6 +86,7 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
             frame_bytes=listening.max_message_bytes, threads=listening.threads, idle_seconds=listening.idle_seconds
         ),
         ssl=listening.mllp_tls,
+        refused=HandshakeAlerts(service.database.audit.write),
         reuse_port=listening.shared,
     )
 
@@ -176,23 +180,38 @@ def listener_of(
     service: Service, listening: Listening, on_listening: Callable[[], None] | None = None
 ) -> uvicorn.Server:
     """The server, not yet running; setting ``should_exit`` lets it finish what has come and stop."""
-    return server_of(http_app(service, listening), on_listening, listening.http_tls)
+    protocol: Callable[..., asyncio.Protocol] = BoundedHttpProtocol
+    if listening.http_tls is not None:
+        protocol = _secured(listening.http_tls, HandshakeAlerts(service.database.audit.write))
+    return server_of(http_app(service, listening), on_listening, protocol)
+
+
+def _secured(tls: ssl.SSLContext, refused: Refused) -> Callable[..., asyncio.Protocol]:
+    def make(**named: Any) -> asyncio.Protocol:
+        return Handshaking(tls, lambda: BoundedHttpProtocol(**named), refused)
+
+    return make
 
 
 def server_of(
-    app: FastAPI, on_listening: Callable[[], None] | None = None, tls: ssl.SSLContext | None = None
+    app: FastAPI,
+    on_listening: Callable[[], None] | None = None,
+    protocol: Callable[..., asyncio.Protocol] = BoundedHttpProtocol,
 ) -> uvicorn.Server:
-    """The server of an application."""
+    """The server of an application.
+
+    Args:
+        protocol: makes what speaks over a new connection, from uvicorn's named arguments.
+    """
     config = uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=20,
-        http=BoundedHttpProtocol,
+        http=cast(type[asyncio.Protocol], protocol),
         ws="none",
         limit_concurrency=CONNECTIONS,
-        ssl_context_factory=(lambda _config, _default: tls) if tls is not None else None,
     )
     return _Server(config, on_listening)
 

@@ -13,7 +13,7 @@ from datetime import UTC
 from typing import Any, Final
 
 from ihe.audit import AuditEvent
-from ihe.audit_message import ACTIVITY_NAMES, DESTINATION, EVENT_NAMES, PURPOSES, AuditSource, ends_of, is_address
+from ihe.audit_message import DESTINATION, DICOM_TYPES, EVENT_NAMES, PURPOSES, AuditSource, ends_of, is_address
 
 Json = dict[str, Any]
 DCM: Final = "http://dicom.nema.org/resources/ontology/DCM"
@@ -40,8 +40,8 @@ def audit_event(event_id: int, event: AuditEvent, source: AuditSource) -> Json:
         event_id: under which the trail keeps it.
     """
     is_rest = event.transaction in source.rest
-    if event.transaction in ACTIVITY_NAMES:
-        codes = [_coding(DCM, event.transaction, ACTIVITY_NAMES[event.transaction])]
+    if event.transaction in DICOM_TYPES:
+        codes = [_coding(DCM, event.transaction, DICOM_TYPES[event.transaction])]
     else:
         codes = [_coding(EVENT_TYPE, event.transaction, source.names.get(event.transaction, event.transaction))]
     if is_rest:

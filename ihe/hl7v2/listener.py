@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from ihe.errors import IheError, MalformedRequest, Unavailable
+from ihe.handshake import Handshaking, Refused
 from ihe.hl7v2.acknowledgement import answers, refuse, salvage
 from ihe.hl7v2.mllp import Event, Frame, FrameDecoder, Noise, RefusedFrame, frame
 from ihe.peer import Peer
@@ -72,6 +73,7 @@ class MllpListener:
         port: 0 for any free one, see :attr:`port`.
         limits: bounds.
         ssl: TLS context, or ``None`` for plain TCP.
+        refused: hears of handshakes that failed.
         reuse_port: let several processes listen on the same port; the kernel spreads the connections.
     """
 
@@ -83,12 +85,14 @@ class MllpListener:
         *,
         limits: Limits | None = None,
         ssl: tls.SSLContext | None = None,
+        refused: Refused = lambda _address, _error: None,
         reuse_port: bool = False,
     ) -> None:
         self.limits = limits or Limits()
         self._handler = handler
         self._address = (host, port)
         self._ssl = ssl
+        self._refused = refused
         self._reuse_port = reuse_port
         self._server: asyncio.Server | None = None
         self._pool = ThreadPoolExecutor(self.limits.threads, thread_name_prefix="mllp")
@@ -103,14 +107,17 @@ class MllpListener:
         """
         host, port = self._address
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: _Connection(self),
+            self._accept,
             host,
             port,
-            ssl=self._ssl,
-            ssl_handshake_timeout=self.limits.write_seconds if self._ssl else None,
             reuse_port=self._reuse_port or None,
             backlog=1024,
         )
+
+    def _accept(self) -> asyncio.Protocol:
+        if self._ssl is None:
+            return _Connection(self)
+        return Handshaking(self._ssl, lambda: _Connection(self), self._refused)
 
     async def stop(self) -> None:
         """Stop: accept nothing new, finish what has come, close all within ``drain_seconds``."""

@@ -35,8 +35,8 @@ XSD = SHARED / "testdata/ipf/commons/audit/src/main/resources/dicom2017c.xsd"
 QUERY, FEED, IMPORT, EXPORT, PICTURES, LOG = "110112", "110110", "110107", "110106", "110104", "110101"
 ASKED = {"query"}
 NOT_PLAYED = {"ITI-19", "ITI-40", "ITI-72", "TDU-10"}
-"""The first three authenticate a request of another transaction, whose event tells of it; the last tells where tokens
-come from, and nothing where none are taken."""
+"""The first three authenticate a request of another transaction, whose event tells of it (a failed handshake has one of
+its own: ``test_node_authentication``); the last tells where tokens come from, and nothing where none are taken."""
 PROFILES: dict[str, tuple[str, set[str], bool, set[str]]] = {
     # number: EventID, EventActionCode, whether the data goes from here, participant objects
     "ITI-8": (FEED, {"C"}, False, {"patient"}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 import ssl
 import subprocess
 import time
@@ -14,9 +15,16 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from fhir.resources.R4B.auditevent import AuditEvent as FhirAuditEvent
+from lxml import etree
 from sqlalchemy import text
 from typer.testing import CliRunner
 
+from ihe.audit import AuditEvent
+from ihe.audit_message import audit_message
+from ihe.fhir.audit_event import audit_event
+from ihe.store import audit_search
+from ihe.store.audit_search import AuditSearch
 from region.access_settings import AccessFault, access, server_tls
 from region.cli import app
 from region.pki import DemonstrationAuthority
@@ -25,6 +33,7 @@ from region.settings import Settings
 from tests.secured_region import HOST, REGION, Secured, secured
 
 OPENSSL = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+RNG = Path(__file__).parents[1] / "unit" / "ihe" / "audit_message.rng"
 CLIENTS = ("CHUSE", "ROANNE", "ICL", "GIER", "STRANGER")
 _numbers = count(1)
 
@@ -137,6 +146,62 @@ def test_a_certificate_of_the_authority_that_is_no_node_is_refused_and_audited(r
     with region.service.engine.connect() as connection:
         found = connection.execute(text("SELECT outcome FROM audit_event WHERE reason = 'NotAuthenticated'")).scalars()
         assert set(found) == {8}
+
+
+def alerts(region: Secured) -> list[AuditEvent]:
+    with region.service.engine.connect() as connection:
+        found = audit_search.find(connection, AuditSearch(transactions=("110126",)), 100)
+    return [event for _, event in found]
+
+
+@pytest.mark.parametrize("listener", ["http", "mllp"])
+def test_a_handshake_that_fails_is_a_security_alert(database_url, tmp_path, listener):
+    with secured(database_url, tmp_path) as region:
+        port = region.http_port if listener == "http" else region.mllp_port
+        for _ in range(3):
+            with (
+                suppress(OSError),
+                socket.create_connection((HOST, port), timeout=20) as plain,
+                region.tls(None).wrap_socket(plain, server_hostname=HOST) as nameless,
+            ):
+                nameless.recv(1)
+        deadline = time.monotonic() + 20
+        while not alerts(region):
+            assert time.monotonic() < deadline, "nothing was audited"
+            time.sleep(0.1)
+        (event,) = alerts(region)  # the others of this minute are told together
+        assert (event.node, event.reason) == (HOST, "NodeAuthenticationFailure")
+        message = etree.fromstring(audit_message(event, region.service.mpi.audit_source))
+        etree.RelaxNG(etree.parse(RNG)).assertValid(message)
+        codes = [message.find(f"EventIdentification/{each}").get("csd-code") for each in ("EventID", "EventTypeCode")]
+        assert codes == ["110113", "110126"]
+        asked = {each.get("UserID"): each.get("UserIsRequestor") for each in message.iterfind("ActiveParticipant")}
+        assert asked == {HOST: "false", "traitdunion": "true"}
+        subject = message.find("ParticipantObjectIdentification")
+        assert subject.get("ParticipantObjectID") == HOST
+        assert subject.find("ParticipantObjectIDTypeCode").get("csd-code") == "110182"
+        FhirAuditEvent.model_validate(audit_event(1, event, region.service.mpi.audit_source))
+
+
+def test_what_comes_in_one_piece_with_the_end_of_the_handshake_is_answered(region):
+    """A client of TLS 1.3 may send its request right behind its last message of the handshake."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = region.tls("CHUSE").wrap_bio(incoming, outgoing, server_hostname=HOST)
+    with socket.create_connection((HOST, region.http_port), timeout=20) as plain:
+        while True:
+            try:
+                client.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                plain.sendall(outgoing.read())
+                incoming.write(plain.recv(65536))
+        client.write(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        plain.sendall(outgoing.read())
+        answer = b""
+        while not answer.startswith(b"HTTP/1.1 200"):
+            incoming.write(plain.recv(65536))
+            with suppress(ssl.SSLWantReadError):
+                answer += client.read()
 
 
 def test_the_certificate_names_node_and_site(region):
