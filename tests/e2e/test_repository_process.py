@@ -103,8 +103,8 @@ def served(database_url: str, tmp_path: Path) -> Iterator[Served]:
         service.end(signal.SIGTERM)
 
 
-def _entry() -> Any:
-    patient = xds_samples.pid("CHUSE1", str(SITE.oid))
+def _entry(local_id: str = "CHUSE1") -> Any:
+    patient = xds_samples.pid(local_id, str(SITE.oid))
     made = xds_samples.entry(f"Document-{uuid4().hex}", patient, source_patient_id=patient)
     return replace(made, unique_id=Oid.from_uuid(uuid4()), hash=None, size=None, repository_unique_id=None)
 

@@ -84,6 +84,8 @@ time_t time(time_t *found) {
 LONGEST_ANSWER_SECONDS = 60.0
 """Of a question while everything is broken; nobody waits for ever."""
 DAY = 86_400
+DOCUMENTS_EACH = 50
+"""Provided of one patient."""
 
 
 class SlowConsumer(Consumer):
@@ -117,7 +119,10 @@ class Load:
     answered: int = 0
     slowest: float = 0.0
     surprises: list[str] = field(default_factory=list)
+    has_documents: str = "CHUSE1"
+    """The patient whose documents are provided now; nobody's history grows without end."""
     _persons: Iterator[int] = field(default_factory=itertools.count)
+    _known: str = "CHUSE1"
     _ended: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
 
@@ -137,8 +142,10 @@ class Load:
     def _feed(self) -> None:
         with MllpClient("127.0.0.1", self.service.ports[1], timeout_seconds=30) as client:
             while not self._ended.is_set():
-                for message in patient_messages(next(self._persons)):
+                person = next(self._persons)
+                for message in patient_messages(person):
                     self._until_acknowledged(client, message)
+                self._known = f"C{person}"
 
     def _until_acknowledged(self, client: MllpClient, message: bytes) -> None:
         while True:
@@ -164,7 +171,7 @@ class Load:
                         f"/fhir/Patient?identifier=urn:oid:{authority.oid}|{number}",
                         f"/dicom-web/domains/ROANNE/studies?PatientID={number}",
                         f"/priors?domain=ROANNE&patient={number}",
-                        f"/fhir/DocumentReference?patient.identifier=urn:oid:{SITE.oid}|CHUSE1&status=current",
+                        f"/fhir/DocumentReference?patient.identifier=urn:oid:{SITE.oid}|{self.has_documents}&status=current",
                         "/metrics",
                         "/",
                     ]
@@ -184,8 +191,12 @@ class Load:
                     self.surprises.append(f"{status}: {path.partition('?')[0]}")
 
     def _provide(self) -> None:
-        while not self._ended.is_set():
-            entry, data = _entry(), os.urandom(random.randrange(1, 200_000))
+        for number in itertools.count():
+            if self._ended.is_set():
+                return
+            if number % DOCUMENTS_EACH == 0:
+                self.has_documents = self._known
+            entry, data = _entry(self.has_documents), os.urandom(random.randrange(1, 200_000))
             try:
                 if self.service.provide(entry, len(data), iter([data])):
                     self.documents[str(entry.unique_id)] = hashlib.sha256(data).hexdigest()
