@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -171,7 +172,8 @@ class _Waiting(Collector):
                 backlogs = outbox.backlogs(connection)
                 oldest = outbox.oldest_undistributed(connection)
                 archives = published.states(connection)
-        except SQLAlchemyError:
+            subscribers = set(self._subscribers())
+        except (SQLAlchemyError, psycopg.Error):
             answers.add_metric([], 0)
             yield answers
             return
@@ -192,7 +194,7 @@ class _Waiting(Collector):
         dead = GaugeMetricFamily(
             "traitdunion_subscriber_dead_letters", "Deliveries given up, by subscriber.", labels=["subscriber"]
         )
-        for name in sorted({*self._subscribers()} - {backlog.subscriber for backlog in backlogs}):
+        for name in sorted(subscribers - {backlog.subscriber for backlog in backlogs}):
             lag.add_metric([name], 0.0)
             dead.add_metric([name], 0)
         for backlog in backlogs:
