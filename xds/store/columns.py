@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, cast, literal, type_coerce
+from sqlalchemy import ColumnElement, Text, cast, literal, select, type_coerce
+from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.types import NullType
 
 from xds.store.tables import association, document_entry, folder, submission_set
@@ -13,6 +15,12 @@ from xds.store.tables import association, document_entry, folder, submission_set
 def urn(column: ColumnElement[Any]) -> ColumnElement[Any]:
     """``urn:uuid:…``, written by the database: it is cheaper there."""
     return literal("urn:uuid:").concat(cast(column, Text)).label(column.name)
+
+
+def as_text(columns: Iterable[ColumnElement[Any]]) -> str:
+    """What stands behind ``SELECT``, for statements that are handed to the driver as text."""
+    compiled = select(*columns).compile(dialect=psycopg.dialect(), compile_kwargs={"literal_binds": True})  # type: ignore[no-untyped-call]
+    return str(compiled).removeprefix("SELECT ").partition("\nFROM ")[0].strip()
 
 
 def _described(columns: Any) -> tuple[ColumnElement[Any], ...]:

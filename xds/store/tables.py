@@ -61,10 +61,11 @@ class Status(TypeDecorator[str]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
         """The URN."""
-        return None if value is None else _STATUS_URNS[value]
+        return None if value is None else STATUS_URNS[value]
 
 
-_STATUS_URNS = {each.rpartition(":")[2]: each for each in Availability}
+STATUS_URNS = {each.rpartition(":")[2]: each for each in Availability}
+"""The name in the table → the URN in the program."""
 
 
 def _described() -> list[Column[Any]]:
