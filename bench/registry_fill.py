@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise, repeat
 from multiprocessing import get_context
 from typing import Final, LiteralString
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 from psycopg import sql
@@ -131,11 +131,12 @@ def _lines(start: int, stop: int, entries: int) -> Iterator[str]:
     """Entries in an order in which no patient's stand together, as they arrive in life."""
     few, many = patients_of_few(entries), patients_of_many(entries)
     body = body_of(complete_entry(_TEMPLATE_ID, _TEMPLATE_UNIQUE_ID, patient("few", 0)))
+    # Parts of an object have its UUID with other last digits, which are the template's here.
     shared, template_unique_id = _TEMPLATE_ID[:-4].encode(), _TEMPLATE_UNIQUE_ID.encode()
     for number in range(start, stop):
         of_many, is_other = divmod(number, 20)
         cx = (patient("few", (number - of_many - 1) % few) if is_other else patient("many", of_many % many)).xds_cx
-        object_id, unique_id = uuid4(), f"2.25.8.{number}"
+        object_id, unique_id = UUID(int=uuid4().int >> 16 << 16), f"2.25.8.{number}"
         own = body.replace(shared, object_id.urn[:-4].encode()).replace(template_unique_id, unique_id.encode())
         yield (
             f"{object_id}\t{object_id}\t{unique_id}\t{cx}\t{cx}\t{cx}\t{{{_accession(unique_id)}}}"
