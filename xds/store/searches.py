@@ -1,65 +1,34 @@
 """Finds objects by owner and criteria, in one statement each.
 
-An answer may hold thousands of objects, so the statements are handed to the driver as text, and its rows, read in
-binary, become objects at once.
-
 Source: ITI TF-2: 3.18.4.1.2.3.7.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
-from functools import partial
-from typing import Any, Final, TypeVar, cast
+from typing import Final
 
-import psycopg
-from sqlalchemy import Connection, literal_column
+from sqlalchemy import Connection
 
 from xds.domain.criteria import DocumentCriteria, FolderCriteria, Groups, Period, SetCriteria
-from xds.domain.registered import RegisteredEntry, RegisteredFolder, RegisteredObject, RegisteredSet
-from xds.store import rows
-from xds.store.columns import ENTRY_COLUMNS, FOLDER_COLUMNS, SET_COLUMNS, as_text, urn
-from xds.store.packing import unpack
-from xds.store.tables import STATUS_URNS, document_entry
+from xds.domain.registered import RegisteredEntry, RegisteredFolder, RegisteredSet
+from xds.store.selecting import ENTRIES, FOLDERS, SETS, Condition, named, one_of, select_rows, selected, urn
 
 Anchors = Collection[str] | None
 """Patient identifiers (CX) whose objects are wanted; ``None`` for those of everybody."""
 
-Condition = tuple[str, tuple[Any, ...]]
-"""What must hold of an object, as SQL with the values of its parameters."""
-
-Found = TypeVar("Found", bound=RegisteredObject)
-
-_ENTRIES: Final = as_text(ENTRY_COLUMNS)
-_SETS: Final = as_text(SET_COLUMNS)
-_FOLDERS: Final = as_text(FOLDER_COLUMNS)
-_IDS: Final = as_text((urn(document_entry.c.id), document_entry.c.home))
-_FACTS: Final = as_text(
-    (
-        urn(document_entry.c.id),
-        document_entry.c.home,
-        document_entry.c.unique_id,
-        document_entry.c.anchor,
-        document_entry.c.patient_id,
-        document_entry.c.confidentiality_codes,
-    )
-)
-_STATUS_THEN: Final = "past.status"
-_ENTRIES_THEN: Final = as_text(
-    literal_column(_STATUS_THEN) if each is document_entry.c.status else each for each in ENTRY_COLUMNS
-)
+_REFERENCE: Final = (urn("id"), "home")
 _THEN: Final = """document_entry CROSS JOIN LATERAL (SELECT coalesce((
     SELECT c.status FROM status_change c WHERE c.object_id = document_entry.id AND c.at <= %s ORDER BY c.id DESC LIMIT 1
-    ), 'Approved') AS status) AS past"""
+    ), 'Approved') AS status_then) AS past"""
 
 
 def find_entries(
     connection: Connection, anchors: Anchors, criteria: DocumentCriteria, limit: int
 ) -> list[RegisteredEntry]:
     """Entries in the order of registration, at most ``limit``."""
-    conditions = [*_owned(anchors), *_entry_conditions(criteria)]
-    return _objects(RegisteredEntry, _found(connection, _ENTRIES, "document_entry", conditions, limit))
+    return selected(connection, ENTRIES, *_owned(anchors), *_entry_conditions(criteria), limit=limit)
 
 
 def find_entry_ids(
@@ -67,80 +36,51 @@ def find_entry_ids(
 ) -> list[tuple[str, str | None]]:
     """As :func:`find_entries`, only id and home."""
     conditions = [*_owned(anchors), *_entry_conditions(criteria)]
-    return _found(connection, _IDS, "document_entry", conditions, limit)
+    return select_rows(connection, _REFERENCE, "document_entry", conditions, limit=limit)
 
 
 def find_entry_facts(
     connection: Connection, anchors: Anchors, criteria: DocumentCriteria, limit: int
 ) -> list[tuple[str, str | None, str, str, str, list[str]]]:
     """As :func:`find_entry_ids`, with uniqueId, anchor, patient identifier and confidentiality codes of each."""
+    columns = (*_REFERENCE, "unique_id", "anchor", "patient_id", "confidentiality_codes")
     conditions = [*_owned(anchors), *_entry_conditions(criteria)]
-    return _found(connection, _FACTS, "document_entry", conditions, limit)
+    return select_rows(connection, columns, "document_entry", conditions, limit=limit)
 
 
 def find_entries_on(
     connection: Connection, anchors: Collection[str], criteria: DocumentCriteria, moment: datetime, limit: int
 ) -> list[RegisteredEntry]:
     """The entries that :func:`find_entries` found at a past moment, with the status they had then."""
+    columns = ["status_then" if each == "status" else each for each in ENTRIES.columns]
     conditions: list[Condition] = [
         *_owned(anchors),
-        ("document_entry.registered_at <= %s", (moment,)),
-        *_entry_conditions(criteria, _STATUS_THEN),
+        ("registered_at <= %s", (moment,)),
+        *_entry_conditions(criteria, "status_then"),
     ]
-    return _objects(RegisteredEntry, _found(connection, _ENTRIES_THEN, _THEN, conditions, limit, moment))
+    return ENTRIES.made(select_rows(connection, columns, _THEN, conditions, source_values=[moment], limit=limit))
 
 
 def entries_among(connection: Connection, ids: Collection[str], criteria: DocumentCriteria) -> list[RegisteredEntry]:
     """Those of the named entries that fit, in the order of registration."""
-    conditions = [_named(ids), *_entry_conditions(criteria)]
-    return _objects(RegisteredEntry, _found(connection, _ENTRIES, "document_entry", conditions))
+    return selected(connection, ENTRIES, named("id", ids), *_entry_conditions(criteria))
 
 
 def find_sets(connection: Connection, anchors: Anchors, criteria: SetCriteria, limit: int) -> list[RegisteredSet]:
     """Submission sets in the order of registration, at most ``limit``."""
-    conditions = [*_owned(anchors), *_set_conditions(criteria)]
-    return _objects(RegisteredSet, _found(connection, _SETS, "submission_set", conditions, limit))
+    return selected(connection, SETS, *_owned(anchors), *_set_conditions(criteria), limit=limit)
 
 
 def sets_among(connection: Connection, ids: Collection[str], criteria: SetCriteria) -> list[RegisteredSet]:
     """Those of the named submission sets that fit, in the order of registration."""
-    conditions = [_named(ids), *_set_conditions(criteria)]
-    return _objects(RegisteredSet, _found(connection, _SETS, "submission_set", conditions))
+    return selected(connection, SETS, named("id", ids), *_set_conditions(criteria))
 
 
 def find_folders(
     connection: Connection, anchors: Anchors, criteria: FolderCriteria, limit: int
 ) -> list[RegisteredFolder]:
     """Folders in the order of registration, at most ``limit``."""
-    conditions = [*_owned(anchors), *_folder_conditions(criteria)]
-    return _objects(RegisteredFolder, _found(connection, _FOLDERS, "folder", conditions, limit))
-
-
-def _found(
-    connection: Connection,
-    columns: str,
-    source: str,
-    conditions: Iterable[Condition],
-    limit: int | None = None,
-    *of_source: Any,
-) -> list[Any]:
-    """The rows that meet all conditions, in the order of registration; ``of_source``: parameters of ``source``."""
-    required = list(conditions)
-    statement = (
-        f"SELECT {columns} FROM {source} WHERE {' AND '.join([condition for condition, _ in required])}"
-        " ORDER BY registered_at, {table}.id LIMIT %s::bigint"
-    ).replace("{table}", source.partition(" ")[0])
-    parameters = [*of_source, *(value for _, values in required for value in values), limit]
-    driver = cast("psycopg.Connection", connection.connection.driver_connection)
-    with driver.cursor(binary=True) as cursor:
-        return cursor.execute(statement, parameters).fetchall()
-
-
-def _objects(kind: type[Found], found: Iterable[tuple[Any, ...]]) -> list[Found]:
-    return [
-        kind(own, logical, version, STATUS_URNS[status], unique, patient, anchor, home, partial(unpack, body), *rest)
-        for own, logical, version, status, unique, patient, anchor, home, body, *rest in found
-    ]
+    return selected(connection, FOLDERS, *_owned(anchors), *_folder_conditions(criteria), limit=limit)
 
 
 def _owned(anchors: Anchors) -> Iterator[Condition]:
@@ -148,12 +88,8 @@ def _owned(anchors: Anchors) -> Iterator[Condition]:
         yield "anchor = ANY(%s::text[])", (sorted(anchors),)
 
 
-def _named(ids: Iterable[str]) -> Condition:
-    return "id = ANY(%s::uuid[])", ([rows.to_uuid(each) for each in ids],)
-
-
 def _entry_conditions(criteria: DocumentCriteria, status: str = "status") -> Iterator[Condition]:
-    yield _one_of(status, criteria.statuses)
+    yield one_of(status, criteria.statuses)
     if criteria.on_demand is not None:
         yield "on_demand" if criteria.on_demand else "NOT on_demand", ()
     for column, wanted in (
@@ -165,7 +101,7 @@ def _entry_conditions(criteria: DocumentCriteria, status: str = "status") -> Ite
         ("document_availability", criteria.document_availabilities),
     ):
         if wanted:
-            yield _one_of(column, wanted)
+            yield one_of(column, wanted)
     yield from _overlaps("event_code_list", criteria.event_codes)
     yield from _overlaps("confidentiality_codes", criteria.confidentiality_codes)
     for alternatives in criteria.reference_ids:
@@ -179,18 +115,18 @@ def _entry_conditions(criteria: DocumentCriteria, status: str = "status") -> Ite
 
 
 def _set_conditions(criteria: SetCriteria) -> Iterator[Condition]:
-    yield _one_of("status", criteria.statuses)
+    yield one_of("status", criteria.statuses)
     if criteria.source_ids:
-        yield _one_of("source_id", criteria.source_ids)
+        yield one_of("source_id", criteria.source_ids)
     if criteria.content_types:
-        yield _one_of("content_type_code", criteria.content_types)
+        yield one_of("content_type_code", criteria.content_types)
     if criteria.author_person is not None:
         yield _like("author_persons", (criteria.author_person,))
     yield from _within("submission_time", criteria.submission_time)
 
 
 def _folder_conditions(criteria: FolderCriteria) -> Iterator[Condition]:
-    yield _one_of("status", criteria.statuses)
+    yield one_of("status", criteria.statuses)
     yield from _overlaps("codes", criteria.codes)
     if criteria.last_update_time.start is not None:
         yield "last_update_time >= %s", (_moment(criteria.last_update_time.start),)
@@ -207,10 +143,6 @@ def _within(column: str, period: Period) -> Iterator[Condition]:
         yield f"{column} >= %s", (period.start,)
     if period.stop is not None:
         yield f"{column} < %s", (period.stop,)
-
-
-def _one_of(column: str, wanted: Collection[str]) -> Condition:
-    return f"{column} = ANY(%s::text[])", (list(wanted),)
 
 
 def _overlaps(column: str, groups: Groups) -> Iterator[Condition]:
