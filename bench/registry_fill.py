@@ -98,7 +98,7 @@ def fill(url: str, entries: int) -> int:
             list(processes.map(_copy, repeat(url), bounds, repeat(entries)))
         _each_by_itself(url, [[_SETS], [_MEMBERSHIPS]])
     _each_by_itself(url, [[f"VACUUM ANALYZE {table}"] for table in _TABLES[1:]])
-    _each_by_itself(url, [["VACUUM ANALYZE document_entry"]])  # these stay in the cache
+    _each_by_itself(url, [["VACUUM ANALYZE document_entry", "CHECKPOINT"]])  # these stay in the cache
     with psycopg.connect(url) as connection:
         found = connection.execute("SELECT pg_total_relation_size('document_entry')").fetchone()
     assert found is not None
