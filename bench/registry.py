@@ -4,8 +4,9 @@
 and measures FindDocuments for patients with 10 and with 1,000 entries (whole objects and references, from the
 question's text to the answer's, past the reading policy), durable registrations, documents provided, and documents
 retrieved beside reading a plain file. With several sizes (``--entries 1000000 10000000``) the growth from the first to
-the last is measured too. Ends with a table of what is demanded, and with the only figures that a peer has published.
-All data are synthetic.
+the last is measured too. Ten million take some 20 GB of the folder for temporary files, or of ``--kept FOLDER``, which
+keeps what was filled for the next time. Ends with a table of what is demanded, and with the only figures that a peer
+has published. All data are synthetic.
 """
 
 from __future__ import annotations
@@ -16,32 +17,30 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from hashlib import sha1
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import Any
 from uuid import uuid4
 
 import psycopg
 from lxml import etree
 from sqlalchemy import create_engine
 
+from bench.registry_fill import complete_entry, fill, patient, patients_of_few, patients_of_many
 from bench.registry_table import ASKED, FEW, MANY, PROVIDED, table
 from ihe.caller import REGION, Caller
 from ihe.confidentiality import ReadingRules, Wishes
 from ihe.unit_of_work import Database, UnitOfWork
-from ihe.values import AssigningAuthority, Code, Oid, PatientId
+from ihe.values import Code, Oid, PatientId
 from region.embedded_postgres import EmbeddedPostgres
 from region.migrations import upgrade
 from xds.domain.document_set import DocumentRequest
 from xds.domain.model import (
     Association,
     AssociationType,
-    Author,
-    DocumentEntry,
-    LocalizedText,
     Submission,
     SubmissionSet,
 )
@@ -55,19 +54,13 @@ from xds.services.repository import Repository
 from xds.services.retrieve import retrieve
 from xds.services.stored_query import answer
 from xds.store.content import BLOCK_BYTES, DiskContent
-from xds.store.packing import pack
-from xds.store.rows import described_row
-from xds.store.tables import document_entry
 from xds.translate.ebxml_query import read_query
 from xds.translate.ebxml_response import query_response
 from xds.translate.ebxml_vocabulary import QUERY, RIM
-from xds.translate.ebxml_writer import body_of
 
-_AUTHORITY = AssigningAuthority(None, Oid("2.25.2"))
-_SHARE_OF_MANY = 0.05
+_DATABASE = "registry"
 _REPOSITORY = Oid("2.25.50")
 _LARGE_BYTES = 64 * 1024 * 1024
-_TEMPLATE_ID = "urn:uuid:00000000-0000-4000-8000-000000000000"
 
 
 VIEWER = Caller("bench", roles=frozenset({"professional"}))
@@ -94,138 +87,62 @@ class Everybody:
         return True
 
 
-def run(entries: int, seconds: float) -> dict[str, Any]:
-    """Fill and measure; figures in milliseconds and per second."""
-    with tempfile.TemporaryDirectory(prefix="bench-registry-") as folder:
-        Path(folder).chmod(0o755)
-        with EmbeddedPostgres(Path(folder) / "postgres", volatile=False) as server:
-            url = server.url("registry")
-            server.ensure_database("registry")
-            upgrade(url)
-            started = time.perf_counter()
-            size = _fill(url, entries)
-            filled = time.perf_counter() - started
-            engine = create_engine(url, pool_size=2)
-            policy = RegionPolicy(ReadingRules(), Everybody())
-            database, registry = Database(engine), Registry(Everybody(), may_read=policy)
-            many = max(1, int(entries * _SHARE_OF_MANY) // MANY)
-            gc.collect()
-            gc.freeze()  # as the service does once it is loaded
-            measured: dict[str, Any] = {"entries": entries, "table_bytes": size, "filled_seconds": round(filled, 1)}
-            for name, patients, count in (("few", _patients_of_few(entries), FEW), ("many", many, MANY)):
-                for return_type in ("LeafClass", "ObjectRef"):
-                    ask = _asker(database, registry, name, patients, return_type, count)
-                    measured[ASKED.format(count, return_type)] = _timed(ask, seconds)
-            measured["register one entry, durable"] = _timed(_registrar(database, registry), seconds)
-            content = DiskContent(Path(folder) / "content")
-            repository = Repository(registry, content, _REPOSITORY)
-            measured[PROVIDED] = _timed(_provider(database, repository), seconds)
-            measured["retrieve"] = _retrieval(database, repository, Path(folder), seconds)
-            engine.dispose()
-            return measured
+def run(entries: int, seconds: float, kept: Path | None = None) -> dict[str, Any]:
+    """Fill and measure; figures in milliseconds and per second.
+
+    Args:
+        kept: folder whose filled databases, one of each size, are used again; ``None`` fills one that is removed.
+    """
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-registry-")))
+        folder.chmod(0o755)
+        home = folder if kept is None else kept / str(entries)
+        home.mkdir(parents=True, exist_ok=True)
+        server = stack.enter_context(EmbeddedPostgres(home / "postgres", volatile=False))
+        filled = _filled(server, entries, home / "filled.json")
+        engine = create_engine(server.url(_DATABASE), pool_size=2)
+        stack.callback(engine.dispose)
+        policy = RegionPolicy(ReadingRules(), Everybody())
+        database, registry = Database(engine), Registry(Everybody(), may_read=policy)
+        gc.collect()
+        gc.freeze()  # as the service does once it is loaded
+        measured: dict[str, Any] = {"entries": entries, **filled}
+        for name, patients, count in (
+            ("few", patients_of_few(entries), FEW),
+            ("many", patients_of_many(entries), MANY),
+        ):
+            for return_type in ("LeafClass", "ObjectRef"):
+                ask = _asker(database, registry, name, patients, return_type, count)
+                measured[ASKED.format(count, return_type)] = _timed(ask, seconds)
+        measured["register one entry, durable"] = _timed(_registrar(database, registry), seconds)
+        repository = Repository(registry, DiskContent(folder / "content"), _REPOSITORY)
+        measured[PROVIDED] = _timed(_provider(database, repository), seconds)
+        measured["retrieve"] = _retrieval(database, repository, folder, seconds)
+        return measured
 
 
-def _patients_of_few(entries: int) -> int:
-    return max(1, int(entries * (1 - _SHARE_OF_MANY)) // FEW)
-
-
-def _patient(kind: str, number: int) -> PatientId:
-    return PatientId(f"{kind}-{number}", _AUTHORITY)
-
-
-def _entry(object_id: str, unique_id: str, patient_id: PatientId) -> DocumentEntry:
-    """A complete report of synthetic content."""
-    return DocumentEntry(
-        id=object_id,
-        unique_id=unique_id,
-        patient_id=patient_id,
-        source_patient_id=patient_id,
-        source_patient_info=("PID-5|FICTIF^Exemple", "PID-7|19700101", "PID-8|F"),
-        title=(LocalizedText("Compte rendu d'imagerie fictif", "fr-FR"),),
-        authors=(Author(person="1^FICTIF^Auteur", institutions=("Hôpital fictif^^^^^^^^^2.25.11",)),),
-        class_code=Code("10", "1.2.250.1.213.1.1.4.1", "Compte rendu"),
-        type_code=Code("18748-4", "2.16.840.1.113883.6.1", "CR d'imagerie médicale"),
-        format_code=Code("urn:ihe:iti:xds-sd:pdf:2008", "1.3.6.1.4.1.19376.1.2.3", "PDF"),
-        healthcare_facility_type_code=Code("SA01", "1.2.250.1.71.4.2.4", "Etablissement public de santé"),
-        practice_setting_code=Code("ETABLISSEMENT", "1.2.250.1.213.1.1.4.9", "Etablissement de santé"),
-        confidentiality_codes=(Code("N", "2.16.840.1.113883.5.25", "Normal"),),
-        event_code_list=(Code("CT", "1.2.840.10008.2.16.4", "Tomodensitométrie"),),
-        creation_time="20250310101500",
-        service_start_time="20250310",
-        language_code="fr-FR",
-        mime_type="application/pdf",
-        hash="0123456789abcdef0123456789abcdef01234567",
-        size=1234,
-        repository_unique_id="2.25.50",
-        reference_id_list=tuple(_accessions(unique_id)),
-    )
-
-
-def _accessions(unique_id: str) -> list[str]:
-    return [f"{unique_id}^^^&2.25.12&ISO^urn:ihe:iti:xds:2013:accession"]
-
-
-def _rows(entries: int) -> Iterator[list[Any]]:
-    """Entries in an order in which no patient's stand together, as they arrive in life."""
-    few, many = _patients_of_few(entries), max(1, int(entries * _SHARE_OF_MANY) // MANY)
-    start = datetime(2020, 1, 1, tzinfo=UTC)
-    template_unique_id = "2.25.8.0"
-    template = _entry(_TEMPLATE_ID, template_unique_id, _patient("few", 0))
-    body = body_of(template)
-    row = described_row(template, _patient("few", 0), body, start) | {"status": "Approved"}
-    shared = _TEMPLATE_ID[:-4].encode()
-    for number in range(entries):
-        of_many, is_other = divmod(number, 20)
-        patient_id = _patient("few", (number - of_many - 1) % few) if is_other else _patient("many", of_many % many)
-        object_id, unique_id, cx = uuid4(), f"2.25.8.{number}", patient_id.xds_cx
-        own = body.replace(shared, object_id.urn[:-4].encode()).replace(template_unique_id.encode(), unique_id.encode())
-        row |= {
-            "id": str(object_id),
-            "logical_id": str(object_id),
-            "unique_id": unique_id,
-            "patient_id": cx,
-            "anchor": cx,
-            "source_patient_id": cx,
-            "reference_id_list": _accessions(unique_id),
-            "body": pack(own),
-            "registered_at": start + timedelta(seconds=number),
-        }
-        yield [row[column.name] for column in document_entry.columns]
-
-
-def _fill(url: str, entries: int) -> int:
-    names = ",".join(column.name for column in document_entry.columns)
-    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-        with connection.cursor() as cursor, cursor.copy(f"COPY document_entry ({names}) FROM STDIN") as copy:
-            for row in _rows(entries):
-                copy.write_row(row)
-        connection.execute(_SETS)
-        connection.execute(_MEMBERSHIPS)
-        for table in ("submission_set", "association", "document_entry"):  # the last stays in the cache
-            connection.execute(f"VACUUM ANALYZE {table}")
-        found = connection.execute("SELECT pg_total_relation_size('document_entry')").fetchone()
-        assert found is not None
-        return int(found[0])
-
-
-_SET_OF: LiteralString = "md5(id::text)::uuid"
-_SETS: LiteralString = f"""
-    INSERT INTO submission_set (id, logical_id, version, status, unique_id, patient_id, anchor, body, registered_at,
-        source_id, submission_time, author_persons)
-    SELECT {_SET_OF}, {_SET_OF}, 1, 'Approved', '2.25.9' || substr(unique_id, 7), patient_id, anchor, '',
-        registered_at, '2.25.60', 20250310000000, author_persons FROM document_entry"""
-_MEMBERSHIPS: LiteralString = f"""
-    INSERT INTO association (id, type, source, target, status, body, registered_at)
-    SELECT md5(id::text || 'm')::uuid, '{AssociationType.HAS_MEMBER.value}', {_SET_OF}, id, 'Approved', '',
-        registered_at FROM document_entry"""
-"""What stands beside the entries, so that registering finds tables as large as in life; nobody reads their bodies."""
+def _filled(server: EmbeddedPostgres, entries: int, note: Path) -> dict[str, Any]:
+    """Bytes of the entries, and seconds that filling took: now or, where the note says so, before."""
+    if note.exists():
+        with psycopg.connect(server.url(_DATABASE).replace("+psycopg", "")) as connection:
+            connection.execute("SELECT count(body) FROM document_entry")  # into the cache, as filling leaves them
+    else:
+        with psycopg.connect(server.url("postgres").replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {_DATABASE}")  # one half filled
+        server.ensure_database(_DATABASE)
+        upgrade(server.url(_DATABASE))
+        started = time.perf_counter()
+        size = fill(server.url(_DATABASE), entries)
+        note.write_text(json.dumps({"table_bytes": size, "filled_seconds": round(time.perf_counter() - started, 1)}))
+    filled: dict[str, Any] = json.loads(note.read_text())
+    return filled
 
 
 def _asker(
     database: Database, registry: Registry, kind: str, patients: int, return_type: str, count: int
 ) -> Callable[[int], None]:
     def ask(number: int) -> None:
-        patient_id = _patient(kind, number * 7919 % patients)
+        patient_id = patient(kind, number * 7919 % patients)
         request = _request(patient_id, return_type)
         with database.unit(VIEWER, isolation="REPEATABLE READ") as uow:
             query = read_query(etree.fromstring(request), STORED_QUERIES)
@@ -250,7 +167,7 @@ def _request(patient_id: PatientId, return_type: str) -> str:
 
 def _registrar(database: Database, registry: Registry) -> Callable[[int], None]:
     def one(number: int) -> None:
-        submission, _ = _submission(_patient("new", number))
+        submission, _ = _submission(patient("new", number))
         with database.unit(REGION) as uow:
             register(uow, submission, registry)
 
@@ -275,7 +192,7 @@ def _submission(patient_id: PatientId, size: int = 1234, digest: str | None = No
         target="doc",
         slots={"SubmissionSetStatus": ("Original",)},
     )
-    entry = _entry("doc", unique_id, patient_id)
+    entry = complete_entry("doc", unique_id, patient_id)
     if digest is not None:
         entry = replace(entry, size=size, hash=digest)
     return Submission(submission_set=submission_set, entries=(entry,), associations=(member,)), unique_id
@@ -286,7 +203,7 @@ def _provider(database: Database, repository: Repository) -> Callable[[int], Non
 
     def one(number: int) -> None:
         content = b"%PDF-1.4 synthetic " + uuid4().bytes * 1250
-        submission, _ = _submission(_patient("new", number), len(content), sha1(content).hexdigest())
+        submission, _ = _submission(patient("new", number), len(content), sha1(content).hexdigest())
         with database.unit(REGION) as uow:
             provide_bytes(uow, submission, {"doc": content}, repository)
 
@@ -298,7 +215,7 @@ def _retrieval(database: Database, repository: Repository, folder: Path, seconds
     content = uuid4().bytes * (_LARGE_BYTES // 16)
     plain = folder / "plain"
     plain.write_bytes(content)
-    submission, unique_id = _submission(_patient("large", 0), len(content), sha1(content).hexdigest())
+    submission, unique_id = _submission(patient("large", 0), len(content), sha1(content).hexdigest())
     with database.unit(REGION) as uow:
         provide_bytes(uow, submission, {"doc": content}, repository)
     request = DocumentRequest(str(_REPOSITORY), unique_id)
@@ -350,9 +267,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.registry", description=__doc__)
     parser.add_argument("--entries", type=int, nargs="+", default=[1_000_000])
     parser.add_argument("--seconds", type=float, default=5.0, help="length of each measurement")
+    parser.add_argument("--kept", type=Path, metavar="FOLDER", help="keep filled databases there, and use those it has")
     parser.add_argument("-o", "--output", type=Path, help="also write the figures there")
     chosen = parser.parse_args()
-    figures = [run(entries, chosen.seconds) for entries in chosen.entries]
+    figures = [run(entries, chosen.seconds, chosen.kept) for entries in chosen.entries]
     print(table(figures))
     report: dict[str, Any] = {"registry": figures, "published_peer": "400 submissions and 600 queries an hour"}
     if chosen.output is not None:

@@ -135,6 +135,15 @@ def test_references_hold_ids_only(wire: Wire) -> None:
         ),
         ([("$XDSDocumentEntryAuthorPerson", "('%DOCTEUR%')")], ["report", "kos"]),
         ([("$XDSDocumentEntryAuthorPerson", "('DOCTEUR')")], []),
+        ([("$XDSDocumentEntryAuthorPerson", "('DOCTEUR','%^DOCT_UR^%')")], ["report", "kos"]),
+        ([("$XDSDocumentEntryConfidentialityCode", "('R^^2.16.840.1.113883.5.25')")], []),
+        (
+            [
+                ("$XDSDocumentEntryClassCode", "('31^^1.2.250.1.213.1.1.4.1')"),
+                ("$XDSDocumentEntryServiceStopTimeFrom", "20240101"),
+            ],
+            [],
+        ),
         ([("$XDSDocumentEntryCreationTimeFrom", "20250310101500")], ["report", "kos"]),
         ([("$XDSDocumentEntryCreationTimeTo", "20250310101500")], []),
         (

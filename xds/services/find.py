@@ -25,6 +25,7 @@ from xds.services.visibility import readable
 from xds.store import searches
 
 Found = TypeVar("Found")
+Kept = TypeVar("Kept")
 
 
 def find_documents(
@@ -64,10 +65,14 @@ def find_document_references(
         return [Reference(*each) for each in within_limit(found, limit)]
     seen = readable_within_limit(
         lambda most: searches.find_entry_facts(uow.connection, anchors, criteria, most),
-        lambda found: [each for each in found if registry.may_read(uow, DocumentFacts(*each[2]))],
+        lambda found: [
+            (entry_id, home)
+            for entry_id, home, unique_id, anchor, submitted, codes in found
+            if registry.may_read(uow, DocumentFacts(unique_id, anchor, submitted, tuple(codes)))
+        ],
         limit,
     )
-    return [Reference(entry_id, home) for entry_id, home, _ in seen]
+    return [Reference(*each) for each in seen]
 
 
 def find_documents_on(
@@ -147,15 +152,15 @@ def anchors_of(person: Person) -> list[str]:
 
 
 def readable_within_limit(
-    search: Callable[[int], Sequence[Found]], keep: Callable[[Sequence[Found]], Sequence[Found]], limit: int
-) -> Sequence[Found]:
+    search: Callable[[int], Sequence[Found]], keep: Callable[[Sequence[Found]], Sequence[Kept]], limit: int
+) -> Sequence[Kept]:
     """What a search finds and the caller may read.
 
     What may not be read does not count: a refusal for too many results must not tell that it is there.
 
     Args:
         search: finds at most so many.
-        keep: leaves out what may not be read.
+        keep: leaves out what may not be read, and what is not needed of the others.
 
     Raises:
         TooMany: more than ``limit`` may be read, or so many are withheld that finding out costs too much.

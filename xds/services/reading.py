@@ -15,6 +15,8 @@ from ihe.values import PatientId
 from xds.ports import PatientDirectory
 from xds.services.access import DocumentFacts
 
+_UNDECIDED = "undecided"
+
 
 class RegionPolicy:
     """Decides by rules and wishes; a :data:`xds.services.access.ReadPolicy`.
@@ -37,9 +39,9 @@ class RegionPolicy:
         if unit is None:
             unit = self._units[uow] = _Unit()
         key = document.anchor, document.confidentiality_codes
-        if key not in unit.reasons:
-            unit.reasons[key] = self._reason_against(uow, unit, document)
-        reason = unit.reasons[key]
+        reason = unit.reasons.get(key, _UNDECIDED)
+        if reason is _UNDECIDED:
+            reason = unit.reasons[key] = self._reason_against(uow, unit, document)
         if reason is not None and document.unique_id not in unit.denied:
             unit.denied.add(document.unique_id)
             uow.trail.document(document.unique_id, withheld=reason)

@@ -23,8 +23,9 @@ def readable(uow: UnitOfWork, registry: Registry, found: Sequence[Item]) -> list
     """The entries, sets or folders that the caller may read."""
     if registry.may_read is all_may_read:
         return list(found)
-    hidden = _hidden(uow, registry, found)
-    return [each for each in found if each.id not in hidden]
+    kept = [each for each in found if registry.may_read(uow, facts_of(each))]
+    emptied = _emptied(uow, registry, [each.id for each in found if not isinstance(each, RegisteredEntry)])
+    return [each for each in kept if each.id not in emptied]
 
 
 def visible(uow: UnitOfWork, registry: Registry, found: Sequence[Found]) -> list[Found]:

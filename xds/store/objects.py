@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Table, bindparam, func, insert, select, text, update
+from sqlalchemy import BigInteger, Connection, Table, bindparam, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from ihe.values import PatientId
@@ -20,7 +20,7 @@ from xds.domain.registered import (
     RegisteredSet,
 )
 from xds.store import rows
-from xds.store.columns import ASSOCIATION_COLUMNS, ENTRY_COLUMNS, FOLDER_COLUMNS, SET_COLUMNS
+from xds.store.selecting import ASSOCIATIONS, ENTRIES, FOLDERS, SETS, Condition, named, one_of, selected
 from xds.store.tables import association, document_entry, folder, status_change, submission_set
 
 _LOCK = select(func.pg_advisory_xact_lock(func.unnest(bindparam("keys", type_=ARRAY(BigInteger)))))
@@ -38,46 +38,46 @@ def lock(connection: Connection, names: Iterable[str]) -> None:
 
 def entries_by_id(connection: Connection, ids: Iterable[str], *, for_update: bool = False) -> list[RegisteredEntry]:
     """Entries by entryUUID, in the order of registration."""
-    return _entries(connection, _in(document_entry.c.id, ids), for_update)
+    return selected(connection, ENTRIES, named("id", ids), for_update=for_update)
 
 
 def entries_by_unique_id(connection: Connection, unique_ids: Iterable[str]) -> list[RegisteredEntry]:
     """Entries by uniqueId; several may share one."""
-    return _entries(connection, document_entry.c.unique_id.in_(list(unique_ids)), False)
+    return selected(connection, ENTRIES, one_of("unique_id", unique_ids))
 
 
 def entries_by_logical_id(
     connection: Connection, ids: Iterable[str], *, for_update: bool = False
 ) -> list[RegisteredEntry]:
     """All versions of entries."""
-    return _entries(connection, _in(document_entry.c.logical_id, ids), for_update)
+    return selected(connection, ENTRIES, named("logical_id", ids), for_update=for_update)
 
 
 def sets_by_id(connection: Connection, ids: Iterable[str]) -> list[RegisteredSet]:
     """Submission sets by entryUUID, in the order of registration."""
-    return _sets(connection, _in(submission_set.c.id, ids))
+    return selected(connection, SETS, named("id", ids))
 
 
 def sets_by_unique_id(connection: Connection, unique_ids: Iterable[str]) -> list[RegisteredSet]:
     """Submission sets by uniqueId, at most one each."""
-    return _sets(connection, submission_set.c.unique_id.in_(list(unique_ids)))
+    return selected(connection, SETS, one_of("unique_id", unique_ids))
 
 
 def folders_by_id(connection: Connection, ids: Iterable[str], *, for_update: bool = False) -> list[RegisteredFolder]:
     """Folders by entryUUID, in the order of registration."""
-    return _folders(connection, _in(folder.c.id, ids), for_update)
+    return selected(connection, FOLDERS, named("id", ids), for_update=for_update)
 
 
 def folders_by_unique_id(connection: Connection, unique_ids: Iterable[str]) -> list[RegisteredFolder]:
     """Folders by uniqueId, every version."""
-    return _folders(connection, folder.c.unique_id.in_(list(unique_ids)), False)
+    return selected(connection, FOLDERS, one_of("unique_id", unique_ids))
 
 
 def folders_by_logical_id(
     connection: Connection, ids: Iterable[str], *, for_update: bool = False
 ) -> list[RegisteredFolder]:
     """All versions of folders."""
-    return _folders(connection, _in(folder.c.logical_id, ids), for_update)
+    return selected(connection, FOLDERS, named("logical_id", ids), for_update=for_update)
 
 
 def by_unique_id(connection: Connection, unique_ids: Sequence[str]) -> list[RegisteredObject]:
@@ -91,21 +91,21 @@ def by_unique_id(connection: Connection, unique_ids: Sequence[str]) -> list[Regi
 
 def associations_by_id(connection: Connection, ids: Iterable[str]) -> list[RegisteredAssociation]:
     """Associations by id."""
-    return _associations(connection, _in(association.c.id, ids))
+    return selected(connection, ASSOCIATIONS, named("id", ids))
 
 
 def associations_from(
     connection: Connection, ids: Iterable[str], types: Iterable[str] | None = None
 ) -> list[RegisteredAssociation]:
     """Associations whose source is one of the objects, of the given types or of any."""
-    return _associations(connection, _in(association.c.source, ids), types)
+    return selected(connection, ASSOCIATIONS, named("source", ids), *_of(types))
 
 
 def associations_to(
     connection: Connection, ids: Iterable[str], types: Iterable[str] | None = None
 ) -> list[RegisteredAssociation]:
     """Associations whose target is one of the objects, of the given types or of any."""
-    return _associations(connection, _in(association.c.target, ids), types)
+    return selected(connection, ASSOCIATIONS, named("target", ids), *_of(types))
 
 
 def objects_by_id(connection: Connection, ids: Sequence[str], *, for_update: bool = False) -> dict[str, Registered]:
@@ -151,12 +151,12 @@ def derived_from(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
 
 def folders_holding(connection: Connection, entry_id: str, *, for_update: bool = False) -> list[RegisteredFolder]:
     """Approved folders that the entry is an approved member of."""
-    members = select(association.c.source).where(
-        association.c.target == rows.to_uuid(entry_id),
-        association.c.type == AssociationType.HAS_MEMBER,
-        association.c.status == Availability.APPROVED,
-    )
-    return _folders(connection, folder.c.id.in_(members) & (folder.c.status == Availability.APPROVED), for_update)
+    members = "id IN (SELECT source FROM association WHERE target = %s AND type = %s AND status = 'Approved')"
+    conditions: list[Condition] = [
+        (members, (rows.to_uuid(entry_id), AssociationType.HAS_MEMBER.value)),
+        ("status = 'Approved'", ()),
+    ]
+    return selected(connection, FOLDERS, *conditions, for_update=for_update)
 
 
 def save_described(connection: Connection, items: Iterable[tuple[Described, PatientId, bytes]], now: datetime) -> None:
@@ -195,7 +195,9 @@ def set_status(connection: Connection, ids: Sequence[str], status: Availability,
 def touch_folders(connection: Connection, ids: Sequence[str], now: datetime) -> None:
     """Set ``lastUpdateTime`` of folders."""
     if ids:
-        connection.execute(update(folder).where(_in(folder.c.id, ids)).values(last_update_time=now))
+        connection.execute(
+            update(folder).where(folder.c.id.in_([rows.to_uuid(each) for each in ids])).values(last_update_time=now)
+        )
 
 
 def _table_of(item: Described) -> Table:
@@ -204,39 +206,5 @@ def _table_of(item: Described) -> Table:
     return submission_set if isinstance(item, SubmissionSet) else folder
 
 
-def _in(column: ColumnElement[object], ids: Iterable[str]) -> ColumnElement[bool]:
-    return column.in_([rows.to_uuid(each) for each in ids])
-
-
-def _entries(connection: Connection, where: ColumnElement[bool], for_update: bool) -> list[RegisteredEntry]:
-    statement = select(*ENTRY_COLUMNS).where(where)
-    statement = (
-        statement.order_by(document_entry.c.id).with_for_update()
-        if for_update
-        else statement.order_by(document_entry.c.registered_at, document_entry.c.id)
-    )
-    return [RegisteredEntry(*row) for row in connection.execute(statement).all()]
-
-
-def _sets(connection: Connection, where: ColumnElement[bool]) -> list[RegisteredSet]:
-    statement = select(*SET_COLUMNS).where(where).order_by(submission_set.c.registered_at, submission_set.c.id)
-    return [RegisteredSet(*row) for row in connection.execute(statement).all()]
-
-
-def _folders(connection: Connection, where: ColumnElement[bool], for_update: bool) -> list[RegisteredFolder]:
-    statement = select(*FOLDER_COLUMNS).where(where)
-    statement = (
-        statement.order_by(folder.c.id).with_for_update()
-        if for_update
-        else statement.order_by(folder.c.registered_at, folder.c.id)
-    )
-    return [RegisteredFolder(*row) for row in connection.execute(statement).all()]
-
-
-def _associations(
-    connection: Connection, where: ColumnElement[bool], types: Iterable[str] | None = None
-) -> list[RegisteredAssociation]:
-    statement = select(*ASSOCIATION_COLUMNS).where(where).order_by(association.c.registered_at, association.c.id)
-    if types is not None:
-        statement = statement.where(association.c.type.in_(list(types)))
-    return [RegisteredAssociation(*row) for row in connection.execute(statement).all()]
+def _of(types: Iterable[str] | None) -> list[Condition]:
+    return [] if types is None else [one_of("type", types)]

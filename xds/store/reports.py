@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, Text, any_, func, literal, or_, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Connection
 
 from xds.domain.imaging import KEY_OBJECT_SELECTION
 from xds.domain.registered import RegisteredEntry
-from xds.store.columns import ENTRY_COLUMNS
-from xds.store.tables import document_entry
+from xds.store.selecting import ENTRIES, Condition, select_rows
 
 
 def find_referring(connection: Connection, anchors: Iterable[str]) -> list[tuple[RegisteredEntry, frozenset[str]]]:
@@ -22,15 +20,13 @@ def find_referring(connection: Connection, anchors: Iterable[str]) -> list[tuple
     Returns:
         each with its references (``referenceIdList``, CXi).
     """
-    columns = document_entry.c
-    rows = connection.execute(
-        select(columns.reference_id_list, *ENTRY_COLUMNS)
-        .where(
-            columns.anchor == any_(literal(list(anchors), ARRAY(Text))),
-            columns.status == "Approved",
-            func.cardinality(columns.reference_id_list) > 0,
-            or_(columns.format_code.is_(None), columns.format_code.not_like(f"{KEY_OBJECT_SELECTION}^^%")),
-        )
-        .order_by(columns.creation_time.desc().nulls_last(), columns.id)
-    )
-    return [(RegisteredEntry(*row[1:]), frozenset(row[0])) for row in rows.all()]
+    conditions: list[Condition] = [
+        ("anchor = ANY(%s::text[])", (list(anchors),)),
+        ("status = 'Approved'", ()),
+        ("cardinality(reference_id_list) > 0", ()),
+        ("(format_code IS NULL OR format_code NOT LIKE %s)", (f"{KEY_OBJECT_SELECTION}^^%",)),
+    ]
+    columns = ("reference_id_list", *ENTRIES.columns)
+    found = select_rows(connection, columns, ENTRIES.table, conditions, order="creation_time DESC NULLS LAST, id")
+    entries = ENTRIES.made(row[1:] for row in found)
+    return [(entry, frozenset(row[0])) for entry, row in zip(entries, found, strict=True)]

@@ -1,4 +1,4 @@
-"""Domain objects → table rows. Rows become objects by the order of their columns, see :mod:`xds.store.columns`."""
+"""Domain objects → table rows. Rows become objects by the order of their columns, see :mod:`xds.store.selecting`."""
 
 from __future__ import annotations
 

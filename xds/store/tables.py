@@ -8,8 +8,6 @@ identifiers are CX.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -28,14 +26,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from xds.domain.model import Availability
-from xds.store.packing import pack, unpack
+from xds.store.packing import pack
 
 metadata = MetaData()
 
 
 class PackedBody(TypeDecorator[Any]):
-    """A body, packed in the table; the program gets what unpacks it."""
+    """A body, packed in the table; :mod:`xds.store.selecting` reads it."""
 
     impl = LargeBinary
     cache_ok = True
@@ -43,10 +40,6 @@ class PackedBody(TypeDecorator[Any]):
     def process_bind_param(self, value: bytes | None, dialect: Dialect) -> bytes | None:
         """Pack it."""
         return None if value is None else pack(value)
-
-    def process_result_value(self, value: bytes | None, dialect: Dialect) -> Callable[[], bytes] | None:
-        """What unpacks it."""
-        return None if value is None else partial(unpack, value)
 
 
 class Status(TypeDecorator[str]):
@@ -58,13 +51,6 @@ class Status(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """The name behind the last colon."""
         return None if value is None else value.rpartition(":")[2]
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        """The URN."""
-        return None if value is None else _STATUS_URNS[value]
-
-
-_STATUS_URNS = {each.rpartition(":")[2]: each for each in Availability}
 
 
 def _described() -> list[Column[Any]]:

@@ -68,8 +68,8 @@ def extrinsic_object(item: RegisteredEntry, patient_id: str) -> bytes:
     fixed = _entry_attributes(item.on_demand, item.status, item.mime_type, item.home)
     before, between, behind = _entry_patient(patient_id)
     head = f'<ExtrinsicObject id="{object_id}" lid="{item.logical_id}"{fixed}>'
-    tail = f"{before}{_part_id(object_id, _PATIENT_PART)}{between}{object_id}{behind}"
-    return b"%b%b%b" % (head.encode(), item.body(), tail.encode())
+    tail = f"{before}{_patient_part_id(object_id)}{between}{object_id}{behind}"
+    return b"".join((head.encode(), item.body(), tail.encode()))
 
 
 @lru_cache(maxsize=256)
@@ -279,3 +279,11 @@ def _part_id(owner: str, number: int) -> str:
     if is_symbolic(owner):
         return f"{owner}.{number}"
     return f"{owner[:-4]}{int(owner[-4:], 16) ^ number:04x}"
+
+
+def _patient_part_id(owner: str) -> str:
+    """``_part_id(owner, _PATIENT_PART)`` of an object that has its UUID, at a fraction of the cost."""
+    return owner[:-1] + _LAST_DIGIT_OF_PATIENT_PART[owner[-1]]
+
+
+_LAST_DIGIT_OF_PATIENT_PART = {f"{digit:x}": f"{digit ^ _PATIENT_PART:x}" for digit in range(16)}

@@ -24,6 +24,17 @@ def test_a_usual_body_takes_a_tenth_of_its_size() -> None:
     assert len(pack(body)) < len(body) / 10
 
 
+@pytest.mark.parametrize("size", [0, 8191, 8192, 8193, 300_000, 16 * 1024 * 1024])
+def test_a_body_of_any_size_comes_back(size: int) -> None:
+    body = (b"<Slot>%d</Slot>" * (size // 10 + 1))[:size]
+    assert unpack(pack(body)) == body
+
+
+def test_a_body_beyond_the_bound_is_told() -> None:
+    with pytest.raises(BodyFault):
+        unpack(pack(bytes(16 * 1024 * 1024 + 1)))
+
+
 @pytest.mark.parametrize("damage", [b"", b"\x00", b"\xff\x00", b"\x01\x00\x01"])
 def test_what_is_no_packed_body_is_told(damage: bytes) -> None:
     with pytest.raises(BodyFault):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import uuid
+from dataclasses import fields, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,18 +16,24 @@ from lxml import etree
 from ihe.errors import Finding, Refused
 from ihe.values import Code
 from tests.xds_samples import entry, folder, member, pid, relation, submission
+from xds.domain.answers import Returned
 from xds.domain.identifiers import with_final_ids
 from xds.domain.model import (
     AssociationType,
     Author,
+    Availability,
+    DocumentKind,
     LocalizedText,
     RegistryObject,
     Submission,
 )
+from xds.domain.registered import RegisteredEntry
+from xds.store.rows import described_row
 from xds.translate.ebxml_reader import read_objects, read_submission
 from xds.translate.ebxml_request import submission_request
+from xds.translate.ebxml_response import object_text
 from xds.translate.ebxml_vocabulary import LCM, RIM
-from xds.translate.ebxml_writer import submitted
+from xds.translate.ebxml_writer import body_of, submitted
 
 ANNE = pid("A-1")
 _PLACEHOLDER = re.compile(rb"\$\w*(?:pid|patient_?id)\w*\$", re.IGNORECASE)
@@ -103,6 +111,32 @@ def test_any_text_survives(title: str, code: str, display: str, value: str, auth
     assert read.entries[0] == original.entries[0]
     assert read.entries[0].class_code is not None
     assert read.entries[0].class_code.display == display
+
+
+@given(
+    object_id=st.uuids().map(lambda each: each.urn), logical_id=st.uuids().map(lambda each: each.urn), on=st.booleans()
+)
+def test_an_answer_is_what_writing_the_entry_anew_gives(object_id: str, logical_id: str, on: bool) -> None:
+    kind = DocumentKind.ON_DEMAND if on else DocumentKind.STABLE
+    (rich,) = sample().entries
+    original = replace(
+        rich,
+        id=object_id,
+        logical_id=logical_id,
+        status=Availability.DEPRECATED,
+        patient_id=pid("A<2"),
+        object_type=kind,
+    )
+    stored = described_row(original, ANNE, body_of(original), datetime(2025, 1, 1, tzinfo=UTC))
+    names = [each.name for each in fields(RegisteredEntry)]
+    registered = RegisteredEntry(**{name: stored[name] for name in names} | {"body": lambda: stored["body"]})
+    registered.id, registered.logical_id = object_id, logical_id
+    answered = _canonical(object_text(Returned(registered, pid("A<2"))))
+    assert answered == _canonical(submitted(original).encode())
+
+
+def _canonical(text: bytes) -> bytes:
+    return etree.tostring(etree.fromstring(text), method="c14n")
 
 
 def test_the_marking_classification_may_stand_beside_the_package() -> None:
