@@ -123,9 +123,6 @@ class MultipartReader:
         if not 1 <= len(boundary) <= _LONGEST_BOUNDARY or max(boundary) > "\xff":
             raise MalformedRequest("the multipart content type names no usable boundary", "Content-Type")
         self._delimiter = b"\n--" + boundary.encode("latin-1")
-        self._delimiter_line = re.compile(
-            re.escape(self._delimiter) + rb"(?:(--)|[ \t]{0,%d}\r?(?=\n))" % _LONGEST_PADDING
-        )
         self._longest_delimiter = len(self._delimiter) + _LONGEST_PADDING + 3
         self._max_parts = max_parts
         self._max_header_bytes = max_header_bytes
@@ -198,9 +195,20 @@ class MultipartReader:
         """
         while candidates:
             begin = candidates.pop()
-            line = self._delimiter_line.match(buffer, begin) if begin >= at else None
+            line = self._delimiter_line(buffer, begin + len(self._delimiter)) if begin >= at else None
             if line is not None:
-                return self._before(buffer, at, begin), line.end(), line.group(1) is not None
+                return self._before(buffer, at, begin), *line
+        return None
+
+    def _delimiter_line(self, buffer: bytes, end: int) -> tuple[int, bool] | None:
+        """Where a delimiter ends but for its line end, and whether it is the last one; ``None`` when it is none."""
+        behind = buffer[end : end + _LONGEST_PADDING + 2]
+        if behind.startswith(b"--"):
+            return end + 2, True
+        text = behind.lstrip(b" \t")
+        end += len(behind) - len(text)
+        if len(behind) - len(text) <= _LONGEST_PADDING and text.startswith((b"\n", b"\r\n")):
+            return end + text.index(b"\n"), False
         return None
 
     def _undecided(self, buffer: bytes, at: int) -> int:

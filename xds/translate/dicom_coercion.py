@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import struct
-import time
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -236,7 +235,8 @@ def _dated(new: Elements, now: datetime) -> Elements:
 
 def _text_of(moment: datetime) -> str:
     """As a DT value (Source: PS3.5 6.2)."""
-    return time.strftime("%Y%m%d%H%M%S+0000", moment.utctimetuple())
+    at = moment.astimezone(UTC)
+    return f"{at.year:04}{at.month:02}{at.day:02}{at.hour:02}{at.minute:02}{at.second:02}+0000"
 
 
 def instance_uid(data: bytes) -> str:
