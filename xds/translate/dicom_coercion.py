@@ -220,7 +220,14 @@ def _new_elements(patient: ShownPatient, stated: bytes, explicit: bool) -> Eleme
     return tuple(found)
 
 
+def _text_of(moment: datetime) -> str:
+    """As a DT value (Source: PS3.5 6.2)."""
+    at = moment.astimezone(UTC)
+    return f"{at.year:04}{at.month:02}{at.day:02}{at.hour:02}{at.minute:02}{at.second:02}+0000"
+
+
 _remembered = lru_cache(maxsize=1024)(_new_elements)
+_SOME_TEXT: Final = _text_of(_SOME_MOMENT).encode()
 
 
 def _dated(new: Elements, now: datetime) -> Elements:
@@ -229,14 +236,8 @@ def _dated(new: Elements, now: datetime) -> Elements:
     The change is the last item of the last element, and behind its moment stands nothing that an archive wrote.
     """
     *others, (tag, changes) = new
-    before, _, after = changes.rpartition(_text_of(_SOME_MOMENT).encode())
+    before, _, after = changes.rpartition(_SOME_TEXT)
     return (*others, (tag, before + _text_of(now).encode() + after))
-
-
-def _text_of(moment: datetime) -> str:
-    """As a DT value (Source: PS3.5 6.2)."""
-    at = moment.astimezone(UTC)
-    return f"{at.year:04}{at.month:02}{at.day:02}{at.hour:02}{at.minute:02}{at.second:02}+0000"
 
 
 def instance_uid(data: bytes) -> str:

@@ -17,7 +17,7 @@ import orjson
 from pydicom.dataset import Dataset
 
 from ihe.errors import MalformedRequest, TooLarge
-from ihe.soap.multipart import ContentType, MultipartReader, PartData, PartEnd, PartStart
+from ihe.soap.multipart import ContentType, MultipartReader, PartData, PartEnd, PartStart, read_content_type
 from xds.translate.dicom_coercion import PassingFile, Piece, ShownPatient
 
 _MOST_PARTS: Final = 1_000_000
@@ -72,7 +72,7 @@ class PassingParts:
         yield f"--{self._boundary}--\r\n".encode("latin-1")
 
     def _passing(self, part: PartStart) -> PassingFile | None:
-        is_file = ContentType(part.content_type).media_type == "application/dicom"
+        is_file = read_content_type(part.content_type).media_type == "application/dicom"
         return PassingFile(self._patient) if self._patient and is_file else None
 
     def close(self) -> None:
