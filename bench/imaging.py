@@ -2,8 +2,9 @@
 
 ``python -m bench.imaging --studies 1000000`` fills the registry with manifested studies, 10 and 500 to a patient, and
 asks for the history of patients whom three sites know under numbers of their own: by QIDO-RS and by ``/priors``. Where
-Orthanc is installed, a series is fetched from it directly and through the service (WADO-RS), in turns, and by RAD-69,
-while the service's memory is watched. All data are synthetic.
+Orthanc is installed, a series is fetched from it directly, through a plain pass-through that only moves the bytes (the
+most that any service between can reach on this machine) and through the service (WADO-RS), in turns, and by RAD-69,
+while the service's memory is watched. ``--only pictures`` leaves the priors out. All data are synthetic.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import multiprocessing
 import os
 import random
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -24,6 +27,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -56,8 +60,12 @@ _CT = "1.2.840.10008.5.1.4.1.1.2"
 _TURNS = 5
 
 
-def run(studies: int, instances: int, seconds: float, workers: int) -> dict[str, Any]:
-    """Fill and measure; JSON values."""
+def run(studies: int, instances: int, seconds: float, workers: int, only: str | None = None) -> dict[str, Any]:
+    """Fill and measure; JSON values.
+
+    Args:
+        only: ``priors`` or ``pictures``; ``None``: both.
+    """
     folder = Path(tempfile.mkdtemp(prefix="bench-imaging-"))
     folder.chmod(0o755)
     archive = _archive(folder)
@@ -71,10 +79,11 @@ def run(studies: int, instances: int, seconds: float, workers: int) -> dict[str,
         measured: dict[str, Any] = {"studies": studies, "filled_seconds": round(time.perf_counter() - started, 1)}
         load_people(folder)
         with serving(folder, workers) as running:
-            measured["priors"] = _priors(running, studies, seconds)
+            if only != "pictures":
+                measured["priors"] = _priors(running, studies, seconds)
             if archive is None:
                 _say("Orthanc is not installed (make pacs): pictures are not measured")
-            else:
+            elif only != "priors":
                 measured["pictures"] = _pictures(running, archive, table, instances)
         return measured
     finally:
@@ -222,7 +231,7 @@ def _study(table: RegionTable, instances: int) -> Study:
 
 
 def _pictures(running: Running, archive: Orthanc, table: RegionTable, instances: int) -> dict[str, Any]:
-    """Throughput of one series, directly and through the service, in turns; MB/s, medians."""
+    """Throughput of one series, directly, passed through and through the service, in turns; MB/s, medians."""
     study = _study(table, instances)
     _say(f"storing {instances} pictures")
     with httpx.Client(trust_env=False, timeout=60) as client:
@@ -236,30 +245,62 @@ def _pictures(running: Running, archive: Orthanc, table: RegionTable, instances:
             time.sleep(0.5)
     path = f"/studies/{study.uid}/series/{study.series[0].uid}"
     direct: list[float] = []
+    plain: list[float] = []
     passed: list[float] = []
-    with _memory(running.pid) as memory:
+    used: list[float] = []
+    with _pass_through(archive.http_port) as port, _memory(running.pid) as memory:
         for turn in range(_TURNS + 1):
-            speeds = (
-                _wado(archive.http_port, f"/dicom-web{path}"),
-                _wado(running.http_port, f"/dicom-web/domains/ROANNE{path}"),
-            )
+            before = _processor_seconds(running.pid)
+            size, speed = _wado(running.http_port, f"/dicom-web/domains/ROANNE{path}")
+            after = _processor_seconds(running.pid)
+            others = [_wado(each, f"/dicom-web{path}")[1] for each in (archive.http_port, port)]
             if turn:  # the first fills caches
-                direct.append(speeds[0][1])
-                passed.append(speeds[1][1])
-    size = speeds[1][0]
+                direct.append(others[0])
+                plain.append(others[1])
+                passed.append(speed)
+                used.append((after - before) / size * 1e9)
     soap = [_rad69(running, table, study) for _ in range(_TURNS)]
     found = {
         "instances": instances,
         "megabytes": round(size / 1e6, 1),
         "archive directly, MB/s": round(statistics.median(direct), 1),
+        "plain pass-through, MB/s": round(statistics.median(plain), 1),
         "through the service, MB/s": round(statistics.median(passed), 1),
         "share": round(statistics.median(p / d for p, d in zip(passed, direct, strict=True)), 3),
+        "share of the pass-through": round(statistics.median(p / d for p, d in zip(passed, plain, strict=True)), 3),
+        "processor of the service, ms/MB": round(statistics.median(used), 2),
         "memory before, MB": memory["before"],
         "memory at most, MB": memory["most"],
         "RAD-69, MB/s": round(statistics.median(soap), 1),
     }
     _say(json.dumps(found))
     return found
+
+
+@contextmanager
+def _pass_through(port: int) -> Iterator[int]:
+    """A process that moves the bytes between its clients and a port, and does nothing else, while the block runs."""
+    waiting, offered = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.get_context("spawn").Process(target=_pass_on, args=(port, offered), daemon=True)
+    process.start()
+    try:
+        yield waiting.recv()
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _pass_on(port: int, offered: Connection) -> None:
+    """One client after the other: its request to the port, the answer back."""
+    buffer = memoryview(bytearray(1024 * 1024))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        offered.send(listener.getsockname()[1])
+        while True:
+            client, _ = listener.accept()
+            with client, socket.create_connection(("127.0.0.1", port)) as archive, suppress(OSError):
+                archive.sendall(client.recv(64 * 1024))
+                while size := archive.recv_into(buffer):
+                    client.sendall(buffer[:size])
 
 
 def _wado(port: int, path: str) -> tuple[int, float]:
@@ -326,17 +367,36 @@ def _memory(pid: int) -> Iterator[dict[str, float]]:
 
 
 def _resident(pid: int) -> float:
-    """Of a process and all that it started, database servers apart; MB."""
-    total, waiting = 0, [pid]
+    """Resident memory of a process and all that it started, database servers apart; MB."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    total = 0
+    for number in _processes(pid):
+        with suppress(OSError):
+            total += int(Path(f"/proc/{number}/statm").read_text().split()[1]) * page
+    return round(total / 1e6, 1)
+
+
+def _processor_seconds(pid: int) -> float:
+    """Used so far by a process and all that it started, database servers apart."""
+    ticks = 0
+    for number in _processes(pid):
+        with suppress(OSError):
+            words = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(words[11]) + int(words[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _processes(pid: int) -> Iterator[int]:
+    """A process and all that it started, database servers apart."""
+    waiting = [pid]
     while waiting:
         number = waiting.pop()
         with suppress(OSError):
             if b"postgres" in Path(f"/proc/{number}/cmdline").read_bytes().partition(b"\0")[0]:
                 continue
-            total += int(Path(f"/proc/{number}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
             for task in Path(f"/proc/{number}/task").iterdir():
                 waiting += [int(child) for child in (task / "children").read_text().split()]
-    return round(total / 1e6, 1)
+            yield number
 
 
 def _say(line: str) -> None:
@@ -350,9 +410,10 @@ def main() -> None:
     parser.add_argument("--instances", type=int, default=500, help="of the series that is fetched")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each measurement of priors")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--only", choices=("priors", "pictures"), help="measure nothing else")
     parser.add_argument("-o", "--output", type=Path, help="also write the figures there")
     chosen = parser.parse_args()
-    report = run(chosen.studies, chosen.instances, chosen.seconds, chosen.workers)
+    report = run(chosen.studies, chosen.instances, chosen.seconds, chosen.workers, chosen.only)
     print(json.dumps(report, indent=2))
     if chosen.output is not None:
         chosen.output.write_text(json.dumps(report, indent=2) + "\n")

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -18,7 +17,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
@@ -29,6 +28,7 @@ from ihe.http import HttpReply, HttpRequest, HttpWire, Refuser
 from ihe.peer import Peer, peer_of
 from ihe.serving import Pipeline
 from ihe.transaction import Endpoint, HttpBinding
+from region.streaming import StreamedReply
 from web import problem
 
 
@@ -239,29 +239,7 @@ def _response(reply: HttpReply, further_headers: Mapping[str, str]) -> Response:
     headers = {"Cache-Control": "no-store", **further_headers, **reply.headers}
     if isinstance(reply.body, bytes):
         return Response(reply.body, reply.status, headers, reply.media_type)
-    return StreamingResponse(_chunks(reply), reply.status, headers, reply.media_type)
-
-
-async def _chunks(reply: HttpReply) -> AsyncIterator[bytes]:
-    pieces = reply.chunks()
-    reading = threading.Lock()
-
-    def following() -> bytes | None:
-        with reading:
-            return next(pieces, None)
-
-    def let_go() -> None:
-        with reading:
-            close = getattr(reply.body, "close", None)
-            if close is not None:
-                close()
-
-    try:
-        while (piece := await asyncio.to_thread(following)) is not None:
-            yield piece
-    finally:
-        # A client may leave before the end, or with the last byte: what the body holds open is closed all the same.
-        asyncio.get_running_loop().run_in_executor(None, let_go)
+    return StreamedReply(reply, headers)
 
 
 def _add_operations(

@@ -7,10 +7,16 @@ before a thread or the application hears of it.
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import ssl
+from collections.abc import Sequence
 from typing import Any, Final
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from region.streaming import LENT_SOCKET
 
 CONNECTIONS: Final = 2000
 """Most connections open together; a request on one more is answered 503."""
@@ -64,8 +70,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins: its head must come in time."""
         super().on_message_begin()
+        extensions: dict[str, Any] = {}
         if self._certificates:
-            self.scope["extensions"] = {"tls": {"client_cert_chain": self._certificates}}
+            extensions["tls"] = {"client_cert_chain": self._certificates}
+        if self.transport.get_extra_info("ssl_object") is None:
+            extensions[LENT_SOCKET] = ClientSocket(self.transport, self.flow)
+        if extensions:
+            self.scope["extensions"] = extensions
         self._is_in_head = True
         self._head_bytes = 0
         self._expect_within_time()
@@ -105,6 +116,56 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._expect_within_time()
         else:
             self.transport.close()
+
+
+class ClientSocket:
+    """A client's socket without TLS, lent for one body (see :class:`region.streaming.LentSocket`)."""
+
+    def __init__(self, transport: asyncio.Transport, flow: FlowControl) -> None:
+        self._transport = transport
+        self._flow = flow
+        self._socket: socket.socket | None = None
+
+    def take(self) -> None:
+        """Take it over: from now on the transport tells as soon as it holds anything back.
+
+        The descriptor is one of its own: the transport may close its own at any moment, which then becomes another
+        connection's.
+        """
+        self._transport.set_write_buffer_limits(high=0)
+        self._socket = socket.socket(fileno=os.dup(self._transport.get_extra_info("socket").fileno()))
+
+    async def drained(self) -> None:
+        """Wait until all that the transport held back has left."""
+        await self._flow.drain()
+
+    def send_now(self, pieces: Sequence[bytes]) -> bytes:
+        """Send what the client takes at once, and return the rest; called in a thread.
+
+        Raises:
+            OSError: the client is gone.
+        """
+        assert self._socket is not None, "the socket is taken first"
+        try:
+            sent = self._socket.sendmsg(pieces, (), socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        return b"" if sent == sum(map(len, pieces)) else b"".join(pieces)[sent:]
+
+    async def send_rest(self, data: bytes) -> None:
+        """Send the rest, and wait until all has left."""
+        self._transport.write(data)
+        await self._flow.drain()
+
+    def give_back(self) -> None:
+        """The transport writes again."""
+        self._transport.set_write_buffer_limits()
+
+    def close(self) -> None:
+        """Let go of the descriptor; called when no thread uses it."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
 
 def _certificates(transport: asyncio.BaseTransport) -> tuple[str, ...]:

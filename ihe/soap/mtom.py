@@ -241,7 +241,7 @@ class _Parts:
                 case PartStart():
                     self._begin(event)
                 case PartData(content):
-                    self._write(self._decoder.feed(content))
+                    self._write(self._decoder.feed(bytes(content)))
                 case PartEnd():
                     self._end()
 

@@ -83,9 +83,13 @@ class PartStart:
 
 @dataclass(frozen=True, slots=True)
 class PartData:
-    """The next bytes of the part, still in its transfer encoding."""
+    """The next bytes of the part, still in its transfer encoding.
 
-    data: bytes
+    Attributes:
+        data: a view of the piece that was fed: bytes that only pass are not copied.
+    """
+
+    data: memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +123,14 @@ class MultipartReader:
         if not 1 <= len(boundary) <= _LONGEST_BOUNDARY or max(boundary) > "\xff":
             raise MalformedRequest("the multipart content type names no usable boundary", "Content-Type")
         self._delimiter = b"\n--" + boundary.encode("latin-1")
-        self._delimiter_line = re.compile(
-            re.escape(self._delimiter) + rb"(?:(--)|[ \t]{0,%d}\r?(?=\n))" % _LONGEST_PADDING
-        )
         self._longest_delimiter = len(self._delimiter) + _LONGEST_PADDING + 3
         self._max_parts = max_parts
         self._max_header_bytes = max_header_bytes
         self._parts = 0
         self._state = _State.PREAMBLE
-        # Begins with the end of the line before, if that is not content, so that each line looks alike. A message may
-        # begin with its first delimiter: the line end in front of it is put there.
-        self._buffer = bytearray(b"\n")
+        # What is not decided yet. Begins with the end of the line before, if that is not content, so that each line
+        # looks alike. A message may begin with its first delimiter: the line end in front of it is put there.
+        self._held = b"\n"
         self._skipped = 1
 
     def feed(self, data: bytes) -> Iterator[PartEvent]:
@@ -141,26 +142,32 @@ class MultipartReader:
         """
         if self._state is _State.EPILOGUE:
             return
-        self._buffer += data
-        event: PartEvent | None
+        buffer = self._held + data if self._held else data
+        view = memoryview(buffer)
+        candidates = self._candidates(buffer)
+        at = 0
         while True:
             if self._state is _State.HEADERS:
-                if (event := self._headers()) is None:
-                    return
-                yield event
-                continue
-            found = self._find_delimiter()
-            end = len(self._buffer) - self._longest_delimiter if found is None else found[0]
-            content = self._take_content(end)
-            if content and self._state is _State.BODY:
-                yield PartData(content)
+                if (end := self._header_end(buffer, at)) is None:
+                    break
+                yield _part_start(buffer[at:end].strip(b"\r\n"))
+                at, self._skipped, self._state = end, 1, _State.BODY
+            found = self._next_delimiter(buffer, at, candidates)
+            end = self._undecided(buffer, at) if found is None else found[0]
+            if end > at + self._skipped and self._state is _State.BODY:
+                yield PartData(view[at + self._skipped : end])
+            if end > at:
+                at, self._skipped = end, max(self._skipped - (end - at), 0)
             if found is None:
-                return
+                break
             if self._state is _State.BODY:
                 yield PartEnd()
-            self._pass_delimiter(found[1] - found[0], last=found[2])
+            at = found[1]
             if found[2]:
-                return
+                self._state, at = _State.EPILOGUE, len(buffer)
+                break
+            self._begin_part()
+        self._held = buffer[at:]
 
     def close(self) -> None:
         """End the body.
@@ -171,50 +178,66 @@ class MultipartReader:
         if self._state is not _State.EPILOGUE:
             raise MalformedRequest("the multipart message ends before its closing boundary")
 
-    def _find_delimiter(self) -> tuple[int, int, bool] | None:
-        """Where the content ends, where the delimiter ends, and whether it is the last one."""
-        at = 0
-        while (at := self._buffer.find(self._delimiter, at)) >= 0:
-            line = self._delimiter_line.match(self._buffer, at)
+    def _candidates(self, buffer: bytes) -> list[int]:
+        """Where a delimiter may begin, the first one last; searching from behind is much the fastest."""
+        found: list[int] = []
+        at = len(buffer)
+        while (at := buffer.rfind(self._delimiter, 0, at)) >= 0:
+            found.append(at)
+        return found
+
+    def _next_delimiter(self, buffer: bytes, at: int, candidates: list[int]) -> tuple[int, int, bool] | None:
+        """Where the content ends, where the delimiter ends but for its line end, and whether it is the last one.
+
+        Args:
+            at: where what is not passed on yet begins.
+            candidates: shortened by those that were looked at.
+        """
+        while candidates:
+            begin = candidates.pop()
+            line = self._delimiter_line(buffer, begin + len(self._delimiter)) if begin >= at else None
             if line is not None:
-                content_end = at - 1 if at > self._skipped and self._buffer[at - 1] == ord("\r") else at
-                return content_end, line.end(), line.group(1) is not None
-            at += 1
+                return self._before(buffer, at, begin), *line
         return None
 
-    def _take_content(self, end: int) -> bytes:
-        """Take the bytes before ``end``, without the line end that is no content."""
-        if end <= 0:
-            return b""
-        content = bytes(self._buffer[self._skipped : end])
-        del self._buffer[:end]
-        self._skipped = max(self._skipped - end, 0)
-        return content
+    def _delimiter_line(self, buffer: bytes, end: int) -> tuple[int, bool] | None:
+        """Where a delimiter ends but for its line end, and whether it is the last one; ``None`` when it is none."""
+        behind = buffer[end : end + _LONGEST_PADDING + 2]
+        if behind.startswith(b"--"):
+            return end + 2, True
+        text = behind.lstrip(b" \t")
+        end += len(behind) - len(text)
+        if len(behind) - len(text) <= _LONGEST_PADDING and text.startswith((b"\n", b"\r\n")):
+            return end + text.index(b"\n"), False
+        return None
 
-    def _pass_delimiter(self, size: int, *, last: bool) -> None:
-        """Drop the delimiter but for the end of its line."""
-        del self._buffer[:size]
-        self._state = _State.EPILOGUE if last else _State.HEADERS
-        if last:
-            self._buffer.clear()
-            return
+    def _undecided(self, buffer: bytes, at: int) -> int:
+        """Where bytes begin that may become a delimiter with those that come."""
+        begin = max(at, len(buffer) - self._longest_delimiter)
+        while (begin := buffer.find(b"\n", begin)) >= 0:
+            line = buffer[begin : begin + len(self._delimiter)]
+            if self._delimiter.startswith(line):
+                return self._before(buffer, at, begin)
+            begin += 1
+        return self._before(buffer, at, len(buffer))
+
+    def _before(self, buffer: bytes, at: int, end: int) -> int:
+        """The end of what stands in front of a line end that is, or may come, there."""
+        return end - 1 if end > at + self._skipped and buffer[end - 1] == ord("\r") else end
+
+    def _begin_part(self) -> None:
+        self._state = _State.HEADERS
         self._parts += 1
         if self._parts > self._max_parts:
             raise TooLarge(f"the message has more than {self._max_parts} MIME parts")
 
-    def _headers(self) -> PartStart | None:
-        """Take the header block, but for the end of the blank line behind it; ``None`` when it is not whole yet."""
-        blank_line = _BLANK_LINE.search(self._buffer)
-        size = len(self._buffer) if blank_line is None else blank_line.end()
-        if size > self._max_header_bytes:
+    def _header_end(self, buffer: bytes, at: int) -> int | None:
+        """Where the header block ends, but for the end of the blank line behind it; ``None`` when it is not whole."""
+        blank_line = _BLANK_LINE.search(buffer, at)
+        end = len(buffer) if blank_line is None else blank_line.end()
+        if end - at > self._max_header_bytes:
             raise TooLarge(f"the headers of a MIME part exceed {self._max_header_bytes} bytes")
-        if blank_line is None:
-            return None
-        del blank_line  # it holds the buffer
-        block = bytes(self._buffer[:size]).strip(b"\r\n")
-        del self._buffer[:size]
-        self._state, self._skipped = _State.BODY, 1
-        return _part_start(block)
+        return None if blank_line is None else end
 
 
 @lru_cache(maxsize=64)

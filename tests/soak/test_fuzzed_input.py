@@ -345,7 +345,7 @@ def read_manifest(data: bytes) -> None:
 
 
 def read_picture(data: bytes) -> None:
-    passing = PassingFile(SHOWN, {})
+    passing = PassingFile(SHOWN)
     with suppress(IheError):
         for start in range(0, len(data), 512):
             passing.feed(data[start : start + 512])

@@ -160,7 +160,7 @@ def _fetch_series(
                 elif is_wanted:
                     spool.write(piece)
                 elif piece and not head:
-                    head = piece
+                    head = bytes(piece)
                     is_wanted = instance_uid(head) in uids and transfer_syntax(head) in syntaxes
                     if is_wanted:
                         spool.write(head)

@@ -11,9 +11,12 @@ from __future__ import annotations
 import io
 import struct
 from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from functools import lru_cache
+from operator import itemgetter
+from typing import Final, NamedTuple
 
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
@@ -24,6 +27,8 @@ from ihe.errors import MalformedRequest, NotAcceptable, TooLarge
 from ihe.values import AssigningAuthority, PatientId
 
 MAX_HEADER_BYTES: Final = 16 * 1024 * 1024
+_HEAD_BYTES: Final = 16 * 1024
+"""Of a file so much is looked at first: few headers are longer, and what is not looked at is not copied."""
 _IMPLICIT: Final = "1.2.840.10008.1.2"
 _UNCHANGEABLE: Final = frozenset({"1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"})
 """Big endian, and deflated: an archive is asked for another transfer syntax."""
@@ -32,10 +37,15 @@ _CHARACTER_SET, _LAST = 0x00080005, 0x04000561
 _PATIENT_ID, _ISSUER, _QUALIFIERS, _OTHER_IDS = 0x00100020, 0x00100021, 0x00100024, 0x00101002
 _REPLACED: Final = frozenset({_PATIENT_ID, _ISSUER, _QUALIFIERS, _OTHER_IDS, _LAST})
 _ITEM_END: Final = 0xFFFEE00D
+_MATTERS: Final = _REPLACED | {_CHARACTER_SET}
 _UNDEFINED: Final = 0xFFFFFFFF
 _DEPTH: Final = 24
 _SHORT_HEAD, _LONG_HEAD = struct.Struct("<HH2sH"), struct.Struct("<HH2sHI")
 _IMPLICIT_HEAD, _WORD = struct.Struct("<HHI"), struct.Struct("<I")
+_SOME_MOMENT: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+_LONGEST_REMEMBERED: Final = 4096
+Piece = bytes | memoryview
+"""Bytes that pass, as they came where nothing is changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +88,7 @@ class ShownPatient:
             dataset.OtherPatientIDsSequence = [*dataset.get("OtherPatientIDsSequence", ()), other]
         change = Dataset()
         change.ModifiedAttributesSequence = [before]
-        change.AttributeModificationDateTime = now.strftime("%Y%m%d%H%M%S+0000")
+        change.AttributeModificationDateTime = _text_of(now)
         change.ModifyingSystem = "TRAITDUNION"
         change.SourceOfPreviousValues = ""
         change.ReasonForTheAttributeModification = "COERCE"
@@ -114,16 +124,21 @@ class PassingFile:
 
     Args:
         patient: under which id it is shown.
-        known: headers rewritten before, of the same answer; one is much like the next.
     """
 
-    def __init__(self, patient: ShownPatient, known: dict[bytes, list[tuple[int, bytes]]]) -> None:
+    def __init__(self, patient: ShownPatient) -> None:
         self._patient = patient
-        self._known = known
         self._held: bytearray | None = bytearray()
         self._next_try = 1
 
-    def feed(self, data: bytes) -> bytes:
+    def pieces(self, data: memoryview) -> Iterator[Piece]:
+        """As :meth:`feed`, in pieces: what stands behind the header is not copied."""
+        if self._held is not None:
+            yield self.feed(data[:_HEAD_BYTES])
+            data = data[_HEAD_BYTES:]
+        yield self.feed(data)
+
+    def feed(self, data: Piece) -> Piece:
         """Take the next bytes and return those that may go on.
 
         Raises:
@@ -165,36 +180,64 @@ class PassingFile:
         if syntax in _UNCHANGEABLE:
             raise NotAcceptable("this transfer syntax cannot be shown under another patient id")
         explicit = syntax != _IMPLICIT
-        tags, ends = _elements(data, start, explicit, is_whole)
-        stated = b"".join(
-            data[ends[at] : ends[at + 1]] for at, tag in enumerate(tags) if tag in _REPLACED or tag == _CHARACTER_SET
-        )
-        key = (b"E" if explicit else b"I") + stated
-        if (new := self._known.get(key)) is None:
-            try:
-                new = self._known[key] = self._replacement(stated, explicit)
-            except Exception:
-                # pydicom decodes late and fails in many ways on damaged elements.
-                raise MalformedRequest("an archive sent a DICOM file whose patient cannot be read") from None
-        return _merged(data, tags, ends, new) if new else data
+        header = _walk(data, start, explicit, is_whole)
+        stated = b"".join([data[header.ends[at] : header.ends[at + 1]] for at in header.stated])
+        elements_for = _remembered if len(stated) <= _LONGEST_REMEMBERED else _new_elements
+        try:
+            new = elements_for(self._patient, stated, explicit)
+        except Exception:
+            # pydicom decodes late and fails in many ways on damaged elements.
+            raise MalformedRequest("an archive sent a DICOM file whose patient cannot be read") from None
+        return _merged(data, header, _dated(new, datetime.now(UTC))) if new else data
 
-    def _replacement(self, raw: bytes, explicit: bool) -> list[tuple[int, bytes]]:
-        """The new elements in order, each as bytes; none when the header already says the right thing."""
-        dataset = read_dataset(io.BytesIO(raw), not explicit, True)
-        if self._patient.is_original(dataset):
-            return []
-        self._patient.apply(dataset, datetime.now(UTC))
-        found = []
-        for element in dataset:
-            if element.tag != _CHARACTER_SET:
-                alone = Dataset()
-                alone.add(element)
-                target = DicomBytesIO()
-                target.is_little_endian, target.is_implicit_VR = True, not explicit
-                charset = dataset.get("SpecificCharacterSet") or "ISO_IR 6"
-                write_dataset(target, alone, charset)
-                found.append((int(element.tag), target.getvalue()))
-        return found
+
+Elements = tuple[tuple[int, bytes], ...]
+"""Elements in order: tag, and the whole element as bytes."""
+
+
+def _new_elements(patient: ShownPatient, stated: bytes, explicit: bool) -> Elements:
+    """The new elements; none when the header already says the right thing.
+
+    They follow from the arguments alone: the moment of the change is :data:`_SOME_MOMENT`, to be replaced.
+
+    Args:
+        stated: the elements of a header that say how its patient is called.
+    """
+    dataset = read_dataset(io.BytesIO(stated), not explicit, True)
+    if patient.is_original(dataset):
+        return ()
+    patient.apply(dataset, _SOME_MOMENT)
+    found = []
+    for element in dataset:
+        if element.tag != _CHARACTER_SET:
+            alone = Dataset()
+            alone.add(element)
+            target = DicomBytesIO()
+            target.is_little_endian, target.is_implicit_VR = True, not explicit
+            charset = dataset.get("SpecificCharacterSet") or "ISO_IR 6"
+            write_dataset(target, alone, charset)
+            found.append((int(element.tag), target.getvalue()))
+    return tuple(found)
+
+
+def _text_of(moment: datetime) -> str:
+    """As a DT value (Source: PS3.5 6.2)."""
+    at = moment.astimezone(UTC)
+    return f"{at.year:04}{at.month:02}{at.day:02}{at.hour:02}{at.minute:02}{at.second:02}+0000"
+
+
+_remembered = lru_cache(maxsize=1024)(_new_elements)
+_SOME_TEXT: Final = _text_of(_SOME_MOMENT).encode()
+
+
+def _dated(new: Elements, now: datetime) -> Elements:
+    """The elements with the moment of the change.
+
+    The change is the last item of the last element, and behind its moment stands nothing that an archive wrote.
+    """
+    *others, (tag, changes) = new
+    before, _, after = changes.rpartition(_SOME_TEXT)
+    return (*others, (tag, before + _text_of(now).encode() + after))
 
 
 def instance_uid(data: bytes) -> str:
@@ -218,18 +261,27 @@ def transfer_syntax(data: bytes) -> str:
         return ""
 
 
-def _merged(data: bytes, tags: list[int], ends: list[int], new: list[tuple[int, bytes]]) -> bytes:
-    """The file with the replaced elements left out and the new ones in their places.
+class _Header(NamedTuple):
+    """The elements of a header up to the last that matters.
 
-    Args:
-        tags: of the elements up to the last that matters.
+    Attributes:
+        tags: of all elements.
         ends: where each begins, and where the last ends.
+        stated: places among them of those that say how the patient is called.
     """
-    places = ((ends[bisect_left(tags, tag)], content) for tag, content in new)
-    edits = [(at, at, content) for at, content in places]
-    edits += [(ends[at], ends[at + 1], b"") for at, tag in enumerate(tags) if tag in _REPLACED]
+
+    tags: list[int]
+    ends: list[int]
+    stated: list[int]
+
+
+def _merged(data: bytes, header: _Header, new: Elements) -> bytes:
+    """The file with the replaced elements left out and the new ones in their places."""
+    tags, ends = header.tags, header.ends
+    edits = [(at := ends[bisect_left(tags, tag)], at, content) for tag, content in new]
+    edits += [(ends[at], ends[at + 1], b"") for at in header.stated if tags[at] != _CHARACTER_SET]
     out, cursor = [], 0
-    for begin, end, content in sorted(edits, key=lambda edit: edit[:2]):
+    for begin, end, content in sorted(edits, key=itemgetter(0, 1)):
         out += [data[cursor:begin], content]
         cursor = max(cursor, end)
     out.append(data[cursor:])
@@ -263,10 +315,11 @@ def _head(data: bytes, position: int, explicit: bool) -> tuple[int, int, bytes, 
     return group, element, vr, value, -1 if length == _UNDEFINED else value + length
 
 
-def _elements(data: bytes, position: int, explicit: bool, is_whole: bool) -> tuple[list[int], list[int]]:
-    """The tags up to the last that matters; where each element begins, and where the last one ends."""
+def _walk(data: bytes, position: int, explicit: bool, is_whole: bool) -> _Header:
+    """Find the elements up to the last that matters."""
     tags: list[int] = []
     ends = [position]
+    stated: list[int] = []
     size = len(data)
     short, word, implicit = _SHORT_HEAD.unpack_from, _WORD.unpack_from, _IMPLICIT_HEAD.unpack_from
     while position < size:
@@ -282,15 +335,17 @@ def _elements(data: bytes, position: int, explicit: bool, is_whole: bool) -> tup
             value = position + 8
         tag = group << 16 | element
         if tag > _LAST:
-            return tags, ends
+            return _Header(tags, ends, stated)
         position = _after_items(data, value, explicit and vr != b"UN", 0) if length == _UNDEFINED else value + length
         if position > size:
             raise IndexError
+        if tag in _MATTERS:
+            stated.append(len(tags))
         tags.append(tag)
         ends.append(position)
     if not is_whole:
         raise IndexError
-    return tags, ends
+    return _Header(tags, ends, stated)
 
 
 def _after_items(data: bytes, position: int, explicit: bool, depth: int) -> int:

@@ -17,8 +17,8 @@ import orjson
 from pydicom.dataset import Dataset
 
 from ihe.errors import MalformedRequest, TooLarge
-from ihe.soap.multipart import ContentType, MultipartReader, PartData, PartEnd, PartStart
-from xds.translate.dicom_coercion import PassingFile, ShownPatient
+from ihe.soap.multipart import ContentType, MultipartReader, PartData, PartEnd, PartStart, read_content_type
+from xds.translate.dicom_coercion import PassingFile, Piece, ShownPatient
 
 _MOST_PARTS: Final = 1_000_000
 _MOST_METADATA_BYTES: Final = 256 * 1024 * 1024
@@ -46,7 +46,6 @@ class PassingParts:
         self._source = source
         self._reader = MultipartReader(kind.parameter("boundary"), _MOST_PARTS)
         self._patient = patient
-        self._known: dict[bytes, list[tuple[int, bytes]]] = {}
         self._boundary = f"part-{uuid.uuid4()}"
         inner = kind.parameter("type").replace('"', "") or "application/octet-stream"
         self.content_type = f'multipart/related; type="{inner}"; boundary="{self._boundary}"'
@@ -54,7 +53,7 @@ class PassingParts:
     def __iter__(self) -> Iterator[bytes]:
         yield from _gathered(self._pieces())
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _pieces(self) -> Iterator[Piece]:
         passing: PassingFile | None = None
         for data in self._source:
             for event in self._reader.feed(data):
@@ -65,7 +64,7 @@ class PassingParts:
                         )
                         passing = self._passing(event)
                     case PartData(content):
-                        yield passing.feed(content) if passing else content
+                        yield from passing.pieces(content) if passing else (content,)
                     case PartEnd():
                         yield passing.close() if passing else b""
                         yield b"\r\n"
@@ -73,8 +72,8 @@ class PassingParts:
         yield f"--{self._boundary}--\r\n".encode("latin-1")
 
     def _passing(self, part: PartStart) -> PassingFile | None:
-        is_file = ContentType(part.content_type).media_type == "application/dicom"
-        return PassingFile(self._patient, self._known) if self._patient and is_file else None
+        is_file = read_content_type(part.content_type).media_type == "application/dicom"
+        return PassingFile(self._patient) if self._patient and is_file else None
 
     def close(self) -> None:
         """Let the archive go."""
@@ -92,12 +91,12 @@ class OnlyPart:
     def __iter__(self) -> Iterator[bytes]:
         yield from _gathered(self._pieces())
 
-    def _pieces(self) -> Iterator[bytes]:
-        passing = PassingFile(self._patient, {}) if self._patient else None
+    def _pieces(self) -> Iterator[Piece]:
+        passing = PassingFile(self._patient) if self._patient else None
         for data in self._source:
             for event in self._reader.feed(data):
                 if isinstance(event, PartData):
-                    yield passing.feed(event.data) if passing else event.data
+                    yield from passing.pieces(event.data) if passing else (event.data,)
         self._reader.close()
         yield passing.close() if passing else b""
 
@@ -113,17 +112,16 @@ class ManyFiles:
         self._source = source
         self._reader = MultipartReader(ContentType(content_type).parameter("boundary"), _MOST_PARTS)
         self._patient = patient
-        self._known: dict[bytes, list[tuple[int, bytes]]] = {}
 
-    def __iter__(self) -> Iterator[bytes | None]:
+    def __iter__(self) -> Iterator[Piece | None]:
         passing: PassingFile | None = None
         for data in self._source:
             for event in self._reader.feed(data):
                 match event:
                     case PartStart():
-                        passing = PassingFile(self._patient, self._known) if self._patient else None
+                        passing = PassingFile(self._patient) if self._patient else None
                     case PartData(content):
-                        yield passing.feed(content) if passing else content
+                        yield from passing.pieces(content) if passing else (content,)
                     case PartEnd():
                         yield passing.close() if passing else b""
                         yield None
@@ -138,9 +136,9 @@ def _line(text: str) -> str:
     return text.replace("\r", " ").replace("\n", " ")
 
 
-def _gathered(pieces: Iterable[bytes], least: int = 256 * 1024) -> Iterator[bytes]:
+def _gathered(pieces: Iterable[Piece], least: int = 256 * 1024) -> Iterator[bytes]:
     """The same bytes in fewer pieces: each costs a visit to a thread."""
-    held: list[bytes] = []
+    held: list[Piece] = []
     size = 0
     for piece in pieces:
         held.append(piece)

@@ -47,7 +47,7 @@ def test_dciodvfy_finds_each_kind_valid_as_stored_and_as_shown_to_another_site(t
         if kind in seen:
             continue
         seen.add(kind)
-        passing = PassingFile(ShownPatient(roanne, site.authority), {})
+        passing = PassingFile(ShownPatient(roanne, site.authority))
         shown = passing.feed(data) + passing.close()
         assert pydicom.dcmread(io.BytesIO(shown)).PatientID == "R0220415"
         for name, content in (("stored", data), ("shown", shown)):

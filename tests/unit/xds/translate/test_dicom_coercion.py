@@ -61,7 +61,7 @@ def make_file(syntax: str = ExplicitVRLittleEndian, *, undefined: bool = False, 
 
 
 def passed(data: bytes, size: int = 1000, shown: ShownPatient = SHOWN) -> bytes:
-    passing = PassingFile(shown, {})
+    passing = PassingFile(shown)
     pieces = [passing.feed(data[at : at + size]) for at in range(0, len(data), size)]
     return b"".join([*pieces, passing.close()])
 
