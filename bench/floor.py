@@ -54,9 +54,9 @@ def floor_app(url: str, listening: Listening) -> FastAPI:
 
     def work() -> None:
         number = next(numbers)
-        with database.alone() as connection:
-            connection.execute(_SELECT, (number * 7919 % 10_000 + 1,), prepare=True).fetchall()
-            connection.execute(_INSERT, (datetime.now(UTC), "bench", str(number)), prepare=True)
+        with database.alone() as cursor:
+            cursor.execute(_SELECT, (number * 7919 % 10_000 + 1,), prepare=True).fetchall()
+            cursor.execute(_INSERT, (datetime.now(UTC), "bench", str(number)), prepare=True)
 
     def answer(_message: bytes, _peer: Peer) -> Sequence[bytes]:
         work()
