@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl as tls
 import uuid
 from collections import deque
@@ -28,6 +29,7 @@ from ihe.hl7v2.acknowledgement import answers, refuse, salvage
 from ihe.hl7v2.mllp import Event, Frame, FrameDecoder, Noise, RefusedFrame, frame
 from ihe.peer import Peer
 from ihe.serving import log_unforeseen
+from ihe.shared_listener import Accepting, SharedListener
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +74,7 @@ class MllpListener:
         port: 0 for any free one, see :attr:`port`.
         limits: bounds.
         ssl: TLS context, or ``None`` for plain TCP.
-        reuse_port: let several processes listen on the same port; the kernel spreads the connections.
+        shared: the socket to accept from, which other processes have too, instead of one of its own.
     """
 
     def __init__(
@@ -83,13 +85,14 @@ class MllpListener:
         *,
         limits: Limits | None = None,
         ssl: tls.SSLContext | None = None,
-        reuse_port: bool = False,
+        shared: SharedListener | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self._handler = handler
         self._address = (host, port)
         self._ssl = ssl
-        self._reuse_port = reuse_port
+        self._shared = shared
+        self._accepting: Accepting | None = None
         self._server: asyncio.Server | None = None
         self._pool = ThreadPoolExecutor(self.limits.threads, thread_name_prefix="mllp")
         self._connections: set[_Connection] = set()
@@ -101,6 +104,9 @@ class MllpListener:
         Raises:
             OSError: the address is not free.
         """
+        if self._shared is not None:
+            self._accepting = Accepting(self._shared, lambda: len(self._connections), self._serve)
+            return
         host, port = self._address
         self._server = await asyncio.get_running_loop().create_server(
             lambda: _Connection(self),
@@ -108,12 +114,21 @@ class MllpListener:
             port,
             ssl=self._ssl,
             ssl_handshake_timeout=self.limits.write_seconds if self._ssl else None,
-            reuse_port=self._reuse_port or None,
             backlog=1024,
+        )
+
+    async def _serve(self, accepted: socket.socket) -> None:
+        await asyncio.get_running_loop().connect_accepted_socket(
+            lambda: _Connection(self),
+            accepted,
+            ssl=self._ssl,
+            ssl_handshake_timeout=self.limits.write_seconds if self._ssl else None,
         )
 
     async def stop(self) -> None:
         """Stop: accept nothing new, finish what has come, close all within ``drain_seconds``."""
+        if self._accepting is not None:
+            self._accepting.close()
         if self._server is not None:
             self._server.close()
         for connection in list(self._connections):
@@ -131,6 +146,8 @@ class MllpListener:
     @property
     def port(self) -> int:
         """The port listened on."""
+        if self._accepting is not None and self._shared is not None:
+            return int(self._shared.bound.getsockname()[1])
         if self._server is None or not self._server.sockets:
             raise RuntimeError("the listener has not been started")
         return int(self._server.sockets[0].getsockname()[1])
