@@ -17,6 +17,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -31,7 +32,7 @@ from ihe.hl7v2.listener import Limits, MllpListener
 from ihe.peer import Peer
 from ihe.unit_of_work import Database
 from region.http_app import PlainRoute
-from region.server import Listening, bind, end_with_parent, server_of, supervise
+from region.server import Listening, SharedListeners, end_with_parent, run, server_of, supervise
 
 _SELECT = "SELECT domain, local_id, person_id FROM record WHERE id = %s"
 _INSERT = """INSERT INTO audit_event (at, transaction, event_code, event_action, outcome, node, site, user_id, purpose,
@@ -54,9 +55,9 @@ def floor_app(url: str, listening: Listening) -> FastAPI:
 
     def work() -> None:
         number = next(numbers)
-        with database.alone() as connection:
-            connection.execute(_SELECT, (number * 7919 % 10_000 + 1,), prepare=True).fetchall()
-            connection.execute(_INSERT, (datetime.now(UTC), "bench", str(number)), prepare=True)
+        with database.alone() as cursor:
+            cursor.execute(_SELECT, (number * 7919 % 10_000 + 1,), prepare=True).fetchall()
+            cursor.execute(_INSERT, (datetime.now(UTC), "bench", str(number)), prepare=True)
 
     def answer(_message: bytes, _peer: Peer) -> Sequence[bytes]:
         work()
@@ -68,7 +69,7 @@ def floor_app(url: str, listening: Listening) -> FastAPI:
         listening.host,
         listening.mllp_port,
         limits=Limits(threads=listening.threads),
-        reuse_port=listening.shared,
+        shared=listening.shared.mllp if listening.shared else None,
     )
 
     @asynccontextmanager
@@ -88,9 +89,10 @@ def floor_app(url: str, listening: Listening) -> FastAPI:
     return app
 
 
-def _work(url: str, listening: Listening, _number: int) -> None:
+def _work(url: str, listening: Listening, shared: SharedListeners, number: int) -> None:
     end_with_parent()
-    server_of(floor_app(url, listening)).run(sockets=[bind(listening)])
+    listening = replace(listening, shared=shared.of(number))
+    run(server_of(floor_app(url, listening), listening), listening)
 
 
 @contextmanager
@@ -159,8 +161,9 @@ def main() -> None:
     parser.add_argument("--mllp-port", type=int, default=2575)
     parser.add_argument("--workers", type=int, default=1)
     chosen = parser.parse_args()
-    listening = Listening(http_port=chosen.port, mllp_port=chosen.mllp_port, shared=True)
-    supervise(partial(_work, chosen.url, listening), chosen.workers)
+    listening = Listening(http_port=chosen.port, mllp_port=chosen.mllp_port)
+    shared = SharedListeners.bound(listening, chosen.workers)
+    supervise(partial(_work, chosen.url, listening, shared), chosen.workers, shared.close)
 
 
 if __name__ == "__main__":

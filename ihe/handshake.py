@@ -23,13 +23,39 @@ Refused = Callable[[str, ssl.SSLError], None]
 """Hears, in the event loop, the address of a client whose handshake failed, and why; it must not wait."""
 
 
+def ignored(_address: str, _error: ssl.SSLError) -> None:
+    """Where nobody wants to hear of it."""
+
+
+async def serve_accepted(
+    connection: socket, make: Callable[[], asyncio.Protocol], context: ssl.SSLContext | None, refused: Refused
+) -> None:
+    """Have a protocol speak over a connection that was accepted, after the handshake where there is one.
+
+    Args:
+        make: the protocol.
+        context: ours; ``None`` in the clear.
+        refused: hears of a handshake that failed; not of a client that went away or said nothing.
+    """
+    try:
+        address = connection.getpeername()
+        await asyncio.get_running_loop().connect_accepted_socket(
+            make, connection, ssl=context, ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None
+        )
+    except ssl.SSLError as error:
+        refused(str(address[0]), error)
+    except OSError:
+        with suppress(OSError):
+            connection.close()
+
+
 class Handshaking(asyncio.Protocol):
-    """A connection that was just accepted.
+    """A connection that a server of the event loop accepted in the clear.
 
     Args:
         context: ours.
         make: the protocol that speaks over the secured connection.
-        refused: hears of each handshake that failed; not of a client that went away or said nothing.
+        refused: see :func:`serve_accepted`.
     """
 
     def __init__(self, context: ssl.SSLContext, make: Callable[[], asyncio.Protocol], refused: Refused) -> None:
@@ -40,20 +66,9 @@ class Handshaking(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Shake hands. Nothing has been read yet, and this transport reads nothing: only its socket is kept."""
         plain = cast(asyncio.Transport, transport)
-        address = plain.get_extra_info("peername") or ("unknown",)
         kept = socket(fileno=os.dup(plain.get_extra_info("socket").fileno()))
         kept.setblocking(False)
         plain.abort()
-        self._task = asyncio.get_running_loop().create_task(self._shake_hands(kept, str(address[0])))
-
-    async def _shake_hands(self, kept: socket, address: str) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            await loop.connect_accepted_socket(
-                self._make, kept, ssl=self._context, ssl_handshake_timeout=HANDSHAKE_SECONDS
-            )
-        except ssl.SSLError as error:
-            self._refused(address, error)
-        except OSError:
-            with suppress(OSError):
-                kept.close()
+        self._task = asyncio.get_running_loop().create_task(
+            serve_accepted(kept, self._make, self._context, self._refused)
+        )

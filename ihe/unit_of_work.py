@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, text
 
 from ihe.audit import AuditEvent, AuditTrail
 from ihe.caller import Caller
+from ihe.single_statements import Cursor, SingleStatements
 from ihe.store import audit, outbox
 
 Rows = list[tuple[Any, ...]]
@@ -111,8 +112,8 @@ class Question(UnitOfWork):
         """The rows of one statement, alone or in the transaction where one has begun."""
         if self._connection is not None:
             return super().ask(statement, parameters, prepare=prepare)
-        with _alone(self._engine) as connection:
-            return connection.execute(statement, parameters, prepare=prepare).fetchall()
+        with self._database.alone(self._engine) as cursor:
+            return cursor.execute(statement, parameters, prepare=prepare).fetchall()
 
     def keep(self, event: AuditEvent) -> None:
         """Write the audit event durably, in a commit that it may share.
@@ -146,6 +147,7 @@ class Database:
     def __init__(self, engine: Engine, copy: Callable[[], Engine | None] = lambda: None) -> None:
         self.engine = engine
         self.copy = copy
+        self._singles: dict[Engine, SingleStatements] = {}
         self.audit = audit.SharedCommit(self.alone)
 
     @contextmanager
@@ -183,9 +185,15 @@ class Database:
         """A connection in a transaction that ends with the block."""
         return _transaction(self.engine, isolation)
 
-    def alone(self) -> AbstractContextManager[psycopg.Connection]:
-        """A connection on which each statement is committed by itself."""
-        return _alone(self.engine)
+    def alone(self, engine: Engine | None = None) -> AbstractContextManager[Cursor]:
+        """A cursor on which each statement is committed by itself.
+
+        Args:
+            engine: where; ``None`` for the one that everything is written to.
+        """
+        where = engine or self.engine
+        singles = self._singles.get(where) or self._singles.setdefault(where, SingleStatements(where))
+        return singles.cursor()
 
     def is_ready(self) -> bool:
         """Whether the database answers."""
@@ -198,19 +206,3 @@ def _transaction(engine: Engine, isolation: str | None) -> Iterator[Connection]:
     chosen = engine.execution_options(isolation_level=isolation) if isolation else engine
     with chosen.connect() as connection, connection.begin():
         yield connection
-
-
-@contextmanager
-def _alone(engine: Engine) -> Iterator[psycopg.Connection]:
-    pooled = engine.raw_connection()
-    connection = cast(psycopg.Connection, pooled.driver_connection)
-    try:
-        connection.autocommit = True
-        yield connection
-    finally:
-        if connection.closed:
-            pooled.invalidate()
-            engine.dispose()  # what broke one connection has most often broken all
-        else:
-            connection.autocommit = False
-            pooled.close()

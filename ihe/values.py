@@ -123,6 +123,8 @@ _HL7_ESCAPES = (("\\", "\\E\\"), ("|", "\\F\\"), ("^", "\\S\\"), ("&", "\\T\\"),
 
 def escape_hl7(text: str) -> str:
     """Escape the default HL7 delimiters ``| ^ & ~ \\`` (Source: HL7 v2.5: 2.7)."""
+    if text.isalnum():  # no delimiter is a letter or digit
+        return text
     for plain, escaped in _HL7_ESCAPES:
         text = text.replace(plain, escaped)
     return text

@@ -35,7 +35,7 @@ from region.migrations import SchemaFault, upgrade
 from region.officer_mail import Officer
 from region.pacs.demonstration import archives_of_story
 from region.region_table import RegionTable, RegionTableError, load_region
-from region.server import Listening, bind, end_with_parent, listener_of, require_free_ports, supervise
+from region.server import Listening, SharedListeners, bind, end_with_parent, listener_of, supervise
 from region.server import serve as listen
 from region.settings import Settings, describe
 from region.synthetic.population import build
@@ -293,7 +293,7 @@ def _texts(grades: frozenset[Grade]) -> frozenset[str]:
     return frozenset(map(str, grades))
 
 
-def _listening(settings: Settings, *, shared: bool = False) -> Listening:
+def _listening(settings: Settings, shared: SharedListeners | None = None) -> Listening:
     tls = access_settings.server_tls(settings)
     return Listening(
         host=settings.http_host,
@@ -323,10 +323,10 @@ def serve(settings: Settings, on_listening: Callable[[], None]) -> None:
             if workers(settings) == 1:
                 listen(_build(settings, url), _listening(settings), on_listening)
             else:
-                require_free_ports(_listening(settings))
+                shared = SharedListeners.bound(_listening(settings), workers(settings))
                 on_listening()
                 with _shared_metrics(settings):
-                    supervise(partial(_work, settings, url), workers(settings))
+                    supervise(partial(_work, settings, url, shared), workers(settings), shared.close)
         except OSError as error:
             raise StartFault(f"cannot listen: {error.strerror or error}") from error
 
@@ -343,10 +343,10 @@ def _shared_metrics(settings: Settings) -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _work(settings: Settings, url: str, _number: int) -> None:
+def _work(settings: Settings, url: str, shared: SharedListeners, number: int) -> None:
     set_up_logging(settings.log_level, settings.log_format)
     end_with_parent()
-    listen(_build(settings, url), _listening(settings, shared=True))
+    listen(_build(settings, url), _listening(settings, shared.of(number)))
 
 
 def demo(settings: Settings, console: Console, *, exit_after: bool) -> None:

@@ -1,7 +1,7 @@
 """The listening service: HTTP and MLLP in one event loop, requests served in one pool of threads.
 
-Several worker processes may listen on the same ports (the system spreads connections over them); they share nothing
-but the database.
+Several worker processes may accept from the same sockets (:mod:`ihe.shared_listener`); they share nothing else but the
+database.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import FrameType
-from typing import Any, cast
+from typing import cast
 
 import psycopg
 import uvicorn
@@ -32,8 +32,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ihe.audit import AuditEvent, Outcome
 from ihe.audit_message import APPLICATION_START, APPLICATION_STOP
-from ihe.handshake import Handshaking, Refused
+from ihe.handshake import Handshaking, Refused, ignored, serve_accepted
 from ihe.hl7v2.listener import Limits, MllpListener
+from ihe.shared_listener import Accepting, SharedListener
 from ihe.soap.mtom import DEFAULT_MESSAGE_LIMITS
 from region.bootstrap import Service
 from region.handshake_alerts import HandshakeAlerts
@@ -50,6 +51,34 @@ _STREAMS = 64
 
 
 @dataclass(frozen=True, slots=True)
+class SharedListeners:
+    """The sockets of both listeners, as one of the processes has them that accept from them."""
+
+    http: SharedListener
+    mllp: SharedListener
+
+    @classmethod
+    def bound(cls, listening: Listening, processes: int) -> SharedListeners:
+        """Listen for some processes.
+
+        Raises:
+            OSError: an address cannot be had.
+        """
+        ports = (listening.http_port, listening.mllp_port)
+        http, mllp = (SharedListener.of(bind(replace(listening, http_port=port)), processes) for port in ports)
+        return cls(http, mllp)
+
+    def of(self, number: int) -> SharedListeners:
+        """As the process with this number has them."""
+        return SharedListeners(replace(self.http, number=number), replace(self.mllp, number=number))
+
+    def close(self) -> None:
+        """Listen no more, in none of the processes."""
+        self.http.close()
+        self.mllp.close()
+
+
+@dataclass(frozen=True, slots=True)
 class Listening:
     """Where and how to listen.
 
@@ -58,7 +87,7 @@ class Listening:
         http_port, mllp_port: 0 lets the system choose.
         threads: requests served at once, by each listener.
         max_message_bytes: longest MLLP message and longest HTTP body outside the SOAP endpoints.
-        shared: other processes listen on the same ports.
+        shared: the sockets to accept from, which other processes have too; ``None`` for own ones.
         http_tls, mllp_tls: TLS of the listener; ``None`` for none.
     """
 
@@ -69,7 +98,7 @@ class Listening:
     max_message_bytes: int = 16 * 1024 * 1024
     max_document_bytes: int = 4 * 1024**3
     idle_seconds: float = 600.0
-    shared: bool = False
+    shared: SharedListeners | None = None
     http_tls: ssl.SSLContext | None = None
     mllp_tls: ssl.SSLContext | None = None
 
@@ -87,7 +116,7 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
         ),
         ssl=listening.mllp_tls,
         refused=HandshakeAlerts(service.database.audit.write),
-        reuse_port=listening.shared,
+        shared=listening.shared.mllp if listening.shared else None,
     )
 
     @asynccontextmanager
@@ -153,8 +182,13 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
 
 def serve(service: Service, listening: Listening, on_listening: Callable[[], None] | None = None) -> None:
     """Listen until SIGTERM or SIGINT, then finish what has come and return."""
-    listener_of(service, listening, on_listening).run(sockets=[bind(listening)])
+    run(listener_of(service, listening, on_listening), listening)
     service.close()
+
+
+def run(server: uvicorn.Server, listening: Listening) -> None:
+    """Let a server listen until it is told to stop."""
+    server.run(sockets=[bind(listening)] if listening.shared is None else [])
 
 
 def _note(service: Service, activity: str) -> None:
@@ -180,28 +214,20 @@ def listener_of(
     service: Service, listening: Listening, on_listening: Callable[[], None] | None = None
 ) -> uvicorn.Server:
     """The server, not yet running; setting ``should_exit`` lets it finish what has come and stop."""
-    protocol: Callable[..., asyncio.Protocol] = BoundedHttpProtocol
-    if listening.http_tls is not None:
-        protocol = _secured(listening.http_tls, HandshakeAlerts(service.database.audit.write))
-    return server_of(http_app(service, listening), on_listening, protocol)
-
-
-def _secured(tls: ssl.SSLContext, refused: Refused) -> Callable[..., asyncio.Protocol]:
-    def make(**named: Any) -> asyncio.Protocol:
-        return Handshaking(tls, lambda: BoundedHttpProtocol(**named), refused)
-
-    return make
+    alerts = HandshakeAlerts(service.database.audit.write)
+    return server_of(http_app(service, listening), listening, on_listening, alerts)
 
 
 def server_of(
     app: FastAPI,
+    listening: Listening,
     on_listening: Callable[[], None] | None = None,
-    protocol: Callable[..., asyncio.Protocol] = BoundedHttpProtocol,
+    refused: Refused = ignored,
 ) -> uvicorn.Server:
-    """The server of an application.
+    """The server of an application; it accepts from the socket that it shares, or from those that it is run with.
 
     Args:
-        protocol: makes what speaks over a new connection, from uvicorn's named arguments.
+        refused: hears of handshakes that failed.
     """
     config = uvicorn.Config(
         app,
@@ -209,24 +235,54 @@ def server_of(
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=20,
-        http=cast(type[asyncio.Protocol], protocol),
+        http=cast(type[asyncio.Protocol], _protocols(listening.http_tls, refused)),
         ws="none",
         limit_concurrency=CONNECTIONS,
     )
-    return _Server(config, on_listening)
+    return _Server(config, listening, on_listening, refused)
+
+
+def _protocols(tls: ssl.SSLContext | None, refused: Refused) -> Callable[..., asyncio.Protocol]:
+    """What speaks over the connections that uvicorn itself accepts."""
+    if tls is None:
+        return BoundedHttpProtocol
+    return lambda **named: Handshaking(tls, lambda: BoundedHttpProtocol(**named), refused)
 
 
 class _Server(uvicorn.Server):
-    """Says when it listens."""
+    """Says when it listens; accepts from a socket that it shares."""
 
-    def __init__(self, config: uvicorn.Config, on_listening: Callable[[], None] | None) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        listening: Listening,
+        on_listening: Callable[[], None] | None,
+        refused: Refused,
+    ) -> None:
         super().__init__(config)
+        self._tls = listening.http_tls
+        self._shared = listening.shared.http if listening.shared else None
         self._on_listening = on_listening
+        self._refused = refused
+        self._accepting: Accepting | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        if self.started and self._shared is not None:
+            self._accepting = Accepting(self._shared, lambda: len(self.server_state.connections), self._accepted)
         if self.started and self._on_listening is not None:
             self._on_listening()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._accepting is not None:
+            self._accepting.close()
+        await super().shutdown(sockets)
+
+    async def _accepted(self, connection: socket.socket) -> None:
+        await serve_accepted(connection, self._protocol, self._tls, self._refused)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return BoundedHttpProtocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
 
 def bind(listening: Listening) -> socket.socket:
@@ -238,8 +294,6 @@ def bind(listening: Listening) -> socket.socket:
     family = socket.AF_INET6 if ":" in listening.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if listening.shared:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((listening.host, listening.http_port))
     except OSError:
@@ -247,16 +301,6 @@ def bind(listening: Listening) -> socket.socket:
         raise
     listener.set_inheritable(True)
     return listener
-
-
-def require_free_ports(listening: Listening) -> None:
-    """Refuse ports that somebody else has, before several processes of ours share them.
-
-    Raises:
-        OSError: an address cannot be had.
-    """
-    for port in (listening.http_port, listening.mllp_port):
-        bind(replace(listening, http_port=port, shared=False)).close()
 
 
 def end_with_parent() -> None:
@@ -272,11 +316,12 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, name="parent watch", daemon=True).start()
 
 
-def supervise(worker: Callable[[int], None], workers: int) -> None:
+def supervise(worker: Callable[[int], None], workers: int, on_stop: Callable[[], None] = lambda: None) -> None:
     """Run worker processes and start a new one for each that dies, until SIGTERM or SIGINT.
 
     Args:
         worker: picklable; gets the worker's number.
+        on_stop: called before the processes are told to end.
     """
     context = multiprocessing.get_context("spawn")
     # A plain flag: the handler runs in the thread that waits, and would wait for itself at an event's lock.
@@ -297,6 +342,7 @@ def supervise(worker: Callable[[int], None], workers: int) -> None:
             if not process.is_alive():
                 running[number] = context.Process(target=worker, args=(number,))
                 running[number].start()
+    on_stop()
     for process in running:
         process.terminate()
     for process in running:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl as tls
 import uuid
 from collections import deque
@@ -24,11 +25,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from ihe.errors import IheError, MalformedRequest, Unavailable
-from ihe.handshake import Handshaking, Refused
+from ihe.handshake import Handshaking, Refused, ignored, serve_accepted
 from ihe.hl7v2.acknowledgement import answers, refuse, salvage
 from ihe.hl7v2.mllp import Event, Frame, FrameDecoder, Noise, RefusedFrame, frame
 from ihe.peer import Peer
 from ihe.serving import log_unforeseen
+from ihe.shared_listener import Accepting, SharedListener
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +76,7 @@ class MllpListener:
         limits: bounds.
         ssl: TLS context, or ``None`` for plain TCP.
         refused: hears of handshakes that failed.
-        reuse_port: let several processes listen on the same port; the kernel spreads the connections.
+        shared: the socket to accept from, which other processes have too, instead of one of its own.
     """
 
     def __init__(
@@ -85,15 +87,16 @@ class MllpListener:
         *,
         limits: Limits | None = None,
         ssl: tls.SSLContext | None = None,
-        refused: Refused = lambda _address, _error: None,
-        reuse_port: bool = False,
+        refused: Refused = ignored,
+        shared: SharedListener | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self._handler = handler
         self._address = (host, port)
         self._ssl = ssl
         self._refused = refused
-        self._reuse_port = reuse_port
+        self._shared = shared
+        self._accepting: Accepting | None = None
         self._server: asyncio.Server | None = None
         self._pool = ThreadPoolExecutor(self.limits.threads, thread_name_prefix="mllp")
         self._connections: set[_Connection] = set()
@@ -105,12 +108,14 @@ class MllpListener:
         Raises:
             OSError: the address is not free.
         """
+        if self._shared is not None:
+            self._accepting = Accepting(self._shared, lambda: len(self._connections), self._serve)
+            return
         host, port = self._address
         self._server = await asyncio.get_running_loop().create_server(
             self._accept,
             host,
             port,
-            reuse_port=self._reuse_port or None,
             backlog=1024,
         )
 
@@ -119,8 +124,13 @@ class MllpListener:
             return _Connection(self)
         return Handshaking(self._ssl, lambda: _Connection(self), self._refused)
 
+    async def _serve(self, accepted: socket.socket) -> None:
+        await serve_accepted(accepted, lambda: _Connection(self), self._ssl, self._refused)
+
     async def stop(self) -> None:
         """Stop: accept nothing new, finish what has come, close all within ``drain_seconds``."""
+        if self._accepting is not None:
+            self._accepting.close()
         if self._server is not None:
             self._server.close()
         for connection in list(self._connections):
@@ -138,6 +148,8 @@ class MllpListener:
     @property
     def port(self) -> int:
         """The port listened on."""
+        if self._accepting is not None and self._shared is not None:
+            return int(self._shared.bound.getsockname()[1])
         if self._server is None or not self._server.sockets:
             raise RuntimeError("the listener has not been started")
         return int(self._server.sockets[0].getsockname()[1])

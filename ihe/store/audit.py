@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import orjson
-import psycopg
 from sqlalchemy import Connection, insert
 
 from ihe.audit import AuditEvent
+from ihe.single_statements import Cursor
 from ihe.store.tables import audit_event
 
 _INSERT = insert(audit_event).inline()
@@ -72,11 +72,11 @@ class SharedCommit:
     lonely event costs no hand-over, and many at once cost one statement and one flush to disk together.
 
     Args:
-        connect: gives a connection on which each statement is committed by itself.
+        cursor: gives one on which each statement is committed by itself.
     """
 
-    def __init__(self, connect: Callable[[], AbstractContextManager[psycopg.Connection]]) -> None:
-        self._connect = connect
+    def __init__(self, cursor: Callable[[], AbstractContextManager[Cursor]]) -> None:
+        self._cursor = cursor
         self._guard = threading.Lock()
         self._waiting: list[_Entry] = []
         self._is_writing = False
@@ -114,9 +114,9 @@ class SharedCommit:
 
     def _settle(self, entries: Sequence[_Entry]) -> None:
         try:
-            with self._connect() as connection:
+            with self._cursor() as cursor:
                 text = orjson.dumps([entry.columns for entry in entries]).decode()
-                connection.execute(_INSERT_ALL, (text,), prepare=True)
+                cursor.execute(_INSERT_ALL, (text,), prepare=True)
         except Exception as error:
             if len(entries) == 1:
                 entries[0].error = error

@@ -82,7 +82,11 @@ def first(parent: Element | None, path: str) -> Element | None:
 
 
 def every(parent: Element | None, path: str) -> Iterator[Element]:
-    """All elements at a path, in order, without those that are null (``nullFlavor``) or stand in a null one."""
+    """All elements at a path, in order, without those that are null (``nullFlavor``) or stand in a null one.
+
+    Args:
+        path: of local names; ``*`` for any.
+    """
     if parent is None:
         return
     name, _, rest = path.partition("/")

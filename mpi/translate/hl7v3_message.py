@@ -274,8 +274,11 @@ def _repeat(act: Element, asked: Element) -> None:
             copy_into(repeated, part)
     _repeat_match_criteria(repeated, asked)
     parameters = add(repeated, "parameterList")
+    stated: dict[str, list[Element]] = {}
+    for parameter in every(asked, "parameterList/*"):
+        stated.setdefault(local_name(parameter), []).append(parameter)
     for name in _PARAMETERS:
-        for parameter in every(asked, f"parameterList/{name}"):
+        for parameter in stated.get(name, ()):
             values = list(every(parameter, "value"))
             if values:
                 copied = add(parameters, name)

@@ -34,7 +34,7 @@ def dial(monkeypatch) -> Iterator:
     monkeypatch.setattr(BoundedHttpProtocol, "stall_seconds", 0.5)
     listening = Listening("127.0.0.1", free_port(), free_port())
     ready = threading.Event()
-    server = server_of(application, ready.set)
+    server = server_of(application, listening, ready.set)
     thread = threading.Thread(target=server.run, args=([bind(listening)],), daemon=True)
     thread.start()
     assert ready.wait(20)

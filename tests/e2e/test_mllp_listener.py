@@ -11,7 +11,8 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import hl7
@@ -24,6 +25,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ihe import shared_listener
 from ihe.errors import InvalidElement, Unavailable
 from ihe.hl7v2.acknowledgement import acknowledge, answers
 from ihe.hl7v2.client import MllpClient
@@ -31,6 +33,7 @@ from ihe.hl7v2.er7 import Message, Segment
 from ihe.hl7v2.listener import Handler, Limits, MllpListener
 from ihe.hl7v2.mllp import Frame, FrameDecoder, Noise, frame
 from ihe.peer import Peer
+from ihe.shared_listener import SharedListener
 
 HOST = "127.0.0.1"
 Serve = Callable[..., AbstractContextManager[MllpListener]]
@@ -394,13 +397,20 @@ def test_stopping_does_not_wait_for_ever(caplog: pytest.LogCaptureFixture) -> No
         release.set()
 
 
-def test_several_listeners_share_a_port() -> None:
-    with (
-        listening(reuse_port=True) as first,
-        listening(reuse_port=True, port=first.port) as second,
-        MllpClient(HOST, second.port) as client,
-    ):
-        assert msa(client.send(adt(1))).raw == "MSA|AA|1"
+def test_several_listeners_share_a_port_and_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_listener, "_STAND_BACK_SECONDS", 0.5)  # however slow the machine is
+    with ExitStack() as opened:
+        shared = SharedListener.of(socket.create_server((HOST, 0)), 2)
+        opened.callback(shared.close)
+        first, second = (
+            opened.enter_context(listening(shared=replace(shared, bound=shared.bound.dup(), number=number)))
+            for number in (0, 1)
+        )
+        assert first.port == second.port
+        for number in range(8):
+            client = opened.enter_context(MllpClient(HOST, second.port))
+            assert msa(client.send(adt(number))).raw == f"MSA|AA|{number}"
+        assert first.connection_count == second.connection_count == 4
 
 
 @pytest.fixture(scope="module")
@@ -430,7 +440,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_mutual_tls_shows_the_certificate_of_the_sender(serve: Serve, certificate: Path) -> None:
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_mutual_tls_shows_the_certificate_of_the_sender(serve: Serve, certificate: Path, is_shared: bool) -> None:
     peers: list[Peer] = []
 
     def notes(data: bytes, peer: Peer) -> Sequence[bytes]:
@@ -443,7 +454,11 @@ def test_mutual_tls_shows_the_certificate_of_the_sender(serve: Serve, certificat
     server_side.verify_mode = ssl.CERT_REQUIRED
     client_side = ssl.create_default_context(cafile=str(certificate))
     client_side.load_cert_chain(certificate)
-    with serve(notes, ssl=server_side) as listener, MllpClient(HOST, listener.port, ssl=client_side) as client:
+    shared = SharedListener.of(socket.create_server((HOST, 0)), 1) if is_shared else None
+    with (
+        serve(notes, ssl=server_side, shared=shared) as listener,
+        MllpClient(HOST, listener.port, ssl=client_side) as client,
+    ):
         assert msa(client.send(adt(1))).raw == "MSA|AA|1"
         assert msa(client.send(adt(2))).raw == "MSA|AA|2"
     assert peers[0].host == HOST

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,8 @@ class Server:
         async def application(scope: Any, receive: Any, send: Any) -> None:
             await self.serve(scope, receive, send)
 
-        self.server = server_of(application, self.ready.set, context)  # type: ignore[arg-type]
+        self.listening = replace(self.listening, http_tls=context)
+        self.server = server_of(application, self.listening, self.ready.set)  # type: ignore[arg-type]
         self.is_lent: set[bool] = set()
 
     async def serve(self, scope: Any, receive: Any, send: Any) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -87,9 +89,9 @@ def test_events_that_come_together_share_commits_and_each_is_there_before_its_wr
         together.wait()
         for each in range(20):
             database.audit.write(numbered(f"{number}.{each}"))
-            with database.alone() as connection:
+            with database.alone() as cursor:
                 query = "SELECT count(*) FROM audit_event WHERE correlation_id = %s"
-                assert connection.execute(query, (f"{number}.{each}",)).fetchone() == (1,)
+                assert cursor.execute(query, (f"{number}.{each}",)).fetchone() == (1,)
 
     with ThreadPoolExecutor(12) as threads:
         list(threads.map(write, range(12)))
@@ -132,6 +134,61 @@ def test_a_lost_connection_is_given_up_and_the_next_question_is_answered(databas
         assert question.ask("SELECT 1", ()) == [(1,)]
         question.keep(EVENT)
     assert len(stored(database)) == 1
+
+
+def backend(cursor):
+    return cursor.execute("SELECT pg_backend_pid()").fetchone()[0]
+
+
+def test_single_statements_follow_each_other_on_one_connection_which_is_none_of_the_pool(database):
+    begun = []
+    event.listen(database.engine, "checkout", lambda *_: begun.append(1))
+    with database.alone() as cursor:
+        first = backend(cursor)
+    with database.question(CALLER) as question:
+        assert question.ask("SELECT pg_backend_pid()", ()) == [(first,)]
+        question.keep(EVENT)
+    assert len(begun) == 1
+    assert database.engine.pool.checkedout() == 0
+    with database.transaction() as connection:
+        assert connection.execute(text("SELECT pg_backend_pid()")).scalar() != first
+
+
+def test_a_statement_that_was_refused_leaves_its_connection_in_order(database):
+    with pytest.raises(psycopg.errors.DivisionByZero), database.question(CALLER) as question:
+        question.ask("SELECT 1 / 0", ())
+    with database.question(CALLER) as question:
+        assert question.ask("SELECT 1", ()) == [(1,)]
+
+
+def test_more_statements_at_once_than_connections_are_kept_borrow_some_of_the_pool(database_url):
+    database = Database(create_engine(database_url, pool_size=30))
+    with ExitStack() as at_once:
+        backends = {backend(at_once.enter_context(database.alone())) for _ in range(20)}
+    assert len(backends) == 20
+    assert database.engine.pool.checkedout() == 0
+    with database.transaction() as connection:  # one that was borrowed: here a statement is not committed by itself
+        connection.execute(text("CREATE TABLE undone ()"))
+        connection.rollback()
+    with database.alone() as cursor:
+        assert cursor.execute("SELECT to_regclass('undone')").fetchone() == (None,)
+    database.engine.dispose()
+
+
+def test_kept_connections_end_with_the_pool(database, database_url):
+    with database.alone() as cursor:
+        kept = backend(cursor)
+    database.engine.dispose()
+    alive = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"
+    with psycopg.connect(database_url.replace("+psycopg", "")) as other:
+        for _ in range(100):
+            if other.execute(alive, (kept,)).fetchone() == (0,):
+                break
+            time.sleep(0.05)
+        else:
+            pytest.fail("the connection is still open")
+    with database.alone() as cursor:
+        assert backend(cursor) != kept
 
 
 def test_a_question_that_waits_for_others_holds_no_connection(database):
