@@ -19,7 +19,8 @@ from mpi.domain.vetoes import Veto, hints_of
 VETO_BIT = {veto: 1 << index for index, veto in enumerate(Veto)}
 GRADES = (Grade.CERTAIN, Grade.PROBABLE, Grade.POSSIBLE)
 NO_GRADE = 9
-_FAMILY, _GIVEN, _PLACE = (tuple(FIELDS).index(name) for name in ("family", "given", "place"))
+RARITY_FIELDS = tuple(tuple(FIELDS).index(name) for name in ("family", "given", "place"))
+"""The fields whose values are rarer or commoner, in the order of :attr:`ScoredPairs.rarity_units`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,8 @@ class ScoredPairs:
         """A pair as :func:`mpi.domain.scoring.score` would have weighed it under the same model."""
         levels = tuple(self.levels[index].tolist())
         rarity = [0] * len(levels)
-        rarity[_FAMILY], rarity[_GIVEN], rarity[_PLACE] = self.rarity_units[index].tolist()
+        for field, added in zip(RARITY_FIELDS, self.rarity_units[index].tolist(), strict=True):
+            rarity[field] = added
         return PairScore(
             int(self.weight_units[index]),
             levels,

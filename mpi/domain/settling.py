@@ -154,7 +154,9 @@ def _join(edges: Edges, within: Bools, root: Ints, place: Ints) -> tuple[Ints, I
 def _cores(count: int, left: Ints, right: Ints, certain: Bools, root: Ints, place: Ints) -> Bools:
     """Which records are in the core of their person: the largest set held together by certain links."""
     joined = components(count, left[certain], right[certain])
-    members = np.unique(np.r_[left, right])
+    is_member = np.zeros(count, dtype=bool)
+    is_member[left] = is_member[right] = True
+    members = np.flatnonzero(is_member)
     sizes = np.bincount(joined[members], minlength=count)
     order = members[np.lexsort((place[members], -sizes[joined[members]], root[members]))]
     leads = order[np.r_[True, root[order][1:] != root[order][:-1]]] if len(order) else order

@@ -290,8 +290,9 @@ def _decide(app: MpiApplication, population: _Population, edges: Edges) -> _Deci
                     weights[index] = round(member.weight_bits * UNITS_PER_BIT)
     joining = np.flatnonzero((root < first) & (np.arange(len(ids)) >= first))
     linked = first + np.flatnonzero(partners[first:] >= 0)
+    positions = linked.tolist()
     together = {
-        int(persons[linked[places[0]]]): linked[places].tolist() for places in members_of(persons[linked]).values()
+        person_id: [positions[place] for place in places] for person_id, places in members_of(persons[linked]).items()
     }
     return _Decided(
         persons[first:],

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mpi.domain.model import MatchModel
-from mpi.domain.scored_pairs import ScoredPairs
+from mpi.domain.scored_pairs import RARITY_FIELDS, ScoredPairs
 from mpi.domain.scoring import PairScore
 from mpi.domain.vetoes import Hint, Veto
 from mpi.store.traits_json import json_text
@@ -28,12 +28,21 @@ def to_json(score: PairScore) -> dict[str, Any]:
 
 
 def texts(scored: ScoredPairs, model: MatchModel) -> Iterator[str]:
-    """The JSON text of each pair, in order; made once for all pairs that agree in everything."""
-    told = np.c_[scored.levels, scored.rarity_units, scored.vetoes, scored.default_dates].astype(np.int32)
+    """The JSON text of each pair, in order; what those with equal levels and vetoes have in common is made once."""
+    told = np.c_[scored.levels, scored.vetoes, scored.default_dates].astype(np.int32)
     as_bytes = np.ascontiguousarray(told).view(np.dtype((np.void, told.itemsize * told.shape[1]))).ravel()
     _, first, inverse = np.unique(as_bytes, return_index=True, return_inverse=True)
-    made = [json_text(to_json(scored.one(index, model))) for index in first.tolist()]
-    return map(made.__getitem__, inverse.ravel().tolist())
+    forms = [_form(scored.one(index, model)) for index in first.tolist()]
+    numbers = zip(scored.weight_units.tolist(), *scored.rarity_units.T.tolist(), strict=True)
+    return map(str.__mod__, map(forms.__getitem__, inverse.ravel().tolist()), numbers)
+
+
+def _form(score: PairScore) -> str:
+    """The JSON text with ``%d`` in place of the weight and of what the rarity of each value added."""
+    told = to_json(score)
+    rarity = ["%d" if field in RARITY_FIELDS else "0" for field in range(len(score.rarity_units))]
+    del told["weight_units"], told["rarity_units"]
+    return f'{{"weight_units":%d,"rarity_units":[{",".join(rarity)}],{json_text(told)[1:]}'
 
 
 def from_json(found: Mapping[str, Any]) -> PairScore:

@@ -14,7 +14,7 @@ from mpi.domain import blocking
 from mpi.domain.cleaning import Cleaned, clean
 from mpi.domain.columns import Columns, score_pairs
 from mpi.domain.default_models import default_french, generic
-from mpi.domain.edges import candidate_pairs, components, find_edges
+from mpi.domain.edges import KeyTable, candidate_pairs, components, find_edges
 from mpi.domain.grades import STRICT, LinkPolicy, grade_of
 from mpi.domain.identity import IdentityStatus, RecordKey, Sex, Traits
 from mpi.domain.linkage import divide, link, members_of
@@ -84,6 +84,13 @@ def test_columns_weigh_like_the_scorer(model: MatchModel, seed: int) -> None:
         assert scored.one(index, model) == alone, (records[i], records[j])
         grade = scored.grades[index]
         assert (None if grade == NO_GRADE else GRADES[grade]) == grade_of(alone, records[i], records[j], model)
+
+
+def test_keys_are_in_order_again_when_a_record_came_after_they_were_asked_for() -> None:
+    table = KeyTable([(5, 1), (3,)])
+    assert [column.tolist() for column in table.by_key()] == [[1, 3, 5], [0, 1, 0]]
+    table.add((2,))
+    assert [column.tolist() for column in table.by_key()] == [[1, 2, 3, 5], [0, 2, 1, 0]]
 
 
 def test_candidate_pairs_are_those_that_share_a_key() -> None:
