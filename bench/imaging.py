@@ -55,7 +55,7 @@ _SHARE_OF_MANY = 20
 """One study in so many is of a patient with many."""
 _ASKED = {_FEW: 80, _MANY: 30}
 """Patients who are asked about, by number of studies; the index knows only these."""
-_SIDE = 256
+_SIDE = 512
 _CT = "1.2.840.10008.5.1.4.1.1.2"
 _TURNS = 5
 

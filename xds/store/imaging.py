@@ -6,9 +6,9 @@ the manifest says the same of the study.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime, tzinfo
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, tzinfo
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import (
@@ -26,7 +26,6 @@ from sqlalchemy import (
     Text,
     Time,
     any_,
-    cast,
     literal,
     select,
 )
@@ -35,7 +34,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from ihe.values import AssigningAuthority, Code, Oid
 from xds.domain.imaging import ImagingSeries, ImagingStudy, Instance, IssuedId, Manifest, ManifestPatient
 from xds.domain.priors import ManifestedStudy
-from xds.store.tables import document_entry, metadata
+from xds.store.selecting import Condition, one_of, select_rows
+from xds.store.tables import metadata
 
 imaging_study = Table(
     "imaging_study",
@@ -103,22 +103,22 @@ def save_manifest(
 
 def find_by_anchors(connection: Connection, anchors: Iterable[str]) -> list[ManifestedStudy]:
     """What the approved manifests of a person say; the anchors are the CX of all its identifiers."""
-    return _find(connection, document_entry.c.anchor == any_(_texts(anchors)))
+    return _find(connection, one_of("entry.anchor", anchors))
 
 
 def find_by_studies(connection: Connection, study_uids: Iterable[str]) -> list[ManifestedStudy]:
     """What the approved manifests of whoever say of some studies."""
-    return _find(connection, imaging_study.c.study_uid == any_(_texts(study_uids)))
+    return _find(connection, one_of("study.study_uid", study_uids))
 
 
 def find_by_document(connection: Connection, document_unique_id: str) -> list[ManifestedStudy]:
     """What one manifest says, while it is approved."""
-    return _find(connection, imaging_study.c.document_unique_id == document_unique_id)
+    return _find(connection, one_of("study.document_unique_id", [document_unique_id]))
 
 
 def find_by_accession(connection: Connection, number: str) -> list[ManifestedStudy]:
     """What the approved manifests of whoever say of studies with an accession number, of whatever issuer."""
-    return _find(connection, imaging_study.c.accession_numbers.contains(_texts([number])))
+    return _find(connection, ("study.accession_numbers @> %s::text[]", ([number],)))
 
 
 def find_series(connection: Connection, study_row_ids: Iterable[int]) -> dict[int, tuple[ImagingSeries, ...]]:
@@ -135,27 +135,25 @@ def find_series(connection: Connection, study_row_ids: Iterable[int]) -> dict[in
     return found
 
 
-_JSON = ("regions", "accessions", "patient_ids")
-_MANIFESTED = (
-    select(
-        *(column for column in imaging_study.c if column.name not in _JSON),
-        # As text: a person may have hundreds of studies, and the driver's own JSON reader is ten times slower.
-        *(cast(imaging_study.c[name], Text).label(name) for name in _JSON),
-        document_entry.c.anchor,
-        document_entry.c.patient_id,
-        document_entry.c.source_patient_id,
-        document_entry.c.confidentiality_codes,
-        document_entry.c.id.label("entry_id"),
-        document_entry.c.repository_unique_id,
-    )
-    .join(imaging_study, imaging_study.c.document_unique_id == document_entry.c.unique_id)
-    .where(document_entry.c.status == "Approved")
+_SOURCE: Final = "document_entry AS entry JOIN imaging_study AS study ON study.document_unique_id = entry.unique_id"
+_COLUMNS: Final = (
+    *("study.id", "study.study_uid", "study.document_unique_id", "entry.repository_unique_id", "entry.id::text"),
+    *("entry.anchor", "entry.patient_id", "entry.source_patient_id", "entry.confidentiality_codes"),
+    *("study.manifest_created_at", "study.started_at", "study.study_date", "study.study_time", "study.description"),
+    # JSON as text: a person may have hundreds of studies, and the driver's own reader is ten times slower.
+    *("study.modalities", "study.regions::text", "study.accessions::text"),
+    *("study.patient_ids::text", "study.patient_name", "study.patient_birth_date", "study.patient_sex"),
+    *("study.retrieve_url", "study.retrieve_location_uid", "study.retrieve_ae_title"),
+    *("study.series_count", "study.instance_count"),
 )
+"""In the order of the fields of :class:`ManifestedStudy`, the header's among them."""
+_APPROVED: Final = ("entry.status = 'Approved'", ())
 
 
-def _find(connection: Connection, where: ColumnElement[bool]) -> list[ManifestedStudy]:
+def _find(connection: Connection, condition: Condition) -> list[ManifestedStudy]:
     read = _Reader()
-    return [_manifested(row, read) for row in connection.execute(_MANIFESTED.where(where)).all()]
+    rows = select_rows(connection, _COLUMNS, _SOURCE, (condition, _APPROVED), order="study.id")
+    return [_manifested(row, read) for row in rows]
 
 
 class _Reader:
@@ -164,6 +162,7 @@ class _Reader:
     def __init__(self) -> None:
         self._codes: dict[str, tuple[Code, ...]] = {}
         self._ids: dict[str, tuple[IssuedId, ...]] = {}
+        self._headers: dict[tuple[Any, ...], ManifestPatient] = {}
 
     def codes(self, text: str) -> tuple[Code, ...]:
         """Codes."""
@@ -175,6 +174,14 @@ class _Reader:
         """Issued ids."""
         if (found := self._ids.get(text)) is None:
             found = self._ids[text] = tuple(map(_issued, orjson.loads(text)))
+        return found
+
+    def header(self, ids: str, name: str | None, birth_date: date | None, sex: str | None) -> ManifestPatient:
+        """The patient of a header."""
+        key = ids, name, birth_date, sex
+        if (found := self._headers.get(key)) is None:
+            found = ManifestPatient(ids=self.ids(ids), name=name, birth_date=birth_date, sex=sex)
+            self._headers[key] = found
         return found
 
 
@@ -239,36 +246,34 @@ def _series(row: Row[Any]) -> ImagingSeries:
     )
 
 
-def _manifested(row: Any, read: _Reader) -> ManifestedStudy:
+def _manifested(row: Sequence[Any], read: _Reader) -> ManifestedStudy:
+    row_id, uid, document, repository, entry, anchor, patient, source_patient, codes, *about = row
+    created, started, day, time, description, modalities, regions, accessions, *header_and_place = about
+    ids, name, born, sex, url, location, title, series, instances = header_and_place
     return ManifestedStudy(
-        row_id=row.id,
-        uid=row.study_uid,
-        document_unique_id=row.document_unique_id,
-        repository_unique_id=row.repository_unique_id,
-        entry_id=str(row.entry_id),
-        anchor=row.anchor,
-        patient_id=row.patient_id,
-        source_patient_id=row.source_patient_id,
-        confidentiality_codes=tuple(row.confidentiality_codes),
-        manifest_created_at=row.manifest_created_at,
-        started_at=row.started_at,
-        date=row.study_date,
-        time=row.study_time,
-        description=row.description,
-        modalities=tuple(row.modalities),
-        regions=read.codes(row.regions),
-        accessions=read.ids(row.accessions),
-        header=ManifestPatient(
-            ids=read.ids(row.patient_ids),
-            name=row.patient_name,
-            birth_date=row.patient_birth_date,
-            sex=row.patient_sex,
-        ),
-        retrieve_url=row.retrieve_url,
-        retrieve_location_uid=row.retrieve_location_uid,
-        retrieve_ae_title=row.retrieve_ae_title,
-        series_count=row.series_count,
-        instance_count=row.instance_count,
+        row_id=row_id,
+        uid=uid,
+        document_unique_id=document,
+        repository_unique_id=repository,
+        entry_id=entry,
+        anchor=anchor,
+        patient_id=patient,
+        source_patient_id=source_patient,
+        confidentiality_codes=tuple(codes),
+        manifest_created_at=created,
+        started_at=started,
+        date=day,
+        time=time,
+        description=description,
+        modalities=tuple(modalities),
+        regions=read.codes(regions),
+        accessions=read.ids(accessions),
+        header=read.header(ids, name, born, sex),
+        retrieve_url=url,
+        retrieve_location_uid=location,
+        retrieve_ae_title=title,
+        series_count=series,
+        instance_count=instances,
     )
 
 

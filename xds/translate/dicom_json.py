@@ -39,31 +39,34 @@ class StudyWriter:
         Args:
             shown_id: the id under which the asker knows the patient; ``None``: as the archive says.
         """
-        facts = study.facts
-        shown = _stated(facts) if shown_id is None else IssuedId(shown_id.value, shown_id.authority)
         copy = study.copies[0]
+        facts = copy.manifest
+        header = facts.header
+        shown = _stated(facts) if shown_id is None else IssuedId(shown_id.value, shown_id.authority)
+        accession = facts.accessions[0].value if facts.accessions else None
+        # A person may have hundreds of studies: what needs no decision is written out.
         return {
             **_CHARACTERS,
-            **_attribute("00080020", "DA", _da(facts.date)),
-            **_attribute("00080030", "TM", facts.time.isoformat().replace(":", "") if facts.time else None),
-            **_attribute("00080050", "SH", facts.accessions[0].value if facts.accessions else None),
+            "00080020": _one("DA", _da(facts.date)),
+            "00080030": _one("TM", facts.time.isoformat().replace(":", "") if facts.time else None),
+            "00080050": _one("SH", accession),
             **_accession_issuer(facts.accessions),
             **availability(study, self._unreachable),
             **_optional("00080054", "AE", *(each.manifest.retrieve_ae_title for each in study.copies)),
             **_attribute("00080061", "CS", *facts.modalities),
             **_optional("00080080", "LO", copy.source.name if copy.source else None),
             **_NOT_STATED,
-            **_attribute("00081030", "LO", facts.description),
-            **_attribute("00081190", "UR", f"{self._root}/studies/{study.uid}"),
-            **_name("00100010", facts.header.name),
-            **_attribute("00100020", "LO", shown.value),
+            "00081030": _one("LO", facts.description),
+            "00081190": {"vr": "UR", "Value": [f"{self._root}/studies/{study.uid}"]},
+            **_name("00100010", header.name),
+            "00100020": {"vr": "LO", "Value": [shown.value]},
             **(self._issuer(shown.issuer) if shown.issuer else {}),
-            **_attribute("00100030", "DA", _da(facts.header.birth_date)),
-            **_attribute("00100040", "CS", facts.header.sex),
+            "00100030": _one("DA", _da(header.birth_date)),
+            "00100040": _one("CS", header.sex),
             **self._other_ids(study, shown),
-            **_attribute("0020000D", "UI", study.uid),
-            **_attribute("00201206", "IS", facts.series_count),
-            **_attribute("00201208", "IS", facts.instance_count),
+            "0020000D": {"vr": "UI", "Value": [study.uid]},
+            "00201206": {"vr": "IS", "Value": [facts.series_count]},
+            "00201208": {"vr": "IS", "Value": [facts.instance_count]},
         }
 
     def _issuer(self, authority: AssigningAuthority) -> JsonObject:
@@ -181,6 +184,11 @@ def _qualifier(authority: AssigningAuthority) -> JsonObject:
     if authority.oid is None:
         return {}
     return {**_attribute("00400032", "UT", str(authority.oid)), **_attribute("00400033", "CS", "ISO")}
+
+
+def _one(vr: str, value: object) -> JsonObject:
+    """What stands under a tag; without a value it is empty."""
+    return {"vr": vr} if value is None else {"vr": vr, "Value": [value]}
 
 
 def _attribute(tag: str, vr: str, *values: object) -> JsonObject:
