@@ -181,7 +181,7 @@ def running(cluster: Path) -> Iterator[str]:
             os.chown(path, owner.uid, owner.gid)
     control, port = server_programs(owner) / "pg_ctl", free_port()
     # As many connections as the server had of which it is a copy, or recovery refuses.
-    options = f"-c max_connections=200 -c port={port} -c listen_addresses= -c unix_socket_directories={place}"
+    options = f"-c max_connections=300 -c port={port} -c listen_addresses= -c unix_socket_directories={place}"
     try:
         started = owner.run(
             [control, "start", "--wait", "--pgdata", place, "--log", place / "log", "--options", options]
