@@ -62,10 +62,10 @@ class HttpReply:
 
     status: int
     media_type: str
-    body: bytes | Iterable[bytes] = b""
+    body: bytes | Iterable[bytes | memoryview] = b""
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self) -> Iterator[bytes | memoryview]:
         """The body in pieces."""
         if isinstance(self.body, bytes):
             yield self.body

@@ -139,7 +139,7 @@ class ClientSocket:
         """Wait until all that the transport held back has left."""
         await self._flow.drain()
 
-    def send_now(self, pieces: Sequence[bytes]) -> bytes:
+    def send_now(self, pieces: Sequence[bytes | memoryview]) -> bytes:
         """Send what the client takes at once, and return the rest; called in a thread.
 
         Raises:

@@ -33,7 +33,7 @@ class LentSocket(Protocol):
     async def drained(self) -> None:
         """Wait until all that was written before has left."""
 
-    def send_now(self, pieces: Sequence[bytes]) -> bytes:
+    def send_now(self, pieces: Sequence[bytes | memoryview]) -> bytes:
         """Send what the client takes at once, and return the rest; called in a thread.
 
         Raises:
@@ -88,11 +88,11 @@ class StreamedReply(StreamingResponse):
             self._lent.give_back()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _read(self) -> AsyncIterator[bytes]:
+    async def _read(self) -> AsyncIterator[bytes | memoryview]:
         while (piece := await asyncio.to_thread(self._next)) is not None:
             yield piece
 
-    def _next(self) -> bytes | None:
+    def _next(self) -> bytes | memoryview | None:
         with self._reading:
             return None if self._is_over else next(self._pieces, None)
 

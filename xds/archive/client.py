@@ -14,7 +14,7 @@ from xds.archive.breaker import CircuitBreaker
 from xds.archive.connections import FAULTS, Answer, Connections
 from xds.domain.imaging_sources import ImagingSource
 
-_CHUNK: Final = 256 * 1024
+_CHUNK: Final = 1024 * 1024
 _JSON: Final = "application/dicom+json"
 
 

@@ -21,6 +21,7 @@ from ihe.soap.multipart import ContentType, MultipartReader, PartData, PartEnd, 
 from xds.translate.dicom_coercion import PassingFile, Piece, ShownPatient
 
 _MOST_PARTS: Final = 1_000_000
+_LARGE: Final = 16 * 1024
 _MOST_METADATA_BYTES: Final = 256 * 1024 * 1024
 _PATIENT_TAGS: Final = ("00080005", "00100020", "00100021", "00100024", "00101002", "04000561")
 
@@ -50,7 +51,7 @@ class PassingParts:
         inner = kind.parameter("type").replace('"', "") or "application/octet-stream"
         self.content_type = f'multipart/related; type="{inner}"; boundary="{self._boundary}"'
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[Piece]:
         yield from _gathered(self._pieces())
 
     def _pieces(self) -> Iterator[Piece]:
@@ -89,7 +90,7 @@ class OnlyPart:
         self._patient = patient
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from _gathered(self._pieces())
+        yield from map(bytes, _gathered(self._pieces()))
 
     def _pieces(self) -> Iterator[Piece]:
         passing = PassingFile(self._patient) if self._patient else None
@@ -136,16 +137,19 @@ def _line(text: str) -> str:
     return text.replace("\r", " ").replace("\n", " ")
 
 
-def _gathered(pieces: Iterable[Piece], least: int = 256 * 1024) -> Iterator[bytes]:
-    """The same bytes in fewer pieces: each costs a visit to a thread."""
+def _gathered(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The same bytes, small pieces gathered: each costs a visit to a thread. Large ones pass without being copied."""
     held: list[Piece] = []
     size = 0
     for piece in pieces:
-        held.append(piece)
-        size += len(piece)
-        if size >= least:
+        if len(piece) < _LARGE:
+            held.append(piece)
+            size += len(piece)
+        if held and (size >= _LARGE or len(piece) >= _LARGE):
             yield b"".join(held)
             held, size = [], 0
+        if len(piece) >= _LARGE:
+            yield piece
     if held:
         yield b"".join(held)
 
