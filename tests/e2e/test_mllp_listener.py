@@ -466,6 +466,29 @@ def test_mutual_tls_shows_the_certificate_of_the_sender(serve: Serve, certificat
     assert x509.load_der_x509_certificate(peers[0].certificate).subject.rfc4514_string() == "CN=mllp.test"
 
 
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_who_shows_no_certificate_is_told_of_with_the_address(serve: Serve, certificate: Path, is_shared: bool) -> None:
+    refused: list[tuple[str, str]] = []
+    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server_side.load_cert_chain(certificate)
+    server_side.load_verify_locations(certificate)
+    server_side.verify_mode = ssl.CERT_REQUIRED
+    nameless = ssl.create_default_context(cafile=str(certificate))
+    shared = SharedListener.of(socket.create_server((HOST, 0)), 1) if is_shared else None
+    with serve(
+        accept,
+        ssl=server_side,
+        shared=shared,
+        refused=lambda address, error: refused.append((address, error.reason)),
+    ) as listener:
+        with MllpClient(HOST, listener.port, ssl=nameless) as client, pytest.raises(Unavailable):
+            client.send(adt(1))
+        until = time.monotonic() + 10
+        while not refused and time.monotonic() < until:
+            time.sleep(0.01)
+    assert refused == [(HOST, "PEER_DID_NOT_RETURN_A_CERTIFICATE")]
+
+
 def test_the_client_says_when_nobody_answers() -> None:
     with listening(lambda data, peer: []) as listener:
         with MllpClient(HOST, listener.port, timeout_seconds=0.2) as client, pytest.raises(Unavailable):
