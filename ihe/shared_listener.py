@@ -114,7 +114,9 @@ class Accepting:
             if error.errno == errno.EINVAL:  # it listens no more
                 self.close()
             else:
-                log.warning("no connection can be accepted", extra={"reason": error.strerror})
+                log.warning(
+                    "no connection can be accepted", extra={"error_type": errno.errorcode.get(error.errno or 0)}
+                )
                 self._stand_back(_NOTHING_LEFT_SECONDS)
             return
         connection.setblocking(False)
