@@ -126,7 +126,7 @@ def test_a_copy_that_dies_is_not_missed(pair, serving):
     desk = serving(30.0)
     feed(desk, "D1")
     wait_for(lambda: knows(desk, "D1"), 10)
-    assert desk.service.database.copy() is not None
+    wait_for(lambda: desk.service.database.copy() is not None, 30)  # looked at every six seconds
     pair.copy.stop()
     try:
         assert knows(desk, "D1")
