@@ -12,7 +12,6 @@ import asyncio
 import os
 import ssl
 from collections.abc import Callable
-from contextlib import suppress
 from socket import socket
 from typing import Final, cast
 
@@ -39,14 +38,17 @@ async def serve_accepted(
     """
     try:
         address = connection.getpeername()
+    except OSError:  # it has gone already
+        connection.close()
+        return
+    try:
         await asyncio.get_running_loop().connect_accepted_socket(
             make, connection, ssl=context, ssl_handshake_timeout=HANDSHAKE_SECONDS if context else None
         )
     except ssl.SSLError as error:
         refused(str(address[0]), error)
-    except OSError:
-        with suppress(OSError):
-            connection.close()
+    except OSError:  # it went away; the event loop, which owns the socket by now, closes it
+        return
 
 
 class Handshaking(asyncio.Protocol):

@@ -56,9 +56,7 @@ def valid(content: Any, resource_type: str) -> dict[str, Any]:
         model.model_validate(content)
     except ValidationError as error:
         raise _invalid(error, resource_type) from None
-    except (
-        Exception
-    ) as error:  # the model raises whatever it stumbles over, as KeyError for an unknown contained resource
+    except Exception as error:  # the model raises whatever it stumbles over, as KeyError for an unknown type within
         raise MalformedRequest(f"the body is not a valid {resource_type}") from error
     return content
 
