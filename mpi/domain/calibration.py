@@ -60,16 +60,21 @@ class Curve:
         return found
 
 
-def translate(start: Thresholds, before_units: Ints, after_units: Ints, free: NDArray[np.bool_]) -> Thresholds:
+def translate(
+    start: Thresholds, before_units: Ints, after_units: Ints, free: NDArray[np.bool_], alone_units: int | None
+) -> Thresholds:
     """The thresholds of a start on the scale of what was learned from it, so that the same pairs lie at them.
 
     A learned model weighs the same agreement by a bit more or less; thresholds that were tried with the start would
-    otherwise let pass what the start held back. All move by the median change of the free pairs in their range.
+    otherwise let pass what the start held back. All move by the median change of the free pairs in their range, but for
+    the one of pairs that nothing supports: it moves as name, given name, sex and birth date alone do, and is no lower
+    than that of pairs that something supports.
 
     Args:
         before_units: weight of each pair by the start, in 1/256 bit.
         after_units: by the learned model.
         free: whether the pair has no veto.
+        alone_units: by how much the weight of these four alone changes, in 1/256 bit; ``None``: as that of all.
     """
     lowest, highest = start.possible * UNITS_PER_BIT, (start.outweighing + start.margin) * UNITS_PER_BIT
     near = free & (before_units >= lowest) & (before_units <= highest)
@@ -77,6 +82,8 @@ def translate(start: Thresholds, before_units: Ints, after_units: Ints, free: ND
         return start
     shift = round(float(np.median((after_units - before_units)[near]))) / UNITS_PER_BIT
     moved = {name: value if name == "margin" else value + shift for name, value in asdict(start).items()}
+    if alone_units is not None:
+        moved["unsupported"] = max(start.unsupported + alone_units / UNITS_PER_BIT, moved["automatic"])
     return Thresholds(**moved)
 
 

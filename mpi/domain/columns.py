@@ -19,7 +19,7 @@ from mpi.domain import places
 from mpi.domain.births import birth_levels, years_exchanged
 from mpi.domain.cleaning import Cleaned
 from mpi.domain.comparison import compare_family, compare_given, compare_mother, compare_place, is_crossed, same_street
-from mpi.domain.facts import is_civil_name, is_epicene, name_sex
+from mpi.domain.facts import is_civil_name, is_cut_short, is_epicene, name_sex
 from mpi.domain.gates import Bools, Gate, Ints
 from mpi.domain.grades import grade_from, grade_of
 from mpi.domain.levels import (
@@ -175,7 +175,8 @@ class Columns:
 
         def traces(name: str) -> set[str]:
             whole = joined(name)
-            return {whole, core(name), *parts(name), "~" + sound(name), "^" + whole[:5]}
+            ordered = "%" + " ".join(sorted(name.split(" ")))
+            return {whole, core(name), *parts(name), ordered, "~" + sound(name), "^" + whole[:5]}
 
         return Gate([tuple(name for name in names if name) for names in self.families], traces, jaro_winkler=True)
 
@@ -237,7 +238,8 @@ def score_pairs(columns: Columns, left: Ints, right: Ints, model: MatchModel) ->
     weight = rarity.sum(axis=1)
     for index, table in enumerate(model.unit_table):
         weight += np.array(table, dtype=np.int64)[levels[:, index]]
-    vetoes, grades = _judge(levels, _circumstances(columns, left, right), weight, model)
+    cut_short = _cut_short(columns, left, right, given == Given.DIMINUTIVE)
+    vetoes, grades = _judge(levels, _circumstances(columns, left, right, cut_short), weight, model)
     default_dates = columns.default[left] | columns.default[right]
     return ScoredPairs(weight, levels, rarity.astype(np.int32), vetoes, default_dates, grades)
 
@@ -441,7 +443,16 @@ def _equals(one: Ints, other: Ints) -> Ints:
     return np.where((one == 0) | (other == 0), Origin.MISSING, level).astype(np.int64)
 
 
-def _circumstances(columns: Columns, left: Ints, right: Ints) -> Ints:
+def _cut_short(columns: Columns, left: Ints, right: Ints, perhaps: Bools) -> Bools:
+    """Which of the pairs with a short form of a name have its beginning."""
+    found = np.zeros(len(left), dtype=bool)
+    one, other, inverse = _distinct(columns.given[left[perhaps]], columns.given[right[perhaps]], len(columns.givens))
+    firsts = [(columns.givens[a][0], columns.givens[b][0]) for a, b in zip(one, other, strict=True)]
+    found[perhaps] = np.array([is_cut_short(a, b) for a, b in firsts], dtype=bool)[inverse]
+    return found
+
+
+def _circumstances(columns: Columns, left: Ints, right: Ints, cut_short: Bools) -> Ints:
     """The circumstances of :func:`mpi.domain.vetoes.circumstances` over columns."""
     apart = np.abs(columns.year[left] - columns.year[right])
     found = np.zeros(len(left), dtype=np.int64)
@@ -452,7 +463,7 @@ def _circumstances(columns: Columns, left: Ints, right: Ints) -> Ints:
         (Circumstance.DECADE, apart >= 10),
         (Circumstance.NAME_TELLS_SEX, columns.tells_sex[left] & columns.tells_sex[right]),
         (Circumstance.BOTH_VALIDATED, columns.validated[left] & columns.validated[right]),
-        (Circumstance.NICKNAME, ~(columns.civil[left] & columns.civil[right])),
+        (Circumstance.NICKNAME, ~(columns.civil[left] & columns.civil[right]) | cut_short),
         (Circumstance.YEARS_EXCHANGED, years_exchanged(columns, left, right)),
     ):
         found[holds] |= circumstance

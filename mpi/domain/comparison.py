@@ -100,7 +100,7 @@ def relate_families(one: str, other: str) -> int:
         return Family.SAME
     if " " in one or " " in other:
         parts_one, parts_other = set(parts(one)), set(parts(other))
-        if parts_one & parts_other:
+        if parts_one & parts_other or sorted(one.split(" ")) == sorted(other.split(" ")):
             return Family.PART
     shorter = min(len(whole_one), len(whole_other))
     edits = OSA.distance(whole_one, whole_other, score_cutoff=2)
@@ -109,7 +109,8 @@ def relate_families(one: str, other: str) -> int:
         return Family.CLOSE if _known_surname(one) and _known_surname(other) else Family.MISSPELT
     if alike and shorter >= 4:
         return Family.CLOSE
-    if edits == 2 and (shorter >= 6 or (shorter >= 4 and not (_known_surname(one) and _known_surname(other)))):
+    # A short name that is two letters off, or a letter of two, is most often another one: not where one is no name.
+    if edits <= 2 and shorter > edits and (shorter >= 6 or not (_known_surname(one) and _known_surname(other))):
         return Family.NEAR
     if shorter >= 5 and (whole_one.startswith(whole_other) or whole_other.startswith(whole_one)):
         return Family.NEAR

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 from importlib.resources import files
 
+from mpi.domain.names_fr import formal_names
+
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 FIRST_DECADE, LAST_DECADE = 1900, 2020
 
@@ -95,6 +97,30 @@ def is_civil_name(name: str) -> bool:
     """Whether children are registered under a given name often enough that a twin may be (LISE, TONY; not GEGE)."""
     bits = given_name_bits(name, "", 0)
     return bits is not None and bits < CIVIL_NAME_BITS
+
+
+_CALLING_ENDS = ("IE", "OU", "Y", "I", "O")
+_LEAST_OF_A_NAME = 3
+
+
+@lru_cache(maxsize=1 << 16)
+def is_cut_short(one: str, other: str) -> bool:
+    """Whether one given name is the beginning of the other, by which nobody else is called (CATHY, FRED, DANY).
+
+    No twins are named by a name and its beginning; by two forms of one name they may be (ELISABETH and LISE), and of
+    CHRISTIAN and CHRISTOPHE either may be CHRIS. Of names that begin with ABD the end is called (KADER).
+    """
+    short, whole = sorted((one, other), key=len)
+    formal = formal_names(short) - {short}
+    if whole not in formal or any(each != whole and name_sex(each) == name_sex(whole) for each in formal):
+        return False
+    if whole.startswith("ABD"):
+        return whole.endswith(short)
+    ending = next((end for end in _CALLING_ENDS if short.endswith(end)), "")
+    return any(
+        _LEAST_OF_A_NAME <= len(beginning) < len(whole) - 1 and whole.startswith(beginning)
+        for beginning in (short, short.removesuffix(ending))
+    )
 
 
 @lru_cache(maxsize=1 << 16)

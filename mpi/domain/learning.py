@@ -22,7 +22,7 @@ from mpi.domain.calibration import Weighed, calibrate, translate
 from mpi.domain.cleaning import Cleaned
 from mpi.domain.columns import Columns, score_pairs
 from mpi.domain.edges import candidate_pairs, joined_edges, scored_chunks
-from mpi.domain.levels import Contact, Given
+from mpi.domain.levels import Birth, Contact, Family, Given, SexLevel
 from mpi.domain.model import UNITS_PER_BIT, Level, MatchModel, units
 from mpi.domain.scored_pairs import ScoredPairs
 
@@ -163,7 +163,8 @@ def learn(
     model = replace(start, name=name, levels=levels)
     weighed = _weighed(candidates, of_pattern.reshape(-1), scored, found, start, model)
     wanted = WANTED_GENERIC if wanted_false_links is None and not start.french else wanted_false_links
-    translated = translate(start.thresholds, scored.weight_units, weighed.weight_units, weighed.free)
+    alone = _four_traits(model) - _four_traits(start) if start.french else None
+    translated = translate(start.thresholds, scored.weight_units, weighed.weight_units, weighed.free, alone)
     thresholds, false_links = calibrate(weighed, wanted, translated)
     model = replace(model, thresholds=thresholds, false_links=false_links)
     return Learned(model, found.matches, len(codes), drawn, found.rounds, len(labels))
@@ -205,6 +206,14 @@ def _units_of(candidates: Candidates, model: MatchModel) -> Ints:
     for field, table in enumerate(model.unit_table):
         total += np.array(table, dtype=np.int64)[candidates.patterns[:, field]]
     return total
+
+
+def _four_traits(model: MatchModel) -> int:
+    """Weight of equal family name, first given name, birth date and sex without their rarity, in 1/256 bit."""
+    traits = {"family": Family.SAME, "given": Given.FIRST, "birth": Birth.SAME, "sex": SexLevel.SAME}
+    return sum(
+        table[traits[name]] for name, table in zip(model.fields, model.unit_table, strict=True) if name in traits
+    )
 
 
 def _chance(columns: Columns, start: MatchModel, wanted: int, seed: int) -> list[Floats]:

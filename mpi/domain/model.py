@@ -23,7 +23,7 @@ from mpi.domain.levels import FIELDS, GENERIC_FIELDS, Place
 UNITS_PER_BIT = 256
 
 
-RULES = 10
+RULES = 11
 """Counts the changes of cleaning, comparison and vetoes: what one edition of the rules weighed is not another's."""
 
 

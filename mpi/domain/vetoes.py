@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from mpi.domain.cleaning import Cleaned
 from mpi.domain.comparison import Agreement
-from mpi.domain.facts import is_civil_name, name_sex
+from mpi.domain.facts import is_civil_name, is_cut_short, name_sex
 from mpi.domain.levels import FAMILY_SAME, GIVEN_DIFFERS, Birth, Contact, Family, Given, Ins, Origin, Place, SexLevel
 
 _SAME_FAMILY = FAMILY_SAME | frozenset({Family.USED, Family.PART, Family.MISSPELT, Family.CLOSE})
@@ -56,7 +56,7 @@ class Veto(StrEnum):
 
 
 NEVER = frozenset({Veto.DIFFERENT_INS})
-OUTWEIGHED = frozenset({Veto.UNSUPPORTED, Veto.BIRTH_SLIP, Veto.PLACE})
+OUTWEIGHED = frozenset({Veto.UNSUPPORTED, Veto.BIRTH_SLIP, Veto.PLACE, Veto.DEFAULT_DATE})
 """Vetoes that ask for more weight rather than for a person: rare enough names outweigh them."""
 RELATIVES = frozenset({Veto.SIBLINGS, Veto.GIVEN, Veto.PARENT, Veto.BIRTH_RANK})
 """Vetoes that name a relative: with less than an equal matricule, mobile or e-mail not worth a task."""
@@ -102,7 +102,7 @@ def circumstances(a: Cleaned, b: Cleaned) -> int:
         found |= Circumstance.NAME_TELLS_SEX
     if a.validated and b.validated:
         found |= Circumstance.BOTH_VALIDATED
-    if not (is_civil_name(a.first) and is_civil_name(b.first)):
+    if not (is_civil_name(a.first) and is_civil_name(b.first)) or is_cut_short(a.first, b.first):
         found |= Circumstance.NICKNAME
     if _years_exchanged(a, b):
         found |= Circumstance.YEARS_EXCHANGED

@@ -64,7 +64,18 @@ def test_thresholds_move_with_the_weights_of_the_pairs_near_them() -> None:
     before = np.array([20, 25, 28, 30, 60, 25]) * UNITS_PER_BIT
     after = before + np.array([1.5, 1.5, 1.5, 2.0, 9.0, -9.0]) * UNITS_PER_BIT
     free = np.array([True, True, True, True, True, False])
-    moved = translate(START, before, after.astype(np.int64), free)
+    moved = translate(START, before, after.astype(np.int64), free, None)
     assert moved == Thresholds(29.5, 19.5, 31.5, 33.5, 19.5, START.margin, START.prior + 1.5)
-    assert translate(START, before, after.astype(np.int64), ~free) == Thresholds(19.0, 9.0, 21.0, 23.0, 9.0, 4.0, 11.0)
-    assert translate(START, before[:0], before[:0], free[:0]) == START
+    fallen = translate(START, before, after.astype(np.int64), ~free, None)
+    assert fallen == Thresholds(19.0, 9.0, 21.0, 23.0, 9.0, 4.0, 11.0)
+    assert translate(START, before[:0], before[:0], free[:0], None) == START
+
+
+@pytest.mark.parametrize(("bits", "expected"), [(3.0, START.unsupported + 3.0), (-9.0, START.automatic + 1.5)])
+def test_what_nothing_supports_moves_as_the_four_traits_alone_but_not_below_what_something_does(
+    bits: float, expected: float
+) -> None:
+    before = np.array([25, 28, 30]) * UNITS_PER_BIT
+    after = (before + 1.5 * UNITS_PER_BIT).astype(np.int64)
+    moved = translate(START, before, after, np.ones(3, dtype=bool), round(bits * UNITS_PER_BIT))
+    assert (moved.automatic, moved.unsupported) == (START.automatic + 1.5, expected)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,9 +15,11 @@ from hypothesis import strategies as st
 from ihe.values import PartialDate
 from mpi.domain import blocking
 from mpi.domain.cleaning import Cleaned, clean
+from mpi.domain.columns import Columns, score_pairs
 from mpi.domain.comparison import compare
 from mpi.domain.default_models import default_french, generic
 from mpi.domain.explanation import explain
+from mpi.domain.facts import is_cut_short
 from mpi.domain.grades import Grade, LinkPolicy, grade_of
 from mpi.domain.identity import IdentityStatus, Sex, Traits
 from mpi.domain.levels import Birth, Contact, Family, Given, Ins
@@ -102,6 +106,61 @@ def test_a_name_further_back_in_the_list_counts_at_home_only(home: dict[str, str
     a = person("MARCHAND", "GASTON EDMOND", "1966-05-17", "M", **HOME)
     b = person("MARCHAND", "EDMOND", "1966-05-17", "M", **home)
     assert (Veto.TWIN_LIKE in find_vetoes(a, b, compare(a, b))) is holds
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "level"),
+    [
+        ("SOW", "SW", Family.NEAR),
+        ("RIO", "RROI", Family.NEAR),
+        ("ROY", "REY", Family.CLOSE),
+        ("LE", "LY", Family.DIFFERENT_USED_POSSIBLE),
+        ("SW", "SX", Family.NEAR),
+        ("SOW", "SWX", Family.NEAR),
+        ("W", "SW", Family.DIFFERENT_USED_POSSIBLE),
+        ("SAINT-PAUL", "PAUL-SAINT", Family.PART),
+        ("BRAS LE", "LE BRAS", Family.SAME),
+    ],
+)
+def test_short_family_names_and_words_in_another_order(one: str, other: str, level: Family) -> None:
+    a, b = (person(name, "SOLENE", "1978-05-17") for name in (one, other))
+    assert compare(a, b).family == compare(b, a).family == level
+    columns = Columns([a, b])
+    weighed = score_pairs(columns, np.array([0]), np.array([1]), default_french())
+    assert weighed.levels[0, 0] == level
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("CATHERINE", "CATHY", True),
+        ("FRED", "FREDERIC", True),
+        ("DANIELLE", "DANY", True),
+        ("KADER", "ABDELKADER", True),
+        ("CHRIS", "CHRISTOPHE", False),  # or CHRISTIAN
+        ("MAX", "MAXIME", False),
+        ("ELISABETH", "LISE", False),
+        ("ELISE", "ELISABETH", False),
+        ("FRANCK", "FRANCOIS", False),
+        ("FATIMA", "FATIHA", False),
+        ("YVES", "YVON", False),
+        ("MARIE", "MARIETTE", False),
+        ("CATH", "CATHY", False),  # two short forms
+        ("DANIEL", "DAN MARIE", False),
+    ],
+)
+def test_a_name_cut_short_is_no_twins(one: str, other: str, expected: bool) -> None:
+    assert is_cut_short(one, other) is is_cut_short(other, one) is expected
+
+
+def test_a_default_date_is_outweighed_by_rare_names_alone() -> None:
+    model = default_french()
+    a, b = (person("OZYILDIRIM", "GULBEYAZ", "1962-01-01", "F", "99208", **at) for at in (HOME, AWAY))
+    pair = score(a, b, model)
+    assert pair.vetoes == (Veto.DEFAULT_DATE,)
+    just = replace(model, thresholds=replace(model.thresholds, outweighing=pair.weight_bits))
+    more = replace(model, thresholds=replace(model.thresholds, outweighing=pair.weight_bits + 0.1))
+    assert (grade_of(pair, a, b, just), grade_of(pair, a, b, more)) == (Grade.PROBABLE, Grade.POSSIBLE)
 
 
 @pytest.mark.parametrize(("used", "holds"), [("VERNAISON", False), (None, True)])
