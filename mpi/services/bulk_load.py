@@ -8,9 +8,11 @@ and packed JSON, so that a million of them fit in two gigabytes.
 
 from __future__ import annotations
 
+import gc
 import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -135,6 +137,19 @@ class _Clock:
         self._phase = ""
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Make millions of objects that stay: looking for cycles among them, again and again, took a third of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@_uncollected()
 def bulk_load(
     uow: UnitOfWork, app: MpiApplication, rows: Iterable[BulkRow], progress: Progress = lambda phase, count: None
 ) -> BulkResult:
