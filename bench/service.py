@@ -214,7 +214,7 @@ def _floors(folder: Path, seconds: float, workers: int, rate: float) -> dict[str
         programs = server_programs(ServerUser.for_owner(folder.stat().st_uid))
         plain = url.replace("+psycopg", "")
         for name, script in _PGBENCH.items():
-            found[f"pgbench {name}, transactions/s"] = floor.pgbench(programs, plain, script, int(seconds), 16)
+            found[f"pgbench {name}, transactions/s"] = floor.pgbench(programs, plain, script, max(1, int(seconds)), 16)
     return found
 
 
