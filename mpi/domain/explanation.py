@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from mpi.domain.blocking import key_texts
 from mpi.domain.cleaning import Cleaned
-from mpi.domain.grades import Grade, grade_of
+from mpi.domain.grades import Grade, grade_of, needed_bits
 from mpi.domain.model import UNITS_PER_BIT, MatchModel, units
 from mpi.domain.scoring import PairScore
 from mpi.domain.vetoes import Veto
@@ -74,21 +75,26 @@ def explain(pair: PairScore, a: Cleaned, b: Cleaned, model: MatchModel) -> dict[
 
 def changes(pair: PairScore, grade: Grade | None, model: MatchModel) -> list[dict[str, Any]]:
     """What another decision would take: each with a ``code`` and, by code, ``veto``, ``field`` or ``bits``."""
-    automatic, possible = units(model.thresholds.automatic), units(model.thresholds.possible)
+    bits = needed_bits(pair.vetoes, pair.levels, model)
+    needed = units(bits if bits < math.inf else model.thresholds.automatic)
+    possible = units(model.thresholds.possible)
     if grade is Grade.CERTAIN:
         return [{"code": "certain"}]
-    said: list[dict[str, Any]] = [{"code": "veto", "veto": veto.name} for veto in pair.vetoes]
-    if pair.weight_units < automatic:
-        said.append({"code": "missing-for-link", "bits": (automatic - pair.weight_units) / UNITS_PER_BIT})
+    code = "outweighed" if grade is Grade.PROBABLE else "veto"
+    said: list[dict[str, Any]] = [{"code": code, "veto": veto.name} for veto in pair.vetoes]
+    if pair.weight_units < needed:
+        said.append({"code": "missing-for-link", "bits": (needed - pair.weight_units) / UNITS_PER_BIT})
         said += [{"code": "gain", "field": name, "bits": bits} for name, bits in _gains(pair, model)]
     if pair.weight_units < possible:
         said.append({"code": "missing-for-task", "bits": (possible - pair.weight_units) / UNITS_PER_BIT})
     if grade is Grade.PROBABLE:
-        said.append({"code": "spare", "bits": (pair.weight_units - automatic) / UNITS_PER_BIT})
+        said.append({"code": "spare", "bits": (pair.weight_units - needed) / UNITS_PER_BIT})
     return said
 
 
 _SENTENCES = {
+    "veto": "It cannot be linked by itself because: {reason}.",
+    "outweighed": "Rare names outweigh this: {reason}.",
     "certain": "The link is certain: it would take a contradicting trait or a steward's decision.",
     "missing-for-link": "{bits:.1f} bits are missing for an automatic link.",
     "gain": "Agreement of {field} would add up to {bits:.1f} bits.",
@@ -100,9 +106,7 @@ _SENTENCES = {
 def what_would_change(pair: PairScore, grade: Grade | None, model: MatchModel) -> list[str]:
     """The same in sentences without patient data."""
     return [
-        f"It cannot be linked by itself because: {Veto[change['veto']].value}."
-        if change["code"] == "veto"
-        else _SENTENCES[change["code"]].format(**change)
+        _SENTENCES[change["code"]].format(**change, reason=Veto[change["veto"]].value if "veto" in change else "")
         for change in changes(pair, grade, model)
     ]
 

@@ -83,8 +83,8 @@ def grade_from(
         return Grade.POSSIBLE
     if not vetoes and is_certain(levels, found_circumstances):
         return Grade.CERTAIN
-    needed_bits = _needed_bits(vetoes, levels, model)
-    if needed_bits < math.inf and weight_units >= units(needed_bits):
+    needed = needed_bits(vetoes, levels, model)
+    if needed < math.inf and weight_units >= units(needed):
         return Grade.PROBABLE
     if weight_units < units(model.thresholds.possible):
         return None
@@ -93,8 +93,8 @@ def grade_from(
     return Grade.POSSIBLE
 
 
-def _needed_bits(vetoes: tuple[Veto, ...], levels: tuple[int, ...], model: MatchModel) -> float:
-    """The weight from which a pair links in spite of its vetoes; infinite when one forbids."""
+def needed_bits(vetoes: tuple[Veto, ...], levels: tuple[int, ...], model: MatchModel) -> float:
+    """The weight in bits from which a pair links in spite of its vetoes; infinite when one forbids."""
     wanted = model.thresholds
     if not vetoes:
         return wanted.automatic

@@ -161,6 +161,13 @@ def test_a_default_date_is_outweighed_by_rare_names_alone() -> None:
     just = replace(model, thresholds=replace(model.thresholds, outweighing=pair.weight_bits))
     more = replace(model, thresholds=replace(model.thresholds, outweighing=pair.weight_bits + 0.1))
     assert (grade_of(pair, a, b, just), grade_of(pair, a, b, more)) == (Grade.PROBABLE, Grade.POSSIBLE)
+    assert explain(pair, a, b, just)["what_would_change"] == [
+        "Rare names outweigh this: the birth date is a default or partial and nothing else supports it.",
+        "The link holds until it loses more than 0.0 bits or meets a veto.",
+    ]
+    forbidden, missing, *_ = explain(pair, a, b, more)["what_would_change"]
+    assert forbidden.startswith("It cannot be linked by itself because: ")
+    assert missing == "0.1 bits are missing for an automatic link."
 
 
 @pytest.mark.parametrize(("used", "holds"), [("VERNAISON", False), (None, True)])
