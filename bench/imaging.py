@@ -35,7 +35,7 @@ from urllib.parse import quote
 import httpx
 import psycopg
 
-from bench.load import measure
+from bench.load import at_rate, measure
 from bench.service import Running, command, free_port, serving
 from ihe.values import Code, Oid, PartialDate
 from mpi.domain.identity import RecordKey, Sex, Traits
@@ -57,6 +57,12 @@ _ASKED = {_FEW: 80, _MANY: 30}
 """Patients who are asked about, by number of studies; the index knows only these."""
 _SIDE = 512
 _CT = "1.2.840.10008.5.1.4.1.1.2"
+_RATE = 10.0
+"""Questions a second of the open loop."""
+_LEAST_SECONDS = 20.0
+"""Of the open loop, which asks little: for a percentile."""
+_KNOWN = b"2.25.8."
+"""Every right answer holds the beginning of the studies' UIDs."""
 _TURNS = 5
 
 
@@ -183,7 +189,10 @@ def _word(rng: random.Random, syllables: int) -> str:
 
 
 def _priors(running: Running, studies: int, seconds: float) -> dict[str, Any]:
-    """Latencies by way of asking and number of studies, one question at a time and eight at once."""
+    """Latencies by way of asking and number of studies: one question at a time, eight at once, and some each second.
+
+    Eight at once keep all processors busy all the time; what each then waits for is the other seven.
+    """
     found: dict[str, Any] = {}
     for count, kind, patients in (
         (_FEW, "F", min(_ASKED[_FEW], max(1, studies // _FEW))),
@@ -198,9 +207,17 @@ def _priors(running: Running, studies: int, seconds: float) -> dict[str, Any]:
                 for n in range(patients)
                 if kind == "M" or n % _SHARE_OF_MANY  # those in between have none
             ]
-            for connections in (1, 8):
-                name = f"{way}, {count} studies, {connections} connections"
-                measured = measure(running.http, requests, b"2.25.8.", connections=connections, seconds=seconds)
+            loads = {
+                f"{connections} connections": measure(
+                    running.http, requests, _KNOWN, connections=connections, seconds=seconds
+                )
+                for connections in (1, 8)
+            }
+            loads[f"8 connections at {_RATE}/s"] = at_rate(
+                running.http, requests, _KNOWN, connections=8, per_second=_RATE, seconds=max(seconds, _LEAST_SECONDS)
+            )
+            for how, measured in loads.items():
+                name = f"{way}, {count} studies, {how}"
                 found[name] = asdict(measured)
                 _say(f"{name}: p50 {measured.p50_ms} ms, p99 {measured.p99_ms} ms, {measured.failures} failures")
     return found
