@@ -18,7 +18,7 @@ Source: HL7 v2.5: 2.9.2, 2.9.3, 2.15.5, 2.15.8; HL7 v2.3.1: 2.24.7; ITI TF-2: C.
 from __future__ import annotations
 
 import re
-import uuid
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -117,12 +117,13 @@ def header_segment(question: Message, code: str, event: str, structure: str) -> 
         f"{format_dtm(datetime.now(UTC))}+0000",
         None,
         [code, event, structure if names_structure and event else None],
-        uuid.uuid4().hex[:20],
+        secrets.token_hex(10),
         msh.field(11) if msh.text(11) else "P",
         msh.field(12) if msh.text(12) else "2.5",
     )
     for number in (17, 18, 19):
-        answer.set(number, msh.field(number))
+        if field := msh.field(number):
+            answer.set(number, field)
     return answer
 
 

@@ -135,14 +135,14 @@ def qualified_ins_ids(
     """INS of qualified identities (value and OID) as wires write them, each once and with the code of its domain."""
     found: dict[tuple[str, str], tuple[str, PatientId]] = {}
     for ins, ins_oid in stated:
-        if ins is None or ins_oid is None:
+        if ins is None or ins_oid is None or (ins[:13], ins_oid) in found:
             continue
         try:
             domain = app.domains.by_authority(AssigningAuthority(oid=Oid(ins_oid)))
         except ValueError:
             continue
         if domain is not None and domain.code in app.ins_domains:
-            found.setdefault((ins[:13], ins_oid), (domain.code, PatientId(ins, domain.authority, "INS")))
+            found[ins[:13], ins_oid] = domain.code, PatientId(ins, domain.authority, "INS")
     return list(found.values())
 
 
