@@ -121,9 +121,8 @@ def header_segment(question: Message, code: str, event: str, structure: str) -> 
         msh.field(11) if msh.text(11) else "P",
         msh.field(12) if msh.text(12) else "2.5",
     )
-    for number in (17, 18, 19):
-        if field := msh.field(number):
-            answer.set(number, field)
+    for number in range(17, min(19, msh.field_count) + 1):
+        answer.set(number, msh.field(number))
     return answer
 
 
@@ -137,6 +136,8 @@ def msa_segment(question: Message, code: str, text: str = "") -> SegmentBuilder:
 
 def err_segments(question: Message, diagnostics: Sequence[Diagnostic]) -> list[SegmentBuilder]:
     """The ERR segments of an answer, in the form of the question's version."""
+    if not diagnostics:
+        return []
     if _is_from(question, 2, 5):
         return [_err(each) for each in diagnostics]
     segment = SegmentBuilder("ERR")
@@ -145,7 +146,7 @@ def err_segments(question: Message, diagnostics: Sequence[Diagnostic]) -> list[S
             places = _place(location)
             identity = [each.condition.code, each.condition.text, "HL70357"]
             segment.add(1, [*(places[:3] + [""] * 3)[:3], identity])
-    return [segment] if diagnostics else []
+    return [segment]
 
 
 def answers(question: Message, application_answer: Message) -> tuple[Message, ...]:
