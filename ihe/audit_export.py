@@ -19,6 +19,9 @@ from ihe.syslog import Collector, Origin, send_batch, syslog_message
 log = logging.getLogger(__name__)
 
 _BATCH = 500
+_SEALED_AT_ONCE = 250
+"""Few: while a batch is sealed, requests of this process wait for the interpreter."""
+_BREATH_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 60.0
 
 
@@ -53,13 +56,16 @@ class AuditTrailKeeper:
             self._thread.join(timeout_seconds)
 
     def seal(self) -> int:
-        """Seal everything that waits; returns how many events."""
+        """Seal what waits, in batches with a breath between them; returns how many events.
+
+        A batch that is not full is the last: a busy service always has some more, and would do nothing else.
+        """
         total = 0
-        while not self._stopping.is_set():
+        while not self._stopping.wait(_BREATH_SECONDS if total else 0):
             with self._engine.begin() as connection:
-                sealed = audit_chain.seal(connection, datetime.now(UTC))
+                sealed = audit_chain.seal(connection, datetime.now(UTC), _SEALED_AT_ONCE)
             total += sealed
-            if not sealed:
+            if sealed < _SEALED_AT_ONCE:
                 break
         return total
 

@@ -14,6 +14,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
@@ -206,6 +207,7 @@ class Pipeline:
     ) -> tuple[str, Reply | AfterCommit[Reply]]:
         endpoint, wire = exchange.endpoint, exchange.wire
         application = self.applications[endpoint.module.partition(".")[0]]
+        unit: AbstractContextManager[UnitOfWork]
         if endpoint.transaction.writes:
             unit = self.database.unit(exchange.caller, trail=exchange.trail)
         else:
@@ -243,6 +245,10 @@ class Pipeline:
         return exchange.wire.refuse(exchange.request, error, exchange.correlation_id)
 
 
+_NOBODY = Caller(node="unknown")
+"""Until the caller is authenticated."""
+
+
 @dataclass(slots=True)
 class _Exchange(Generic[Request, Reply]):
     """One request on its way."""
@@ -250,7 +256,7 @@ class _Exchange(Generic[Request, Reply]):
     endpoint: Endpoint
     wire: Wire[Request, Reply]
     request: Request
-    caller: Caller = field(default_factory=lambda: Caller(node="unknown"))
+    caller: Caller = _NOBODY
     trail: AuditTrail = field(default_factory=AuditTrail)
     correlation_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -268,7 +274,7 @@ class _Exchange(Generic[Request, Reply]):
             user=caller.named_user,
             purpose=caller.purpose,
             correlation_id=self.correlation_id,
-            objects=tuple(map(_storable, self._objects())),
+            objects=tuple([_storable(each) for each in self._objects()]),
             reason=reason,
         )
 

@@ -9,9 +9,10 @@ begins a transaction when it is asked for more. Its audit event shares a commit 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any, LiteralString, cast
 
 import psycopg
@@ -19,11 +20,8 @@ from sqlalchemy import Connection, Engine, text
 
 from ihe.audit import AuditEvent, AuditTrail
 from ihe.caller import Caller
-from ihe.single_statements import Cursor, SingleStatements
+from ihe.single_statements import Cursor, Parameters, Rows, SingleStatements
 from ihe.store import audit, outbox
-
-Rows = list[tuple[Any, ...]]
-Parameters = Sequence[Any] | Mapping[str, Any]
 
 
 class UnitOfWork:
@@ -89,7 +87,6 @@ class Question(UnitOfWork):
     def __init__(
         self,
         database: Database,
-        transaction: ExitStack,
         caller: Caller,
         now: datetime,
         trail: AuditTrail | None = None,
@@ -98,8 +95,18 @@ class Question(UnitOfWork):
     ) -> None:
         super().__init__(None, caller, now, trail)
         self._database = database
-        self._transaction = transaction
+        self._transaction = ExitStack()
         self._engine = engine
+
+    def __enter__(self) -> Question:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if error is not None:
+            self._transaction.__exit__(kind, error, at)
+            return
+        with self._transaction:
+            self.flush_events()
 
     @property
     def connection(self) -> Connection:
@@ -112,8 +119,7 @@ class Question(UnitOfWork):
         """The rows of one statement, alone or in the transaction where one has begun."""
         if self._connection is not None:
             return super().ask(statement, parameters, prepare=prepare)
-        with self._database.alone(self._engine) as cursor:
-            return cursor.execute(statement, parameters, prepare=prepare).fetchall()
+        return self._database.ask(statement, parameters, prepare=prepare, engine=self._engine)
 
     def keep(self, event: AuditEvent) -> None:
         """Write the audit event durably, in a commit that it may share.
@@ -148,7 +154,7 @@ class Database:
         self.engine = engine
         self.copy = copy
         self._singles: dict[Engine, SingleStatements] = {}
-        self.audit = audit.SharedCommit(self.alone)
+        self.audit = audit.SharedCommit(self.ask)
 
     @contextmanager
     def unit(
@@ -166,34 +172,41 @@ class Database:
             yield uow
             uow.flush_events()
 
-    @contextmanager
-    def question(
-        self, caller: Caller, *, trail: AuditTrail | None = None, engine: Engine | None = None
-    ) -> Iterator[Question]:
-        """A unit that only reads, and sees one state however many statements it takes.
+    def question(self, caller: Caller, *, trail: AuditTrail | None = None, engine: Engine | None = None) -> Question:
+        """A unit that only reads, and sees one state however many statements it takes; it ends with its block.
 
         Args:
             engine: where it reads; ``None`` for the one that everything is written to, where alone it may turn out
                 that something is to be written.
         """
-        with ExitStack() as transaction:
-            question = Question(self, transaction, caller, datetime.now(UTC), trail, engine=engine or self.engine)
-            yield question
-            question.flush_events()
+        return Question(self, caller, datetime.now(UTC), trail, engine=engine or self.engine)
 
     def transaction(self, isolation: str | None = None) -> AbstractContextManager[Connection]:
         """A connection in a transaction that ends with the block."""
         return _transaction(self.engine, isolation)
 
-    def alone(self, engine: Engine | None = None) -> AbstractContextManager[Cursor]:
-        """A cursor on which each statement is committed by itself.
+    def alone(self) -> AbstractContextManager[Cursor]:
+        """A cursor on which each statement is committed by itself."""
+        return self._single_statements(self.engine).cursor()
+
+    def ask(
+        self,
+        statement: LiteralString,
+        parameters: Parameters,
+        *,
+        prepare: bool = True,
+        engine: Engine | None = None,
+    ) -> Rows:
+        """The rows of one statement, which is committed by itself.
 
         Args:
+            prepare: keep the statement's plan for any values; else plan it anew for these.
             engine: where; ``None`` for the one that everything is written to.
         """
-        where = engine or self.engine
-        singles = self._singles.get(where) or self._singles.setdefault(where, SingleStatements(where))
-        return singles.cursor()
+        return self._single_statements(engine or self.engine).ask(statement, parameters, prepare=prepare)
+
+    def _single_statements(self, engine: Engine) -> SingleStatements:
+        return self._singles.get(engine) or self._singles.setdefault(engine, SingleStatements(engine))
 
     def is_ready(self) -> bool:
         """Whether the database answers."""

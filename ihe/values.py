@@ -276,4 +276,5 @@ def parse_dtm(text: str) -> datetime:
 
 def format_dtm(moment: datetime) -> str:
     """Write an instant as ``YYYYMMDDhhmmss`` in UTC."""
-    return moment.astimezone(UTC).strftime("%Y%m%d%H%M%S")
+    at = moment.astimezone(UTC)
+    return f"{at.year}{at.month:02d}{at.day:02d}{at.hour:02d}{at.minute:02d}{at.second:02d}"

@@ -60,6 +60,7 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self.registry,
         )
+        self._found: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         self._last = Gauge(
             "traitdunion_last_success_timestamp_seconds",
             "When a site's last message of a transaction was accepted.",
@@ -84,10 +85,19 @@ class Metrics:
 
     def observe(self, transaction: str, outcome: str, seconds: float, site: str | None = None) -> None:
         """Count one served transaction of a site."""
-        self._messages.labels(transaction, outcome).inc()
-        self._seconds.labels(transaction).observe(seconds)
+        count, took = self._of(transaction, outcome)
+        count.inc()
+        took.observe(seconds)
         if outcome == "success" and site is not None:
             self._last.labels(transaction, site).set_to_current_time()
+
+    def _of(self, transaction: str, outcome: str) -> tuple[Counter, Histogram]:
+        """The counters of a transaction, looked up once: finding them by their labels costs as much as counting."""
+        key = transaction, outcome
+        found = self._found.get(key)
+        if found is None:
+            found = self._found[key] = self._messages.labels(*key), self._seconds.labels(transaction)
+        return found
 
     def withheld(self, reason: str) -> None:
         """Count one document that a caller may not read."""

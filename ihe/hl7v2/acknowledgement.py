@@ -18,7 +18,7 @@ Source: HL7 v2.5: 2.9.2, 2.9.3, 2.15.5, 2.15.8; HL7 v2.3.1: 2.24.7; ITI TF-2: C.
 from __future__ import annotations
 
 import re
-import uuid
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -117,11 +117,11 @@ def header_segment(question: Message, code: str, event: str, structure: str) -> 
         f"{format_dtm(datetime.now(UTC))}+0000",
         None,
         [code, event, structure if names_structure and event else None],
-        uuid.uuid4().hex[:20],
+        secrets.token_hex(10),
         msh.field(11) if msh.text(11) else "P",
         msh.field(12) if msh.text(12) else "2.5",
     )
-    for number in (17, 18, 19):
+    for number in range(17, min(19, msh.field_count) + 1):
         answer.set(number, msh.field(number))
     return answer
 
@@ -136,6 +136,8 @@ def msa_segment(question: Message, code: str, text: str = "") -> SegmentBuilder:
 
 def err_segments(question: Message, diagnostics: Sequence[Diagnostic]) -> list[SegmentBuilder]:
     """The ERR segments of an answer, in the form of the question's version."""
+    if not diagnostics:
+        return []
     if _is_from(question, 2, 5):
         return [_err(each) for each in diagnostics]
     segment = SegmentBuilder("ERR")
@@ -144,7 +146,7 @@ def err_segments(question: Message, diagnostics: Sequence[Diagnostic]) -> list[S
             places = _place(location)
             identity = [each.condition.code, each.condition.text, "HL70357"]
             segment.add(1, [*(places[:3] + [""] * 3)[:3], identity])
-    return [segment] if diagnostics else []
+    return [segment]
 
 
 def answers(question: Message, application_answer: Message) -> tuple[Message, ...]:

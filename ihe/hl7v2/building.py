@@ -36,7 +36,8 @@ class SegmentBuilder:
         self.name = name
         self._fields: dict[int, list[FieldValue]] = {}
         for number, value in enumerate(fields, 3 if name == "MSH" else 1):
-            self.set(number, value)
+            if value is not None:
+                self._fields[number] = [value]
 
     def set(self, number: int, *repetitions: FieldValue) -> SegmentBuilder:
         """Set a field, from 1; without repetitions it becomes empty."""
@@ -57,8 +58,7 @@ class SegmentBuilder:
         texts = [""] * (max(self._fields, default=0) + 1)
         texts[0] = self.name
         for number, repetitions in self._fields.items():
-            written = [_repetition(each, delimiters) for each in repetitions]
-            texts[number] = written[0] if len(written) == 1 else delimiters.repetition.join(written)
+            texts[number] = delimiters.repetition.join([_repetition(each, delimiters) for each in repetitions])
         if self.name == "MSH":
             texts[1:3] = [delimiters.encoding_characters]
         return delimiters.field.join(texts).rstrip(delimiters.field)
@@ -82,18 +82,23 @@ def build_message(
     Raises:
         MalformedRequest: the first segment is no MSH.
     """
-    delimiters = delimiters.completed() if can_write("".join(delimiters), charset) else STANDARD
+    if delimiters != STANDARD:
+        delimiters = delimiters.completed() if can_write("".join(delimiters), charset) else STANDARD
     parts = list(segments)
     lines = [_line(segment, delimiters) for segment in parts]
     header = parts[0] if parts else None
-    if isinstance(header, SegmentBuilder) and not header.has(18) and not all(map(str.isascii, lines)):
-        lines[0] = _line(header.set(18, charset.name), delimiters)
-    text = "".join(f"{line}\r" for line in lines)
-    return Message(encode(text, charset, "".join(delimiters)).decode(charset.codec), charset)
+    text = "\r".join([*lines, ""])
+    if not text.isascii():
+        if isinstance(header, SegmentBuilder) and not header.has(18):
+            lines[0] = _line(header.set(18, charset.name), delimiters)
+            text = "\r".join([*lines, ""])
+        text = encode(text, charset, "".join(delimiters)).decode(charset.codec)
+    return Message(text, charset)
 
 
 def _keeps_spelling(part: Segment | Field | Repetition | Component, delimiters: Delimiters) -> bool:
-    return part.delimiters == delimiters and _CONTROLS.search(part.raw) is None
+    raw = part.raw
+    return part.delimiters == delimiters and (raw.isprintable() or _CONTROLS.search(raw) is None)
 
 
 def _line(segment: SegmentBuilder | Segment, delimiters: Delimiters) -> str:
@@ -110,15 +115,19 @@ def _line(segment: SegmentBuilder | Segment, delimiters: Delimiters) -> str:
 def _repetition(value: FieldValue, delimiters: Delimiters) -> str:
     if isinstance(value, str):
         return delimiters.escaped(value)
-    if value is None or isinstance(value, Component):
-        return _component(value, delimiters)
-    if isinstance(value, (Field, Repetition)) and _keeps_spelling(value, delimiters):
-        return value.raw
-    if isinstance(value, Field):
-        return delimiters.repetition.join([_repetition(each, delimiters) for each in value.repetitions])
-    if isinstance(value, Repetition):
+    if isinstance(value, (Field, Repetition)):
+        if _keeps_spelling(value, delimiters):
+            return value.raw
+        if isinstance(value, Field):
+            return delimiters.repetition.join([_repetition(each, delimiters) for each in value.repetitions])
         value = value.components
-    texts = [_component(each, delimiters) for each in value]
+    elif value is None or isinstance(value, Component):
+        return _component(value, delimiters)
+    texts = [
+        # no delimiter is a letter or digit, so that most values are written at once
+        each if isinstance(each, str) and (not each or each.isalnum()) else _component(each, delimiters)
+        for each in value
+    ]
     return delimiters.component.join(texts).rstrip(delimiters.component)
 
 

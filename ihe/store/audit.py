@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, LiteralString
 
 import orjson
 from sqlalchemy import Connection, insert
 
 from ihe.audit import AuditEvent
-from ihe.single_statements import Cursor
+from ihe.single_statements import Parameters
 from ihe.store.tables import audit_event
 
 _INSERT = insert(audit_event).inline()
@@ -72,11 +71,11 @@ class SharedCommit:
     lonely event costs no hand-over, and many at once cost one statement and one flush to disk together.
 
     Args:
-        cursor: gives one on which each statement is committed by itself.
+        ask: runs one statement, which is committed by itself.
     """
 
-    def __init__(self, cursor: Callable[[], AbstractContextManager[Cursor]]) -> None:
-        self._cursor = cursor
+    def __init__(self, ask: Callable[[LiteralString, Parameters], object]) -> None:
+        self._ask = ask
         self._guard = threading.Lock()
         self._waiting: list[_Entry] = []
         self._is_writing = False
@@ -114,9 +113,7 @@ class SharedCommit:
 
     def _settle(self, entries: Sequence[_Entry]) -> None:
         try:
-            with self._cursor() as cursor:
-                text = orjson.dumps([entry.columns for entry in entries]).decode()
-                cursor.execute(_INSERT_ALL, (text,), prepare=True)
+            self._ask(_INSERT_ALL, (orjson.dumps([entry.columns for entry in entries]).decode(),))
         except Exception as error:
             if len(entries) == 1:
                 entries[0].error = error

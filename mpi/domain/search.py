@@ -6,6 +6,7 @@ letters of a name.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -18,10 +19,13 @@ from mpi.domain.phonetics_fr import sound
 _LIGATURES = str.maketrans(
     {"Æ": "AE", "æ": "AE", "Œ": "OE", "œ": "OE", "ß": "SS", "Ø": "O", "ø": "O", "Ł": "L", "ł": "L"}
 )
+_SEPARATORS = re.compile("[^A-Z0-9]+")
 
 
 def fold(text: str) -> str:
     """Upper case without accents or ligatures; hyphens, apostrophes and other separators become one space."""
+    if text.isascii():
+        return " ".join(_SEPARATORS.split(text.upper())).strip()
     decomposed = unicodedata.normalize("NFKD", text.translate(_LIGATURES).upper())
     letters = (c if c.isalnum() else " " for c in decomposed if not unicodedata.combining(c))
     return " ".join("".join(letters).split())

@@ -81,7 +81,7 @@ def _members(
     """The record asked with and all of its person: of a local id in one statement, of any other identifier in more."""
     found = members.of_key(uow, key, sight)
     if found:
-        return next(m for m in found if m.key == key), found
+        return next(m for m in found if (m.domain, m.local_id) == (key.domain, key.local_id)), found
     record = find_one_person(uow, app, source, location, sight)
     found = members.of_persons(uow, [record.person_id], sight)
     return next(m for m in found if m.record_id == record.id), found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from ihe.confidentiality import Sight, sight_of
 from ihe.errors import AccessDenied, InvalidElement, UnknownAuthority, UnknownPatient, UnknownTargetAuthority
@@ -135,15 +136,22 @@ def qualified_ins_ids(
     """INS of qualified identities (value and OID) as wires write them, each once and with the code of its domain."""
     found: dict[tuple[str, str], tuple[str, PatientId]] = {}
     for ins, ins_oid in stated:
-        if ins is None or ins_oid is None:
+        if ins is None or ins_oid is None or (ins[:13], ins_oid) in found:
             continue
-        try:
-            domain = app.domains.by_authority(AssigningAuthority(oid=Oid(ins_oid)))
-        except ValueError:
-            continue
+        authority = _authority(ins_oid)
+        domain = app.domains.by_authority(authority) if authority is not None else None
         if domain is not None and domain.code in app.ins_domains:
-            found.setdefault((ins[:13], ins_oid), (domain.code, PatientId(ins, domain.authority, "INS")))
+            found[ins[:13], ins_oid] = domain.code, PatientId(ins, domain.authority, "INS")
     return list(found.values())
+
+
+@lru_cache(maxsize=64)
+def _authority(oid: str) -> AssigningAuthority | None:
+    """The authority with an OID, read once: there are few; ``None`` when it is no OID."""
+    try:
+        return AssigningAuthority(oid=Oid(oid))
+    except ValueError:
+        return None
 
 
 def feedable_domain(app: MpiApplication, code: str, location: str | None = None) -> None:

@@ -40,7 +40,7 @@ COLUMNS = f"""m.id, m.person_id, m.domain, m.local_id, m.grade,
 """The parts of a :class:`Member`, of a record ``m``."""
 _OF_KEY = f"""SELECT {COLUMNS} FROM record asked JOIN record m ON m.person_id = asked.person_id
     WHERE asked.domain = %(domain)s AND asked.local_id = %(local_id)s AND asked.state = 'active'
-    AND {is_shown("asked")} AND m.state = 'active' AND {is_shown("m")} ORDER BY m.id"""
+    AND {is_shown("asked")} AND m.state = 'active' AND {is_shown("m")}"""
 _OF_PERSONS = f"""SELECT {COLUMNS} FROM record m
     WHERE m.person_id = ANY(%(persons)s) AND m.state = 'active'
     AND {is_shown("m")} ORDER BY m.id"""
@@ -48,13 +48,13 @@ _OF_PERSONS = f"""SELECT {COLUMNS} FROM record m
 
 def of_key(uow: UnitOfWork, key: RecordKey, seen: Sight) -> list[Member]:
     """The records that are shown of the person to whom an active record belongs, itself among them; none when it is
-    not active, or not shown.
+    not active, or not shown. In the order of their ids.
     """
     asked = {"domain": key.domain, "local_id": key.local_id, **sight(seen)}
-    return [Member._make(row) for row in uow.ask(_OF_KEY, asked)]
+    return list(map(Member._make, sorted(uow.ask(_OF_KEY, asked))))
 
 
 def of_persons(uow: UnitOfWork, persons: list[int], seen: Sight) -> list[Member]:
     """All active records of some persons that are shown."""
     asked = {"persons": persons, **sight(seen)}
-    return [Member._make(row) for row in uow.ask(_OF_PERSONS, asked)]
+    return list(map(Member._make, uow.ask(_OF_PERSONS, asked)))

@@ -19,23 +19,23 @@ from mpi.store.hiding import is_hidden, is_shown, sight
 from mpi.store.members import Member
 
 
-def _named(part: str, criteria: Sequence[NameCriterion], name: str, parameters: dict[str, Any]) -> str:
+def _named(group: NameGroup, name: str, parameters: dict[str, Any], *, of_few: bool) -> str:
     """That a record is found under one of some names: one probe, which an index can answer, however many there are.
 
     Of names that are to be like others only what may be so is found: they sound the same, or where letters may differ,
     begin alike. What is too unlike is left out by :func:`mpi.domain.match_quality.is_match`.
 
     Args:
-        part: as :class:`NameGroup` has it.
+        of_few: other criteria leave few records, whose names are looked at one by one.
     """
-    matches, sounds = [], []
-    for number, criterion in enumerate(criteria):
+    part, matches, sounds = group.part, [], []
+    for number, criterion in enumerate(group.any_of):
         key = f"{name}_{number}"
         if criterion.like is not None:
             parameters[f"{key}_sound"] = sound(criterion.text)
             sounds += [f"(n.part = '{each.lower()}' AND n.sound = %({key}_sound)s)" for each in part]
         if criterion.like is not Likeness.PHONETIC:
-            match = _match(criterion, key, parameters)
+            match = _match(criterion, key, parameters, of_few=of_few)
             matches += [f"(n.part = '{each}' AND {match})" for each in part]
     if not sounds:
         return f"EXISTS (SELECT 1 FROM record_name n WHERE n.record_id = r.id AND ({' OR '.join(matches)}))"
@@ -45,13 +45,16 @@ def _named(part: str, criteria: Sequence[NameCriterion], name: str, parameters: 
     return f"r.id IN ({' UNION ALL '.join(found)})"
 
 
-def _match(criterion: NameCriterion, key: str, parameters: dict[str, Any]) -> str:
+def _match(criterion: NameCriterion, key: str, parameters: dict[str, Any], *, of_few: bool) -> str:
     text = criterion.text[:_LETTERS_ALIKE] if criterion.like is not None else criterion.text
     parameters[key] = text
     if criterion.inside:
         return f"strpos(n.name, %({key})s) > 0"
     if criterion.exact:
         return f"n.name = %({key})s"
+    if of_few:
+        # A range would be planned with its values, again and again, for an index that is not wanted here.
+        return f"strpos(n.name, %({key})s) = 1"
     parameters[f"{key}_end"] = text + "\U0010ffff"
     return f"n.name >= %({key})s AND n.name < %({key}_end)s"
 
@@ -119,7 +122,7 @@ _STATED = {
 }
 
 
-def _group_clause(group: NameGroup, name: str, parameters: dict[str, Any]) -> str:
+def _group_clause(group: NameGroup, name: str, parameters: dict[str, Any], *, of_few: bool) -> str:
     """That a record bears one of some names; where they are to be met letter for letter, that it states one so."""
     stated = []
     for number, criterion in enumerate(group.any_of):
@@ -127,7 +130,7 @@ def _group_clause(group: NameGroup, name: str, parameters: dict[str, Any]) -> st
             key = f"{name}_{number}_stated"
             parameters[key] = criterion.verbatim
             stated += [f"coalesce({each.format(key)}, false)" for part in group.part for each in _STATED[part]]
-    clause = _named(group.part, group.any_of, name, parameters)
+    clause = _named(group, name, parameters, of_few=of_few)
     return f"{clause} AND ({' OR '.join(stated)})" if stated else clause
 
 
@@ -180,7 +183,7 @@ def _conditions(
     for name, group in groups:
         is_fuzzy = any(c.like is Likeness.FUZZY for c in group.any_of)
         if not (is_fuzzy and search.has_whole_birth_date):  # of few, every name is looked at
-            clauses.append(_group_clause(group, name, parameters))
+            clauses.append(_group_clause(group, name, parameters, of_few=_has_one_plan(search)))
     clauses.extend(_field_clause(g, f"text_{i}", parameters) for i, g in enumerate(search.text_groups))
     clauses.extend(_contact_clause(g, f"contact_{i}", parameters) for i, g in enumerate(search.contact_groups))
     clauses.extend(_bound_clause(b, f"bound_{i}", parameters) for i, b in enumerate(search.birth_bounds))

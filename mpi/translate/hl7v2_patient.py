@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from ihe.errors import InvalidElement, MissingElement
 from ihe.hl7v2.building import SegmentBuilder
-from ihe.hl7v2.er7 import NULL, Field, Message, Repetition, Segment
+from ihe.hl7v2.delimiters import STANDARD
+from ihe.hl7v2.er7 import NULL, Component, Field, Message, Repetition, Segment
 from ihe.values import AssigningAuthority, Oid, PartialDate, PatientId, parse_dtm
 from mpi.domain.identity import IdentityStatus, Sex, Traits
 from mpi.domain.search import fold
@@ -241,11 +243,17 @@ def _email(field: Field) -> str | None:
     return next((mail for r in field.repetitions if (mail := _text(r, 4)) and "@" in mail), None)
 
 
-def cx(patient_id: PatientId) -> list[str | list[str | None]]:
+def cx(patient_id: PatientId) -> list[str | Component]:
     """An identifier as the components of a CX."""
-    authority = patient_id.authority
-    hd: list[str | None] = [authority.namespace, authority.oid, "ISO" if authority.oid else None]
-    return [patient_id.value, "", "", [part or "" for part in hd], patient_id.type_code or ""]
+    return [patient_id.value, "", "", _hd(patient_id.authority), patient_id.type_code or ""]
+
+
+@lru_cache(maxsize=256)
+def _hd(authority: AssigningAuthority) -> Component:
+    """An authority as HD, written once: there are few, and every answer names them."""
+    parts = (authority.namespace, authority.oid, "ISO" if authority.oid else None)
+    written = STANDARD.subcomponent.join(STANDARD.escaped(part or "") for part in parts)
+    return Component(written.rstrip(STANDARD.subcomponent), STANDARD, "utf-8")
 
 
 def is_french(message: Message) -> bool:

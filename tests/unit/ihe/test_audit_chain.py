@@ -101,6 +101,14 @@ def test_a_change_of_any_column_shows_once(connection, column):
     assert len(found) == (2 if column == "digest" else 1)
 
 
+@pytest.mark.parametrize("column", ["id", *_COLUMNS[:-1]])
+def test_sealing_changes_nothing_else(connection, column):
+    audit.append(connection, event(1))
+    other = {"id": "DEFAULT"}.get(column) or _OTHER.get(column, "'x'")
+    with pytest.raises(ProgrammingError, match="audit events are not changed"):
+        connection.execute(text(f"UPDATE audit_event SET position = 1, digest = '', {column} = {other}"))
+
+
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(1, 12), st.integers(0, 200), st.integers(1, 255))
 def test_any_changed_byte_of_what_is_chained_shows(connection, position, at, by):

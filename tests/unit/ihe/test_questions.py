@@ -214,3 +214,63 @@ def test_what_a_question_announces_stands_in_the_commit_of_its_audit_event(datab
     assert len(stored(database)) == 1
     with database.transaction() as connection:
         assert connection.execute(text("SELECT count(*) FROM outbox_event")).scalar() == 1
+
+
+def test_values_go_and_come_as_they_are(database):
+    statement = """SELECT %(text)s::text, %(text)s || '%%', %(number)s + 1, NOT %(yes)s, %(nothing)s::text,
+        '2026-01-02T03:04:05.678901Z'::timestamptz, ARRAY['a', NULL], '{"a": 1}'::jsonb"""
+    asked = {"text": "É'\"\\ $1 %s", "number": 2**40, "yes": True, "nothing": None}
+    for _ in range(2):
+        ((text_, more, number, no, nothing, *others),) = database.ask(statement, asked)
+        assert (text_, more, number, no, nothing) == (asked["text"], asked["text"] + "%", 2**40 + 1, False, None)
+        assert others == [EVENT.at, ["a", None], {"a": 1}]
+    assert database.ask("SELECT %s || %s", ("a", "b")) == [("ab",)]
+    assert database.ask("SELECT 1 WHERE %s", (False,)) == []
+    assert database.ask("SELECT %s = ANY(%s)", ("a", ["a", "b"])) == [(True,)]
+
+
+@pytest.mark.parametrize("value", ["a\0b", "\0"])
+def test_a_nul_is_refused_and_cuts_no_value_short(database, value):
+    with pytest.raises(psycopg.DataError):
+        database.ask("SELECT %s::text", (value,))
+    assert database.ask("SELECT %s::text", ("ab",)) == [("ab",)]
+
+
+def test_one_statement_takes_values_of_several_types(database):
+    statement = "SELECT coalesce(to_jsonb(%s), '0')::text"
+    assert [database.ask(statement, (value,)) for value in (1, True, 2)] == [[("1",)], [("true",)], [("2",)]]
+
+
+def test_statements_beyond_those_that_stay_prepared_are_answered_too(database):
+    asked = [f"SELECT {number}, %s::text" for number in range(130)]
+    for _ in range(2):
+        assert [database.ask(statement, ("x",)) for statement in asked] == [[(number, "x")] for number in range(130)]
+    with database.alone() as cursor:
+        prepared = cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'single%'").fetchone()
+    assert prepared == (100,)
+
+
+def test_a_connection_that_is_borrowed_again_knows_what_was_prepared_on_it(database_url):
+    database = Database(create_engine(database_url, pool_size=30))
+    together = threading.Barrier(20)
+
+    def ask(_number):
+        together.wait()
+        return [database.ask("SELECT pg_sleep(0.1), %s::text", ("x",))[0][1] for _ in range(3)]
+
+    with ThreadPoolExecutor(20) as threads:
+        assert list(threads.map(ask, range(20))) == [["x"] * 3] * 20
+    database.engine.dispose()
+
+
+def test_a_question_that_fails_rolls_back_what_it_began(database):
+    def fail(question):
+        question.connection.execute(text("SELECT 1"))
+        question.publish("document.registered", "someone", {})
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), database.question(CALLER) as question:
+        fail(question)
+    assert database.engine.pool.checkedout() == 0
+    with database.transaction() as connection:
+        assert connection.execute(text("SELECT count(*) FROM outbox_event")).scalar() == 0
