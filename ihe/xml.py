@@ -11,6 +11,7 @@ arrives: see ``capture`` of :class:`XmlReader`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -341,12 +342,44 @@ def parse_xml(data: bytes, limits: XmlLimits = DEFAULT_LIMITS, charset: str | No
     return reader.close()
 
 
+DECLARATION: Final = "<?xml version='1.0' encoding='UTF-8'?>\n"
+"""What a document begins with that :func:`serialize` writes."""
+
+
 def serialize(element: Element, *, declaration: bool = True, pretty: bool = False) -> bytes:
     """Write an element as UTF-8, without what follows it in its document."""
     data: bytes = etree.tostring(
         element, encoding="UTF-8", xml_declaration=declaration, pretty_print=pretty, with_tail=False
     )
     return data
+
+
+_NO_XML: Final = "\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
+_MARKED_IN_TEXT: Final = re.compile(f"[&<>\r{_NO_XML}]")
+_MARKED_IN_VALUES: Final = re.compile(f'[&<>"\t\n\r{_NO_XML}]')
+_ESCAPED: Final = {
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+    '"': "&quot;",
+    "\t": "&#9;",
+    "\n": "&#10;",
+    "\r": "&#13;",
+}
+
+
+def escaped(text: str) -> str:
+    """Character data as :func:`serialize` writes it; what XML does not allow is left out."""
+    return _MARKED_IN_TEXT.sub(_escape, text)
+
+
+def quoted(value: str) -> str:
+    """The value of an attribute as :func:`serialize` writes it, in quotes; what XML does not allow is left out."""
+    return f'"{_MARKED_IN_VALUES.sub(_escape, value)}"'
+
+
+def _escape(found: re.Match[str]) -> str:
+    return _ESCAPED.get(found[0], "")
 
 
 def qname(namespace: str, local: str) -> str:
@@ -356,9 +389,9 @@ def qname(namespace: str, local: str) -> str:
 
 def local_name(element: Element) -> str:
     """The name of an element without its namespace."""
-    return str(etree.QName(element).localname)
+    return str(element.tag).rpartition("}")[2]
 
 
 def namespace_of(element: Element) -> str:
     """The namespace of an element, empty when it has none."""
-    return str(etree.QName(element).namespace or "")
+    return str(element.tag).rpartition("}")[0][1:]
