@@ -10,7 +10,7 @@ from typing import Final
 
 from ihe.errors import InvalidElement, MissingElement
 from ihe.values import AssigningAuthority, Oid, PatientId
-from ihe.xml import NS, Element
+from ihe.xml import NS, Element, local_name
 
 _PREFIX: Final = f"{{{NS.HL7V3}}}"
 
@@ -43,6 +43,14 @@ def every(parent: Element | None, path: str) -> Iterator[Element]:
                 yield from every(element, rest)
             else:
                 yield element
+
+
+def named_children(parent: Element) -> dict[str, Element]:
+    """The first child of each local name that is not null; where many are wanted, in one pass."""
+    found: dict[str, Element] = {}
+    for element in every(parent, "*"):
+        found.setdefault(local_name(element), element)
+    return found
 
 
 def attribute(parent: Element | None, path: str, name: str = "value") -> str | None:

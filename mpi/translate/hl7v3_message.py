@@ -20,7 +20,7 @@ from ihe.soap.envelope import SoapReply
 from ihe.soap.error_codes import fault_for
 from ihe.values import format_dtm
 from ihe.xml import NS, Element, escaped, local_name, quoted
-from mpi.translate.hl7v3_elements import attribute, content, every, first, location
+from mpi.translate.hl7v3_elements import attribute, content, every, first, location, named_children
 from mpi.translate.hl7v3_text import NAMESPACES, element, repeated, repeated_id
 
 INTERACTIONS: Final = "2.16.840.1.113883.1.6"
@@ -28,20 +28,28 @@ INTERACTIONS: Final = "2.16.840.1.113883.1.6"
 
 ACKNOWLEDGEMENT: Final = "MCCI_IN000002UV01"
 
-_PARAMETERS: Final = (
-    "dataSource",
-    "livingSubjectAdministrativeGender",
-    "livingSubjectBirthPlaceAddress",
-    "livingSubjectBirthTime",
-    "livingSubjectId",
-    "livingSubjectName",
-    "mothersMaidenName",
-    "otherIDsScopingOrganization",
-    "patientAddress",
-    "patientIdentifier",
-    "patientTelecom",
-)
-"""The parameters that are read, in the order of the schemas."""
+_PARAMETERS: Final = {
+    name: place
+    for place, name in enumerate(
+        (
+            "dataSource",
+            "livingSubjectAdministrativeGender",
+            "livingSubjectBirthPlaceAddress",
+            "livingSubjectBirthTime",
+            "livingSubjectId",
+            "livingSubjectName",
+            "mothersMaidenName",
+            "otherIDsScopingOrganization",
+            "patientAddress",
+            "patientIdentifier",
+            "patientTelecom",
+        )
+    )
+}
+"""The parameters that are read, each with its place in the order of the schemas."""
+
+_CODES: Final = ("responseModalityCode", "responsePriorityCode", "initialQuantity")
+"""What is repeated of a query beside its id and its parameters, in the order of the schemas."""
 
 _EVENT: Final = "controlActProcess/subject/registrationEvent"
 _PLACES: Final = {
@@ -274,21 +282,19 @@ def _warning(sentence: str) -> str:
 
 def _repeated_query(asked: Element) -> str:
     """The query in the order of the schemas, with what clients like to leave out and the schemas demand."""
-    parts = (first(asked, name) for name in ("responseModalityCode", "responsePriorityCode", "initialQuantity"))
-    stated: dict[str, list[Element]] = {}
-    for parameter in every(asked, "parameterList/*"):
-        stated.setdefault(local_name(parameter), []).append(parameter)
-    parameters = "".join(
-        _repeated_parameter(name, parameter) for name in _PARAMETERS for parameter in stated.get(name, ())
-    )
+    parts = named_children(asked)
+    codes = "".join(repeated(parts[name]) for name in _CODES if name in parts)
+    criteria = _repeated_match_criteria(asked) if "matchCriterionList" in parts else ""
+    stated = [each for each in every(asked, "parameterList/*") if local_name(each) in _PARAMETERS]
+    stated.sort(key=lambda each: _PARAMETERS[local_name(each)])
     return (
-        f'<queryByParameter>{repeated_id(first(asked, "queryId"), "queryId")}<statusCode code="new"/>'
-        f"{''.join(repeated(part) for part in parts if part is not None)}{_repeated_match_criteria(asked)}"
-        f"{element('parameterList', parameters)}</queryByParameter>"
+        f'<queryByParameter>{repeated_id(parts.get("queryId"), "queryId")}<statusCode code="new"/>{codes}{criteria}'
+        f"{element('parameterList', ''.join(map(_repeated_parameter, stated)))}</queryByParameter>"
     )
 
 
-def _repeated_parameter(name: str, parameter: Element) -> str:
+def _repeated_parameter(parameter: Element) -> str:
+    name = local_name(parameter)
     values = "".join(map(repeated, every(parameter, "value")))
     semantics = content(first(parameter, "semanticsText")) or name
     return f"<{name}>{values}<semanticsText>{escaped(semantics)}</semanticsText></{name}>" if values else ""

@@ -13,7 +13,7 @@ import re
 from typing import Final
 
 from ihe.values import PatientId
-from ihe.xml import NS, Element, escaped, local_name, namespace_of, qname, quoted
+from ihe.xml import NS, Element, escaped, local_name, qname, quoted
 
 NAMESPACES: Final = f'xmlns="{NS.HL7V3}" xmlns:xsi="{NS.XSI}"'
 """Of the outermost element of a message."""
@@ -29,7 +29,8 @@ _TEXTS: Final = frozenset(
     {"family", "given", "prefix", "suffix", "streetAddressLine", "streetName", "city", "county", "postalCode"}
     | {"country"}
 )
-_BOUNDS: Final = frozenset({"low", "high", "center"})
+_REPEATED: Final = frozenset(qname(NS.HL7V3, name) for name in (*_TEXTS, "low", "high", "center"))
+"""Elements inside a value that are repeated in answers."""
 _ATTRIBUTES: Final = {
     "root": _UID,
     "codeSystem": _UID,
@@ -78,14 +79,14 @@ def repeated(source: Element) -> str:
     question was not.
     """
     name = local_name(source)
-    attributes = "".join(_attribute(source, str(key), str(value)) for key, value in source.attrib.items())
-    text = escaped(source.text) if source.text and name in _TEXTS else ""
-    children = "".join(
-        repeated(child)
-        for child in source.iterchildren("*")
-        if namespace_of(child) == NS.HL7V3 and (local_name(child) in _TEXTS or local_name(child) in _BOUNDS)
-    )
-    return element(name + attributes, text + children)
+    start = name
+    for key, value in source.items():
+        start += _attribute(source, str(key), str(value))
+    inside = escaped(source.text) if source.text and name in _TEXTS else ""
+    for child in source:
+        if child.tag in _REPEATED:
+            inside += repeated(child)
+    return element(start, inside)
 
 
 def _attribute(source: Element, key: str, value: str) -> str:
