@@ -268,7 +268,7 @@ class _Scan:
             MalformedRequest: not well-formed, or with a document type.
             TooLarge: a limit is exceeded.
         """
-        if not self._is_counting and not self._is_harmless(piece):
+        if piece and not self._is_counting and not self._is_harmless(piece):
             self._count()
             piece = self._kept.content()
         try:

@@ -108,7 +108,7 @@ class MessageReader:
         self._capture = dict.fromkeys(document_elements, partial(_InlineDocument, self._documents))
         self._received = 0
         kind = read_content_type(content_type)
-        self._action = _action_of(kind)
+        self._action = kind.action
         self._parts: _Parts | None = None
         self._xml: XmlReader | None = None
         if kind.media_type == "multipart/related":
@@ -165,15 +165,9 @@ class MessageReader:
         self._documents.discard()
 
     def _open_root(self, kind: ContentType) -> XmlReader:
-        self._action = self._action or _action_of(kind)
+        self._action = self._action or kind.action
         self._xml = XmlReader(self._limits.xml, kind.parameter("charset") or None, self._capture)
         return self._xml
-
-
-def _action_of(kind: ContentType) -> str:
-    """The action that a content type names itself or in the type it wraps (Source: RFC 3902; MTOM 1.0: 4.3.1.4)."""
-    wrapped = (read_content_type(kind.parameter(name)) for name in ("start-info", "type"))
-    return kind.parameter("action") or next((a for w in wrapped if (a := w.parameter("action"))), "")
 
 
 class _Documents:

@@ -61,7 +61,10 @@ def attribute(parent: Element | None, path: str, name: str = "value") -> str | N
 
 def content(element: Element | None) -> str | None:
     """The text of an element with one blank between words; ``None`` when there is none."""
-    return (" ".join("".join(map(str, element.itertext())).split()) or None) if element is not None else None
+    if element is None:
+        return None
+    text = "".join(map(str, element.itertext())) if len(element) else element.text or ""
+    return " ".join(text.split()) or None
 
 
 def location(*names: str) -> str:
