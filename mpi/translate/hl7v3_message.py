@@ -28,25 +28,20 @@ INTERACTIONS: Final = "2.16.840.1.113883.1.6"
 
 ACKNOWLEDGEMENT: Final = "MCCI_IN000002UV01"
 
-_PARAMETERS: Final = {
-    name: place
-    for place, name in enumerate(
-        (
-            "dataSource",
-            "livingSubjectAdministrativeGender",
-            "livingSubjectBirthPlaceAddress",
-            "livingSubjectBirthTime",
-            "livingSubjectId",
-            "livingSubjectName",
-            "mothersMaidenName",
-            "otherIDsScopingOrganization",
-            "patientAddress",
-            "patientIdentifier",
-            "patientTelecom",
-        )
-    )
-}
-"""The parameters that are read, each with its place in the order of the schemas."""
+_PARAMETERS: Final = (
+    "dataSource",
+    "livingSubjectAdministrativeGender",
+    "livingSubjectBirthPlaceAddress",
+    "livingSubjectBirthTime",
+    "livingSubjectId",
+    "livingSubjectName",
+    "mothersMaidenName",
+    "otherIDsScopingOrganization",
+    "patientAddress",
+    "patientIdentifier",
+    "patientTelecom",
+)
+"""The parameters that are read, in the order of the schemas."""
 
 _CODES: Final = ("responseModalityCode", "responsePriorityCode", "initialQuantity")
 """What is repeated of a query beside its id and its parameters, in the order of the schemas."""
@@ -286,7 +281,7 @@ def _repeated_query(asked: Element) -> str:
     codes = "".join(repeated(parts[name]) for name in _CODES if name in parts)
     criteria = _repeated_match_criteria(asked) if "matchCriterionList" in parts else ""
     stated = [each for each in every(asked, "parameterList/*") if local_name(each) in _PARAMETERS]
-    stated.sort(key=lambda each: _PARAMETERS[local_name(each)])
+    stated.sort(key=lambda each: _PARAMETERS.index(local_name(each)))
     return (
         f'<queryByParameter>{repeated_id(parts.get("queryId"), "queryId")}<statusCode code="new"/>{codes}{criteria}'
         f"{element('parameterList', ''.join(map(_repeated_parameter, stated)))}</queryByParameter>"
