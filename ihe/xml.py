@@ -7,10 +7,15 @@ reason: an lxml parser shares its table of names with its thread, and must not b
 
 Text that is large by nature (a document as base64 inside a SOAP body) can be taken out of the document while it
 arrives: see ``capture`` of :class:`XmlReader`.
+
+What is refused as an excess is counted element by element, each of which calls back into Python. A small document whose
+bytes hold fewer ``<`` and ``=`` than there may be levels and attributes can exceed nothing: Expat reads it without
+calling back.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -119,9 +124,12 @@ class TextSink(Protocol):
         """The end tag was met."""
 
 
-Capture = Callable[[str], TextSink | None]
-"""Asked at every start tag for its qualified name; a sink means: the text of this element goes there and not into the
+Capture = Mapping[str, Callable[[], TextSink]]
+"""Opens, by the qualified names of elements (in ASCII), the sink to which the text of each goes, and not into the
 document. Captured elements do not nest."""
+
+
+_NOTHING: Final[Capture] = {}
 
 
 class XmlReader:
@@ -131,14 +139,14 @@ class XmlReader:
         limits: what is refused.
         charset: charset of the transport (``Content-Type``), which goes before the document's own declaration;
             ``None`` leaves it to the document.
-        capture: see :data:`Capture`; ``None`` captures nothing.
+        capture: see :data:`Capture`; by default nothing is captured.
 
     Raises:
         MalformedRequest: the charset is not one of those read here.
     """
 
     def __init__(
-        self, limits: XmlLimits = DEFAULT_LIMITS, charset: str | None = None, capture: Capture | None = None
+        self, limits: XmlLimits = DEFAULT_LIMITS, charset: str | None = None, capture: Capture = _NOTHING
     ) -> None:
         if charset is not None:
             _check_charset(charset)
@@ -206,6 +214,9 @@ class _KeptBytes:
     def __len__(self) -> int:
         return len(self._bytes)
 
+    def __contains__(self, text: bytes) -> bool:
+        return text in self._bytes
+
     def append(self, data: bytes) -> None:
         self._bytes += data
 
@@ -225,10 +236,14 @@ class _Scan:
         pending: bytes that may still turn out to be captured text.
     """
 
-    def __init__(self, limits: XmlLimits, charset: str | None, capture: Capture | None, kept: _KeptBytes) -> None:
+    def __init__(self, limits: XmlLimits, charset: str | None, capture: Capture, kept: _KeptBytes) -> None:
         self._limits = limits
-        self._capture = capture
+        self._charset = charset
+        self._capture = {name.removeprefix("{"): open_sink for name, open_sink in capture.items()}
         self._kept = kept
+        self._is_counting = False
+        self._tags = 0
+        self._equals = 0
         self._depth = 0
         self._elements = 0
         self._declarations = 0
@@ -238,9 +253,49 @@ class _Scan:
         self._text_start: int | None = None
         self._text_end = 0
         self.pending = 0
-        parser = expat.ParserCreate(charset, "}")
+        self._parser = self._new_parser()
+
+    def _new_parser(self) -> expat.XMLParserType:
+        parser = expat.ParserCreate(self._charset, "}")
         parser.XmlDeclHandler = self._declaration
         parser.StartDoctypeDeclHandler = self._doctype
+        return parser
+
+    def feed(self, piece: bytes, *, last: bool = False) -> None:
+        """Read the next bytes, which are kept already.
+
+        Raises:
+            MalformedRequest: not well-formed, or with a document type.
+            TooLarge: a limit is exceeded.
+        """
+        if piece and not self._is_counting and not self._is_harmless(piece):
+            self._count()
+            piece = self._kept.content()
+        try:
+            self._parser.Parse(piece, last)
+        except expat.ExpatError as error:
+            where = f"line {error.lineno}, column {error.offset + 1}"
+            raise MalformedRequest(f"not well-formed XML: {expat.ErrorString(error.code)} ({where})") from None
+        self._cut_text()
+        self.pending = 0 if self._text_start is None else 2 * _PIECE
+
+    def _is_harmless(self, piece: bytes) -> bool:
+        """Whether what has come can exceed no limit, by its bytes alone, and holds nothing to capture."""
+        limits, kept = self._limits, self._kept
+        self._tags += piece.count(b"<")
+        self._equals += piece.count(b"=")
+        return (
+            self._tags <= min(limits.depth, limits.elements)
+            and self._equals <= limits.attributes
+            and len(kept) <= min(limits.text, _PIECE)
+            and b"\0" not in kept  # in a charset of two bytes a name looks different
+            and not any(name.rpartition("}")[2].encode() in kept for name in self._capture)
+        )
+
+    def _count(self) -> None:
+        """Begin again, and count."""
+        self._is_counting = True
+        parser = self._new_parser()
         parser.StartNamespaceDeclHandler = self._namespace
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
@@ -249,21 +304,6 @@ class _Scan:
             setattr(parser, handler, self._other)
         parser.EndCdataSectionHandler = self._other
         self._parser = parser
-
-    def feed(self, piece: bytes, *, last: bool = False) -> None:
-        """Read the next bytes.
-
-        Raises:
-            MalformedRequest: not well-formed, or with a document type.
-            TooLarge: a limit is exceeded.
-        """
-        try:
-            self._parser.Parse(piece, last)
-        except expat.ExpatError as error:
-            where = f"line {error.lineno}, column {error.offset + 1}"
-            raise MalformedRequest(f"not well-formed XML: {expat.ErrorString(error.code)} ({where})") from None
-        self._cut_text()
-        self.pending = 0 if self._text_start is None else 2 * _PIECE
 
     def _declaration(self, version: str, encoding: str | None, standalone: int) -> None:
         if encoding is not None:
@@ -287,14 +327,11 @@ class _Scan:
         if len(attributes) + self._declarations > limits.attributes:
             raise TooLarge(f"an XML element has more than {limits.attributes} attributes")
         self._declarations = self._text = 0
-        if self._capture is None:
-            return
-        tag = "{" + name if "}" in name else name
-        if self._sink is None:
-            self._sink = self._capture(tag)
+        if self._sink is not None:
+            self._sink.child("{" + name if "}" in name else name)
+        elif name in self._capture:
+            self._sink = self._capture[name]()
             self._sink_depth = self._depth
-        else:
-            self._sink.child(tag)
 
     def _end(self, name: str) -> None:
         self._other()
@@ -341,12 +378,44 @@ def parse_xml(data: bytes, limits: XmlLimits = DEFAULT_LIMITS, charset: str | No
     return reader.close()
 
 
+DECLARATION: Final = "<?xml version='1.0' encoding='UTF-8'?>\n"
+"""What a document begins with that :func:`serialize` writes."""
+
+
 def serialize(element: Element, *, declaration: bool = True, pretty: bool = False) -> bytes:
     """Write an element as UTF-8, without what follows it in its document."""
     data: bytes = etree.tostring(
         element, encoding="UTF-8", xml_declaration=declaration, pretty_print=pretty, with_tail=False
     )
     return data
+
+
+_NO_XML: Final = "\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
+_MARKED_IN_TEXT: Final = re.compile(f"[&<>\r{_NO_XML}]")
+_MARKED_IN_VALUES: Final = re.compile(f'[&<>"\t\n\r{_NO_XML}]')
+_ESCAPED: Final = {
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+    '"': "&quot;",
+    "\t": "&#9;",
+    "\n": "&#10;",
+    "\r": "&#13;",
+}
+
+
+def escaped(text: str) -> str:
+    """Character data as :func:`serialize` writes it; what XML does not allow is left out."""
+    return _MARKED_IN_TEXT.sub(_escape, text)
+
+
+def quoted(value: str) -> str:
+    """The value of an attribute as :func:`serialize` writes it, in quotes; what XML does not allow is left out."""
+    return f'"{_MARKED_IN_VALUES.sub(_escape, value)}"'
+
+
+def _escape(found: re.Match[str]) -> str:
+    return _ESCAPED.get(found[0], "")
 
 
 def qname(namespace: str, local: str) -> str:
@@ -356,9 +425,9 @@ def qname(namespace: str, local: str) -> str:
 
 def local_name(element: Element) -> str:
     """The name of an element without its namespace."""
-    return str(etree.QName(element).localname)
+    return str(element.tag).rpartition("}")[2]
 
 
 def namespace_of(element: Element) -> str:
     """The namespace of an element, empty when it has none."""
-    return str(etree.QName(element).namespace or "")
+    return str(element.tag).rpartition("}")[0][1:]

@@ -48,11 +48,11 @@ class DeferredDiscovery:
         answer = self._answer(event, message)
         try:
             with SoapClient(event.subject, _TIMEOUT_SECONDS, callbacks=self._app.callbacks) as client:
-                require_accepted(client.send(iti55.DEFERRED_ACTION, answer))
+                require_accepted(client.send(iti55.DEFERRED_ACTION, parse_xml(answer)))
         except Unavailable as error:
             raise Conflict("the asker cannot be reached") from error
 
-    def _answer(self, event: OutboxEvent, message: Element) -> Element:
+    def _answer(self, event: OutboxEvent, message: Element) -> bytes:
         request = SoapRequest(iti55.DEFERRED_ACTION, message)
         caller = Caller(node=event.payload["node"], site=event.payload["site"])
         try:
@@ -78,7 +78,7 @@ class DeferredDiscovery:
                 )
                 return iti55.answer_message(found, message)
         except IheError as error:
-            refusal = iti55.refuse(error, request).body_element
+            refusal = iti55.refuse(error, request).body_text
             if refusal is None:
                 raise
             return refusal

@@ -139,6 +139,8 @@ class Answer:
 
 def read(reply: SoapReply) -> Answer:
     """Read a reply from its bytes."""
+    if reply.body_text is not None:
+        return Answer(etree.fromstring(reply.body_text))
     assert reply.body_element is not None, reply.fault
     return Answer(etree.fromstring(serialize(reply.body_element)))
 

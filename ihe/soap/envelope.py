@@ -21,17 +21,19 @@ from ihe.errors import MalformedRequest, MissingElement
 from ihe.soap.fault import SoapFault, addressing_fault, must_understand, version_mismatch
 from ihe.soap.multipart import OutgoingPart
 from ihe.soap.sinks import Attachment
-from ihe.xml import NS, Element, local_name, namespace_of, qname, serialize
+from ihe.xml import DECLARATION, NS, Element, escaped, local_name, qname, serialize
 
 ANONYMOUS: Final = "http://www.w3.org/2005/08/addressing/anonymous"
 NONE: Final = "http://www.w3.org/2005/08/addressing/none"
 
 _OUR_ROLES = frozenset({"", f"{NS.SOAP}/role/next", f"{NS.SOAP}/role/ultimateReceiver"})
 _SINGLE_HEADERS = frozenset({"To", "From", "ReplyTo", "FaultTo", "Action", "MessageID"})
+_ADDRESSING: Final = {qname(NS.WSA, name): name for name in (*_SINGLE_HEADERS, "RelatesTo")}
+_ENVELOPE, _HEADER, _BODY = (qname(NS.SOAP, name) for name in ("Envelope", "Header", "Body"))
+_MUST_UNDERSTAND, _ROLE = (qname(NS.SOAP, name) for name in ("mustUnderstand", "role"))
+_MESSAGE_ID, _ADDRESS = (qname(NS.WSA, name) for name in ("MessageID", "Address"))
 
-UNDERSTOOD: Final = frozenset(
-    {qname(NS.WSA, name) for name in (*_SINGLE_HEADERS, "RelatesTo")} | {qname(NS.WSSE, "Security")}
-)
+UNDERSTOOD: Final = frozenset({*_ADDRESSING, qname(NS.WSSE, "Security")})
 """Header blocks that may be mandatory. Authentication judges ``wsse:Security``; here it passes untouched."""
 
 
@@ -127,6 +129,7 @@ def read_envelope(
     content_action: str | None = None,
     attachments: Mapping[str, Attachment] | None = None,
     path: str = "",
+    url: str = "",
     understood: frozenset[str] = UNDERSTOOD,
 ) -> SoapRequest:
     """Read a parsed envelope.
@@ -136,6 +139,7 @@ def read_envelope(
         content_action: ``action`` parameter of the content type, or ``None``; an empty one counts as none.
         attachments: documents that came with it, by content id.
         path: path of the endpoint.
+        url: the address at which it was received, as the sender used it.
         understood: qualified names of header blocks that may be mandatory.
 
     Raises:
@@ -160,13 +164,16 @@ def read_envelope(
         headers=blocks,
         attachments=attachments or {},
         path=path,
+        url=url,
     )
 
 
 def message_id_of(root: Element) -> str | None:
     """The ``wsa:MessageID`` of an envelope that may be wrong in other ways, for the fault that answers it."""
-    found = root.findtext(f"{qname(NS.SOAP, 'Header')}/{qname(NS.WSA, 'MessageID')}")
-    return found.strip() or None if found else None
+    for header in root.iterchildren(_HEADER):
+        for block in header.iterchildren(_MESSAGE_ID):
+            return (block.text or "").strip() or None
+    return None
 
 
 def content_id_of(include: Element) -> str:
@@ -221,10 +228,18 @@ def soap_response(action: str, relates_to: str | None, body: Element, headers: S
 
 def soap_response_text(action: str, relates_to: str | None, body: bytes, headers: Sequence[Element] = ()) -> bytes:
     """The envelope of an answer whose body is UTF-8 text already, with its declaration."""
-    marker = etree.Element("body")
-    head, mark, tail = serialize(soap_response(action, relates_to, marker, headers)).partition(b"<body/>")
-    assert mark
-    return b"".join((head, body, tail))
+    if headers:
+        envelope = serialize(soap_response(action, relates_to, etree.Element("body"), headers))
+        head, mark, tail = envelope.partition(b"<body/>")
+        assert mark
+        return b"".join((head, body, tail))
+    relation = f"<wsa:RelatesTo>{escaped(relates_to)}</wsa:RelatesTo>" if relates_to else ""
+    start = (
+        f'{DECLARATION}<soap:Envelope xmlns:soap="{NS.SOAP}" xmlns:wsa="{NS.WSA}"><soap:Header>'
+        f'<wsa:Action soap:mustUnderstand="true">{escaped(action)}</wsa:Action>'
+        f"<wsa:MessageID>{uuid.uuid4().urn}</wsa:MessageID>{relation}</soap:Header><soap:Body>"
+    )
+    return b"%b%b</soap:Body></soap:Envelope>" % (start.encode(), body)
 
 
 def soap_fault(fault: SoapFault, relates_to: str | None, headers: Sequence[Element] = ()) -> Element:
@@ -257,13 +272,13 @@ def _block(header: Element, name: str, text: str, *, mandatory: bool = False) ->
 
 def _parts_of(root: Element) -> tuple[Element | None, Element]:
     """Header and body of an envelope."""
-    if local_name(root) != "Envelope":
+    if root.tag != _ENVELOPE:
+        if local_name(root) == "Envelope":
+            raise version_mismatch()
         raise MalformedRequest("the document is no SOAP envelope", f"/{local_name(root)}")
-    if namespace_of(root) != NS.SOAP:
-        raise version_mismatch()
     children = list(root.iterchildren("*"))
-    header = children.pop(0) if children and children[0].tag == qname(NS.SOAP, "Header") else None
-    if len(children) != 1 or children[0].tag != qname(NS.SOAP, "Body"):
+    header = children.pop(0) if children and children[0].tag == _HEADER else None
+    if len(children) != 1 or children[0].tag != _BODY:
         raise MalformedRequest("a SOAP envelope holds an optional Header and one Body", "/Envelope")
     return header, children[0]
 
@@ -273,8 +288,8 @@ def _refuse_unknown_mandatory(blocks: Sequence[Element], understood: frozenset[s
         block
         for block in blocks
         if block.tag not in understood
-        and (block.get(qname(NS.SOAP, "mustUnderstand")) or "").strip() in ("true", "1")
-        and (block.get(qname(NS.SOAP, "role")) or "").strip() in _OUR_ROLES
+        and (block.get(_MUST_UNDERSTAND) or "").strip() in ("true", "1")
+        and (block.get(_ROLE) or "").strip() in _OUR_ROLES
     ]
     if missed:
         raise must_understand(missed)
@@ -284,15 +299,15 @@ def _addressing(blocks: Sequence[Element]) -> dict[str, str]:
     """The WS-Addressing headers by local name; of an endpoint reference, its address."""
     values: dict[str, str] = {}
     for block in blocks:
-        if namespace_of(block) != NS.WSA:
+        name = _ADDRESSING.get(block.tag)
+        if name is None:
             continue
-        name = local_name(block)
         if name in values and name in _SINGLE_HEADERS:
             raise addressing_fault(
                 f"the header wsa:{name} is given twice", "InvalidAddressingHeader", "InvalidCardinality", header=name
             )
         if name in ("From", "ReplyTo", "FaultTo"):
-            text = block.findtext(qname(NS.WSA, "Address"))
+            text = block.findtext(_ADDRESS)
             if text is None:
                 raise addressing_fault(
                     f"the header wsa:{name} has no address",

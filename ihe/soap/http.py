@@ -11,7 +11,7 @@ import asyncio
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -225,8 +225,7 @@ class _Exchange:
         self._reader.feed(data)
         message = self._reader.close()
         self._message_id = message_id_of(message.root)
-        request = read_envelope(message.root, message.action, message.attachments, self._path)
-        request = replace(request, url=self._url)
+        request = read_envelope(message.root, message.action, message.attachments, self._path, self._url)
         binding = self._bindings.get(request.action)
         if binding is None:
             raise action_not_supported(request.action)

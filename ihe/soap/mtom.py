@@ -11,6 +11,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from urllib.parse import quote
 
@@ -31,7 +32,7 @@ from ihe.soap.multipart import (
 )
 from ihe.soap.sinks import Attachment, DocumentSink, SinkFactory
 from ihe.soap.transfer_encoding import Base64, Decoder, decoder_for
-from ihe.xml import DEFAULT_LIMITS, NS, Element, TextSink, XmlLimits, XmlReader, qname, serialize
+from ihe.xml import DEFAULT_LIMITS, NS, Element, XmlLimits, XmlReader, qname, serialize
 
 DOCUMENT_ELEMENTS: Final = frozenset({qname(NS.XDSB, "Document")})
 """Elements of type ``xs:base64Binary`` that may be large."""
@@ -104,9 +105,10 @@ class MessageReader:
         self._documents = _Documents(open_sink, limits.documents)
         self._limits = limits
         self._document_elements = document_elements
+        self._capture = dict.fromkeys(document_elements, partial(_InlineDocument, self._documents))
         self._received = 0
         kind = read_content_type(content_type)
-        self._action = _action_of(kind)
+        self._action = kind.action
         self._parts: _Parts | None = None
         self._xml: XmlReader | None = None
         if kind.media_type == "multipart/related":
@@ -163,18 +165,9 @@ class MessageReader:
         self._documents.discard()
 
     def _open_root(self, kind: ContentType) -> XmlReader:
-        self._action = self._action or _action_of(kind)
+        self._action = self._action or kind.action
         self._xml = XmlReader(self._limits.xml, kind.parameter("charset") or None, self._capture)
         return self._xml
-
-    def _capture(self, tag: str) -> TextSink | None:
-        return _InlineDocument(self._documents) if tag in self._document_elements else None
-
-
-def _action_of(kind: ContentType) -> str:
-    """The action that a content type names itself or in the type it wraps (Source: RFC 3902; MTOM 1.0: 4.3.1.4)."""
-    wrapped = (read_content_type(kind.parameter(name)) for name in ("start-info", "type"))
-    return kind.parameter("action") or next((a for w in wrapped if (a := w.parameter("action"))), "")
 
 
 class _Documents:

@@ -18,7 +18,7 @@ from email.message import Message
 from email.parser import HeaderParser
 from email.utils import collapse_rfc2231_value
 from enum import Enum, auto
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final
 
 from ihe.errors import MalformedRequest, TooLarge
@@ -56,6 +56,16 @@ class ContentType:
             return found
         except (LookupError, TypeError, ValueError):  # email stumbles over some contradictory RFC 2231 parameters
             raise MalformedRequest("the parameters of the content type are not readable", "Content-Type") from None
+
+    @cached_property
+    def action(self) -> str:
+        """The action that it names itself or in the type it wraps, or empty (Source: RFC 3902; MTOM 1.0: 4.3.1.4).
+
+        Raises:
+            MalformedRequest: the parameters are not readable.
+        """
+        wrapped = (read_content_type(self.parameter(name)) for name in ("start-info", "type"))
+        return self.parameter("action") or next((a for w in wrapped if (a := w.parameter("action"))), "")
 
 
 _remembered = lru_cache(maxsize=256)(ContentType)

@@ -55,7 +55,7 @@ def serve(feed: Feed, context: Context[MpiApplication]) -> None:
 
 def encode(result: None, request: SoapRequest) -> SoapReply:
     """``MCCI_IN000002UV01`` with ``AA``."""
-    return SoapReply(acknowledge(request.body_element))
+    return SoapReply(body_text=acknowledge(request.body_element))
 
 
 def refuse(error: IheError, request: SoapRequest) -> SoapReply:

@@ -25,8 +25,8 @@ from mpi.translate.hl7v3_message import (
     read_query,
     refused_query,
 )
-from mpi.translate.hl7v3_patient import add_patient
-from mpi.translate.hl7v3_registration import add_registration
+from mpi.translate.hl7v3_patient import patient_text
+from mpi.translate.hl7v3_registration import receiver_id, registration_text
 
 _QUESTION = "PRPA_IN201309UV02"
 _ANSWER = "PRPA_IN201310UV02"
@@ -115,12 +115,9 @@ def encode(identifiers: tuple[PatientId, ...], request: SoapRequest) -> SoapRepl
     """One patient with all identifiers, or ``NF`` when the patient has no other one."""
     message = request.body_element
     if not identifiers:
-        return SoapReply(query_answer(message, _ANSWER, "NF"))
-
-    def add_subjects(act: Element) -> None:
-        add_patient(add_registration(act, message), identifiers)
-
-    return SoapReply(query_answer(message, _ANSWER, "OK", add_subjects=add_subjects))
+        return SoapReply(body_text=query_answer(message, _ANSWER, "NF"))
+    subject = registration_text(patient_text(identifiers), receiver_id(message))
+    return SoapReply(body_text=query_answer(message, _ANSWER, "OK", subjects=subject))
 
 
 def refuse(error: IheError, request: SoapRequest) -> SoapReply:

@@ -9,8 +9,8 @@ from ihe.transaction import OutboundBinding, Transaction
 from ihe.xml import Element
 from mpi.services.notify_references import ReferenceChange
 from mpi.translate.hl7v3_message import action
-from mpi.translate.hl7v3_patient import add_patient
-from mpi.translate.hl7v3_registration import add_registration
+from mpi.translate.hl7v3_patient import patient_text
+from mpi.translate.hl7v3_registration import registration_text
 from mpi.translate.hl7v3_sending import Interchange, new_message, require_accepted
 
 _NAME = "PRPA_IN201302UV02"
@@ -33,9 +33,8 @@ TRANSACTION = Transaction(
 
 def encode(change: ReferenceChange, interchange: Interchange) -> Element:
     """``PRPA_IN201302UV02``: all identifiers of the patient, and a null name."""
-    message, act = new_message(_NAME, interchange)
-    add_patient(add_registration(act, interchange.sender), change.identifiers)
-    return message
+    keeper = f'<id root="{interchange.sender}"/>'
+    return new_message(_NAME, interchange, registration_text(patient_text(change.identifiers), keeper))
 
 
 def decode(answer: Element) -> None:

@@ -40,8 +40,8 @@ from mpi.translate.hl7v3_message import (
     refused_message,
     refused_query,
 )
-from mpi.translate.hl7v3_patient import add_patient
-from mpi.translate.hl7v3_registration import add_registration
+from mpi.translate.hl7v3_patient import patient_text
+from mpi.translate.hl7v3_registration import receiver_id, registration_text
 
 _QUESTION = "PRPA_IN201305UV02"
 _ANSWER = "PRPA_IN201306UV02"
@@ -151,22 +151,21 @@ def encode(found: Candidates | None, request: SoapRequest) -> SoapReply:
     """One patient for each record, and how many follow; ``NF`` when there is none."""
     message = request.body_element
     if found is None:
-        return SoapReply(acknowledge(message))
-
-    def add_subjects(act: Element) -> None:
-        for patient in found.patients:
-            subject = add_registration(act, message)
-            add_patient(subject, patient.identifiers, patient.record.traits, match_quality=patient.quality)
-
+        return SoapReply(body_text=acknowledge(message))
+    keeper = receiver_id(message)
+    subjects = (
+        registration_text(patient_text(each.identifiers, each.record.traits, match_quality=each.quality), keeper)
+        for each in found.patients
+    )
     answer = query_answer(
         message,
         _ANSWER,
         "OK" if found.page.total else "NF",
-        add_subjects=add_subjects,
+        subjects="".join(subjects),
         query=first(found.asked, "controlActProcess/queryByParameter"),
         quantities=Quantities(found.page.total, len(found.patients), found.page.remaining),
     )
-    return SoapReply(answer)
+    return SoapReply(body_text=answer)
 
 
 def refuse(error: IheError, request: SoapRequest) -> SoapReply:

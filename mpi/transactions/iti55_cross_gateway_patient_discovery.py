@@ -6,7 +6,6 @@ Source: ITI TF-2: 3.55.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 from ihe.errors import AccessDenied, IheError, Unavailable, UnsupportedRequest
 from ihe.serving import Context
@@ -17,7 +16,7 @@ from ihe.values import Oid
 from ihe.xml import Element, serialize
 from mpi.application import MpiApplication
 from mpi.services.discover_patient import Discovery, discover_patient
-from mpi.translate.hl7v3_discovery import DiscoveryQuery, add_reason, add_requests, decode_discovery, deferred_place
+from mpi.translate.hl7v3_discovery import DiscoveryQuery, decode_discovery, deferred_place, reason_text, requests_text
 from mpi.translate.hl7v3_inquiry import correlation_lifetime
 from mpi.translate.hl7v3_message import (
     ACKNOWLEDGEMENT,
@@ -28,8 +27,8 @@ from mpi.translate.hl7v3_message import (
     refused_message,
     refused_query,
 )
-from mpi.translate.hl7v3_patient import add_patient
-from mpi.translate.hl7v3_registration import add_registration
+from mpi.translate.hl7v3_patient import patient_text
+from mpi.translate.hl7v3_registration import registration_text
 
 _QUESTION = "PRPA_IN201305UV02"
 _ANSWER = "PRPA_IN201306UV02"
@@ -148,31 +147,29 @@ def encode(answer: DiscoveryAnswer | None, request: SoapRequest) -> SoapReply:
     """A registration for each person, kept by this community; or what should be said; or ``NF``. The acknowledgement
     of a question that is answered later.
     """
+    message = request.body_element
     if answer is None:
-        return SoapReply(acknowledge(request.body_element), action=action(ACKNOWLEDGEMENT))
-    return SoapReply(answer_message(answer, request.body_element), headers=(correlation_lifetime(LIFETIME),))
+        return SoapReply(body_text=acknowledge(message), action=action(ACKNOWLEDGEMENT))
+    return SoapReply(body_text=answer_message(answer, message), headers=(correlation_lifetime(LIFETIME),))
 
 
-def answer_message(answer: DiscoveryAnswer, message: Element) -> Element:
+def answer_message(answer: DiscoveryAnswer, message: Element) -> bytes:
     """``PRPA_IN201306UV02``."""
-
-    def add_subjects(act: Element) -> None:
-        for patient in answer.found.patients:
-            subject = add_registration(act, answer.community, is_community=True)
-            add_patient(subject, patient.identifiers, patient.traits, match_quality=patient.quality)
-
     status = "OK" if answer.found.patients or answer.requested else "NF"
     return query_answer(
-        message,
-        _ANSWER,
-        status,
-        add_subjects=add_subjects,
-        add_reasons=partial(add_requests, codes=answer.requested),
+        message, _ANSWER, status, subjects=own_subjects(answer), reasons=requests_text(answer.requested)
     )
+
+
+def own_subjects(answer: DiscoveryAnswer) -> str:
+    """A registration of each person found here, kept by this community."""
+    keeper = f'<id root="{answer.community}"/>'
+    patients = (patient_text(p.identifiers, p.traits, match_quality=p.quality) for p in answer.found.patients)
+    return "".join(registration_text(patient, keeper, is_community=True) for patient in patients)
 
 
 def refuse(error: IheError, request: SoapRequest) -> SoapReply:
     """The answer that refuses the question; where a deferred one was wanted, an acknowledgement."""
     if isinstance(error, UnsupportedRequest):
         return refused_message(request.body_element, error)
-    return refused_query(request.body_element, _ANSWER, error, partial(add_reason, error=error))
+    return refused_query(request.body_element, _ANSWER, error, reason_text(error))

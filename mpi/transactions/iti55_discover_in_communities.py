@@ -23,11 +23,11 @@ from mpi.application import MpiApplication
 from mpi.domain.community import CommunityAnswer, Inquiry
 from mpi.ports import OtherCommunities
 from mpi.services.ask_communities import inquire
-from mpi.transactions.iti55_cross_gateway_patient_discovery import DiscoveryAnswer, discover
-from mpi.translate.hl7v3_discovery import DiscoveryQuery, add_reason, add_requests, decode_discovery, deferred_place
+from mpi.transactions.iti55_cross_gateway_patient_discovery import DiscoveryAnswer, discover, own_subjects
+from mpi.translate.hl7v3_discovery import DiscoveryQuery, decode_discovery, deferred_place, reason_text, requests_text
 from mpi.translate.hl7v3_message import action, element_name, query_answer, refused_query
-from mpi.translate.hl7v3_patient import add_patient
-from mpi.translate.hl7v3_registration import add_registration
+from mpi.translate.hl7v3_patient import patient_text
+from mpi.translate.hl7v3_registration import registration_text
 
 _QUESTION = "PRPA_IN201305UV02"
 _ANSWER = "PRPA_IN201306UV02"
@@ -106,27 +106,23 @@ def encode(asking: Asking, request: SoapRequest) -> AfterCommit[SoapReply]:
 
 def _ask(asking: Asking, message: Element) -> SoapReply:
     answers = asking.communities.ask(asking.inquiry)
-    return SoapReply(answer_message(asking.own, answers, message))
+    return SoapReply(body_text=answer_message(asking.own, answers, message))
 
 
-def answer_message(own: DiscoveryAnswer, answers: Sequence[CommunityAnswer], message: Element) -> Element:
+def answer_message(own: DiscoveryAnswer, answers: Sequence[CommunityAnswer], message: Element) -> bytes:
     """``PRPA_IN201306UV02`` of everything found."""
-
-    def add_subjects(act: Element) -> None:
-        for patient in own.found.patients:
-            subject = add_registration(act, own.community, is_community=True)
-            add_patient(subject, patient.identifiers, patient.traits, match_quality=patient.quality)
-        for each in (patient for answer in answers for patient in answer.patients):
-            add_patient(add_registration(act, each.home), (each.patient_id,), each.traits, match_quality=each.quality)
-
+    subjects = [own_subjects(own)]
+    for each in (patient for answer in answers for patient in answer.patients):
+        patient = patient_text((each.patient_id,), each.traits, match_quality=each.quality)
+        subjects.append(registration_text(patient, f'<id root="{each.home}"/>'))
     requested = tuple(dict.fromkeys((*own.requested, *(code for answer in answers for code in answer.requested))))
     is_found = bool(own.found.patients) or any(answer.patients for answer in answers)
     return query_answer(
         message,
         _ANSWER,
         "OK" if is_found or requested else "NF",
-        add_subjects=add_subjects,
-        add_reasons=partial(add_requests, codes=requested),
+        subjects="".join(subjects),
+        reasons=requests_text(requested),
         unreached=[
             f"community {answer.community.name} ({answer.community.home_community_id.urn}): {answer.failure}"
             for answer in answers
@@ -137,4 +133,4 @@ def answer_message(own: DiscoveryAnswer, answers: Sequence[CommunityAnswer], mes
 
 def refuse(error: IheError, request: SoapRequest) -> SoapReply:
     """The answer that refuses the question."""
-    return refused_query(request.body_element, _ANSWER, error, partial(add_reason, error=error))
+    return refused_query(request.body_element, _ANSWER, error, reason_text(error))

@@ -16,7 +16,7 @@ from typing import Final
 
 from ihe.caller import Caller
 from ihe.errors import InvalidElement, MissingElement
-from ihe.values import AssigningAuthority
+from ihe.values import AssigningAuthority, PartialDate
 from ihe.xml import Element, local_name
 from mpi.domain.identity import Sex
 from mpi.domain.query import Criteria, QueryTag
@@ -38,6 +38,7 @@ CONTINUE: Final = "QUQI_IN000003UV01"
 CANCEL: Final = "QUQI_IN000003UV01_Cancel"
 
 _PASSED_OVER: Final = frozenset({"id"})
+_NAMES: Final = ("family", "given")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def decode_demographics_query(message: Element) -> DemographicsQuery:
     return DemographicsQuery(
         name=_query_name(message, query),
         message=message,
-        patients=_as_preferred(reader.patients, message, query),
+        patients=_as_preferred(reader.patients(), message, query),
         identifiers=tuple(reader.identifiers),
         domains=tuple(reader.domains),
         quantity=_number(attribute(query, "initialQuantity"), place),
@@ -181,7 +182,8 @@ _ALGORITHMS: Final = frozenset(Likeness)
 
 
 def _query_name(message: Element, query: Element) -> QueryName:
-    root, extension = (attribute(query, "queryId", part) or "" for part in ("root", "extension"))
+    query_id = first(query, "queryId")
+    root, extension = ("" if query_id is None else (query_id.get(part) or "").strip() for part in ("root", "extension"))
     return QueryName(attribute(message, "sender/device/id", "root") or "", f"{root}^{extension}")
 
 
@@ -198,90 +200,114 @@ class _Criteria:
 
     def __init__(self, message: Element) -> None:
         self._message = message
-        self.patients = PatientSearch()
+        self._sexes: list[Sex] = []
+        self._birth_dates: list[PartialDate] = []
+        self._families: list[NameCriterion] = []
+        self._givens: list[NameCriterion] = []
+        self._mothers: list[NameCriterion] = []
+        self._streets: list[NameCriterion] = []
+        self._cities: list[NameCriterion] = []
+        self._postal_codes: list[str] = []
+        self._phones: list[str] = []
         self.identifiers: list[VisitId] = []
         self.domains: list[tuple[AssigningAuthority, str]] = []
         self.is_asked = False
 
+    def patients(self) -> PatientSearch:
+        """What is asked of patients, without identifiers."""
+        return PatientSearch(
+            families=tuple(self._families),
+            givens=tuple(self._givens),
+            birth_dates=tuple(self._birth_dates),
+            sexes=tuple(self._sexes),
+            mothers=tuple(self._mothers),
+            streets=tuple(self._streets),
+            cities=tuple(self._cities),
+            postal_codes=tuple(self._postal_codes),
+            phones=tuple(self._phones),
+        )
+
     def read(self, name: str, parameter: Element, position: int) -> None:
-        readers: dict[str, Callable[[Element, str], None]] = {
-            "livingSubjectAdministrativeGender": self._gender,
-            "livingSubjectBirthTime": self._birth_time,
-            "livingSubjectId": self._identifier,
-            "livingSubjectName": self._name,
-            "mothersMaidenName": self._mother,
-            "otherIDsScopingOrganization": self._domain,
-            "patientAddress": self._address,
-            "patientTelecom": self._telecom,
-        }
-        if name not in readers:
-            raise InvalidElement("this parameter cannot be searched", parameter_location(self._message, name, position))
+        place = parameter_location(self._message, name, position)
+        reader = _READERS.get(name)
+        if reader is None:
+            raise InvalidElement("this parameter cannot be searched", place)
         for value in every(parameter, "value"):
-            readers[name](value, parameter_location(self._message, name, position))
+            reader(self, value, place)
             self.is_asked = self.is_asked or name != "otherIDsScopingOrganization"
 
-    def _gender(self, value: Element, place: str) -> None:
-        sex: Sex | None = read_sex(value, place)
+    def gender(self, value: Element, place: str) -> None:
+        sex = read_sex(value, place)
         if sex is not None:
-            self.patients = replace(self.patients, sexes=(*self.patients.sexes, sex))
+            self._sexes.append(sex)
 
-    def _birth_time(self, value: Element, place: str) -> None:
+    def birth_time(self, value: Element, place: str) -> None:
         text = value.get("value") or attribute(value, "center")
         low, high = attribute(value, "low"), attribute(value, "high")
         if text is None and low is not None and low == high:
             text = low
         if text is None:
             raise InvalidElement("a birth time is asked for as one date, of any precision", place)
-        date = read_date(text, place)
-        self.patients = replace(self.patients, birth_dates=(*self.patients.birth_dates, date))
+        self._birth_dates.append(read_date(text, place))
 
-    def _identifier(self, value: Element, place: str) -> None:
+    def identifier(self, value: Element, place: str) -> None:
         found = required_patient_id(value, place)
         self.identifiers.append(VisitId(found.value, found.authority))
 
-    def _domain(self, value: Element, place: str) -> None:
+    def domain(self, value: Element, place: str) -> None:
         authority = authority_of(value, place)
         if authority is None:
             raise MissingElement("a domain is named by a root", place)
         self.domains.append((authority, place))
 
-    def _name(self, value: Element, place: str) -> None:
-        if not any(content(part) for name in ("family", "given") for part in every(value, name)):
+    def name(self, value: Element, place: str) -> None:
+        families, givens = list(_criteria(value, "family", place)), list(_criteria(value, "given", place))
+        if not (families or givens or any(content(part) for kind in _NAMES for part in every(value, kind))):
             raise InvalidElement("a name is asked for by its family or given part", place)
-        families = tuple(_criteria(value, "family", place))
-        givens = tuple(_criteria(value, "given", place))
-        search = self.patients
-        self.patients = replace(search, families=(*search.families, *families), givens=(*search.givens, *givens))
+        self._families += families
+        self._givens += givens
 
-    def _mother(self, value: Element, place: str) -> None:
-        mothers = tuple(_criteria(value, "family", place))
+    def mother(self, value: Element, place: str) -> None:
+        mothers = list(_criteria(value, "family", place))
         if not mothers:
             raise InvalidElement("a name is asked for by its family part", place)
-        self.patients = replace(self.patients, mothers=(*self.patients.mothers, *mothers))
+        self._mothers += mothers
 
-    def _address(self, value: Element, place: str) -> None:
+    def address(self, value: Element, place: str) -> None:
         for part in value.iterchildren("*"):
             text = content(part)
-            search = self.patients
             match local_name(part):
                 case _ if not text:
                     pass
                 case "streetAddressLine" | "streetName":
-                    self.patients = replace(search, streets=(*search.streets, _criterion(text, place, whole=False)))
+                    self._streets.append(_criterion(text, place, whole=False))
                 case "city":
-                    self.patients = replace(search, cities=(*search.cities, _criterion(text, place, whole=True)))
+                    self._cities.append(_criterion(text, place, whole=True))
                 case "postalCode":
-                    self.patients = replace(search, postal_codes=(*search.postal_codes, text))
+                    self._postal_codes.append(text)
                 case "country":
                     pass
                 case _:
                     raise InvalidElement("this part of an address cannot be searched", place)
 
-    def _telecom(self, value: Element, place: str) -> None:
+    def telecom(self, value: Element, place: str) -> None:
         key = phone_key(value.get("value") or "")
         if not key:
             raise InvalidElement("a telephone number holds digits", place)
-        self.patients = replace(self.patients, phones=(*self.patients.phones, key))
+        self._phones.append(key)
+
+
+_READERS: Final[dict[str, Callable[[_Criteria, Element, str], None]]] = {
+    "livingSubjectAdministrativeGender": _Criteria.gender,
+    "livingSubjectBirthTime": _Criteria.birth_time,
+    "livingSubjectId": _Criteria.identifier,
+    "livingSubjectName": _Criteria.name,
+    "mothersMaidenName": _Criteria.mother,
+    "otherIDsScopingOrganization": _Criteria.domain,
+    "patientAddress": _Criteria.address,
+    "patientTelecom": _Criteria.telecom,
+}
+"""Who reads a parameter."""
 
 
 def _criteria(name: Element, part: str, place: str) -> Iterator[NameCriterion]:

@@ -12,9 +12,9 @@ from typing import Final
 
 from ihe.errors import IheError, MissingElement, TooMany, Unavailable, UnsupportedRequest
 from ihe.values import PatientId
-from ihe.xml import Element, local_name
+from ihe.xml import Element, local_name, quoted
 from mpi.domain.identity import IdentityStatus, Traits
-from mpi.translate.hl7v3_elements import add, attribute, content, every, first, location, required_patient_id
+from mpi.translate.hl7v3_elements import attribute, content, every, first, location, required_patient_id
 from mpi.translate.hl7v3_message import parameter_location, read_query
 from mpi.translate.hl7v3_patient import (
     INS_AUTHORITIES,
@@ -119,26 +119,27 @@ def _described(message: Element, parameters: Element) -> Traits:
     )
 
 
-def add_requests(act: Element, codes: Sequence[str]) -> None:
-    """Append a ``reasonOf`` for each thing that should be said of the patient."""
-    for code in codes:
-        _add_reason(act, code, REQUESTED_ATTRIBUTES)
+def requests_text(codes: Sequence[str]) -> str:
+    """A ``reasonOf`` for each thing that should be said of the patient."""
+    return "".join(_reason(code, REQUESTED_ATTRIBUTES) for code in codes)
 
 
-def add_reason(act: Element, error: IheError) -> None:
-    """Append why the question was not answered (Source: ITI TF-2: Table 3.55.4.2.2.7-1)."""
+def reason_text(error: IheError) -> str:
+    """Why the question was not answered (Source: ITI TF-2: Table 3.55.4.2.2.7-1)."""
     if isinstance(error, Unavailable):
         code = "ResponderBusy"
     elif isinstance(error, TooMany):
         code = "AnswerNotAvailable"
     else:
         code = "InternalError"
-    _add_reason(act, code, REASONS)
+    return _reason(code, REASONS)
 
 
-def _add_reason(act: Element, code: str, system: str) -> None:
-    event = add(add(act, "reasonOf", typeCode="RSON"), "detectedIssueEvent", classCode="ALRT", moodCode="EVN")
-    add(event, "code", code="ActAdministrativeDetectedIssueCode", codeSystem=_DETECTED_ISSUE)
-    mitigated = add(event, "mitigatedBy", typeCode="MITGT")
-    management = add(mitigated, "detectedIssueManagement", classCode="ACT", moodCode="EVN")
-    add(management, "code", code=code, codeSystem=system)
+def _reason(code: str, system: str) -> str:
+    return (
+        '<reasonOf typeCode="RSON"><detectedIssueEvent classCode="ALRT" moodCode="EVN">'
+        f'<code code="ActAdministrativeDetectedIssueCode" codeSystem="{_DETECTED_ISSUE}"/>'
+        '<mitigatedBy typeCode="MITGT"><detectedIssueManagement classCode="ACT" moodCode="EVN">'
+        f'<code code={quoted(code)} codeSystem="{system}"/>'
+        "</detectedIssueManagement></mitigatedBy></detectedIssueEvent></reasonOf>"
+    )

@@ -15,15 +15,17 @@ from lxml import etree
 from ihe.communities import Community
 from ihe.errors import IheError, MalformedRequest
 from ihe.values import Oid, PatientId
-from ihe.xml import NS, Element, qname
+from ihe.xml import NS, Element, escaped, qname, quoted
 from mpi.domain.community import CommunityAnswer, CommunityPatient, Inquiry, PatientLocation
 from mpi.domain.identity import Sex, Traits
 from mpi.translate.hl7v3_discovery import REQUESTED_ATTRIBUTES
-from mpi.translate.hl7v3_elements import add, add_patient_id, attribute, every, first, location, patient_id
+from mpi.translate.hl7v3_elements import attribute, every, first, location, patient_id
+from mpi.translate.hl7v3_message import agent_of
 from mpi.translate.hl7v3_patient import identifiers as identifiers_of
 from mpi.translate.hl7v3_patient import traits
 from mpi.translate.hl7v3_registration import LOCATOR
 from mpi.translate.hl7v3_sending import Interchange, new_message
+from mpi.translate.hl7v3_text import element, id_text
 
 LOCATION_QUERY: Final = "PatientLocationQueryRequest"
 _EVENT: Final = "controlActProcess/subject/registrationEvent"
@@ -37,71 +39,61 @@ def encode_inquiry(inquiry: Inquiry, interchange: Interchange) -> Element:
     """``PRPA_IN201305UV02``; the first identifier of a patient known here is the one that the other community may ask
     us by.
     """
-    message, act = new_message("PRPA_IN201305UV02", interchange)
-    sender = first(message, "sender/device")
-    agent = add(sender, "asAgent", classCode="AGNT") if sender is not None else act
-    represented = add(agent, "representedOrganization", classCode="ORG", determinerCode="INSTANCE")
-    add(represented, "id", root=str(interchange.sender))
+    sender = f'<id root="{interchange.sender}"/>'
     own = inquiry.identifiers[0].authority.oid if inquiry.record_id is not None and inquiry.identifiers else None
+    author = ""
     if own is not None:
-        author = add(act, "authorOrPerformer", typeCode="AUT")
-        add(add(author, "assignedDevice", classCode="ASSIGNED"), "id", root=str(own))
-    query = add(act, "queryByParameter")
-    add(query, "queryId", root=str(interchange.sender), extension=interchange.message_id)
-    add(query, "statusCode", code="new")
-    add(query, "responseModalityCode", code="R")
-    add(query, "responsePriorityCode", code="I")
-    _add_parameters(add(query, "parameterList"), inquiry)
-    return message
+        author = (
+            '<authorOrPerformer typeCode="AUT"><assignedDevice classCode="ASSIGNED">'
+            f'<id root="{own}"/></assignedDevice></authorOrPerformer>'
+        )
+    query = (
+        f'<queryByParameter><queryId root="{interchange.sender}" extension={quoted(interchange.message_id)}/>'
+        '<statusCode code="new"/><responseModalityCode code="R"/><responsePriorityCode code="I"/>'
+        f"{element('parameterList', _parameters(inquiry))}</queryByParameter>"
+    )
+    return new_message("PRPA_IN201305UV02", interchange, author + query, agent_of(sender))
 
 
-def _add_parameters(parameters: Element, inquiry: Inquiry) -> None:
+def _parameters(inquiry: Inquiry) -> str:
     """The parameters in the order of the schemas."""
-    said = inquiry.described
+    said, parts = inquiry.described, []
 
-    def parameter(name: str, semantics: str) -> Element:
-        element = add(parameters, name)
-        value = add(element, "value")
-        add(element, "semanticsText", semantics)
-        return value
+    def add(name: str, value: str, semantics: str) -> None:
+        parts.append(f"<{name}>{value}<semanticsText>{semantics}</semanticsText></{name}>")
 
     if said.sex is not None and said.sex is not Sex.UNKNOWN:
-        code = "UN" if said.sex is Sex.OTHER else str(said.sex)
-        parameter("livingSubjectAdministrativeGender", "LivingSubject.administrativeGender").set("code", code)
+        code = "UN" if said.sex is Sex.OTHER else said.sex
+        add("livingSubjectAdministrativeGender", f'<value code="{code}"/>', "LivingSubject.administrativeGender")
     if said.birth_place_code:
-        add(
-            parameter("livingSubjectBirthPlaceAddress", "LivingSubject.birthPlaceAddress"), "county"
-        ).text = said.birth_place_code
+        county = f"<value><county>{escaped(said.birth_place_code)}</county></value>"
+        add("livingSubjectBirthPlaceAddress", county, "LivingSubject.birthPlaceAddress")
     if said.birth_date is not None:
-        parameter("livingSubjectBirthTime", "LivingSubject.birthTime").set("value", said.birth_date.hl7)
+        add("livingSubjectBirthTime", f'<value value="{said.birth_date.hl7}"/>', "LivingSubject.birthTime")
     for identifier in inquiry.identifiers:
-        element = add(parameters, "livingSubjectId")
-        add_patient_id(element, identifier, "value")
-        add(element, "semanticsText", "LivingSubject.id")
-    if names := list(_name_parts(said)):
-        value = parameter("livingSubjectName", "LivingSubject.name")
-        for kind, qualifier, text in names:
-            add(value, kind, text, **({"qualifier": qualifier} if qualifier else {}))
+        add("livingSubjectId", id_text(identifier, "value"), "LivingSubject.id")
+    if names := "".join(_name_parts(said)):
+        add("livingSubjectName", f"<value>{names}</value>", "LivingSubject.name")
     if said.mother_family_name:
-        add(parameter("mothersMaidenName", "Person.MothersMaidenName"), "family", said.mother_family_name)
-    if said.address or said.city or said.postal_code:
-        value = parameter("patientAddress", "Patient.addr")
-        parts = (("streetAddressLine", said.address), ("city", said.city), ("postalCode", said.postal_code))
-        for name, stated in parts:
-            if stated:
-                add(value, name, stated)
+        family = f"<value><family>{escaped(said.mother_family_name)}</family></value>"
+        add("mothersMaidenName", family, "Person.MothersMaidenName")
+    home = (("streetAddressLine", said.address), ("city", said.city), ("postalCode", said.postal_code))
+    if address := "".join(f"<{name}>{escaped(stated)}</{name}>" for name, stated in home if stated):
+        add("patientAddress", f"<value>{address}</value>", "Patient.addr")
     if said.phone:
-        parameter("patientTelecom", "Patient.telecom").set("value", f"tel:{said.phone}")
+        add("patientTelecom", f"<value value={quoted(f'tel:{said.phone}')}/>", "Patient.telecom")
+    return "".join(parts)
 
 
-def _name_parts(said: Traits) -> Iterator[tuple[str, str | None, str]]:
+def _name_parts(said: Traits) -> Iterator[str]:
     listed = said.birth_given_names or ((said.first_birth_given_name,) if said.first_birth_given_name else ())
     if said.birth_family_name:
-        yield "family", "BR" if said.used_family_name else None, said.birth_family_name
+        qualifier = ' qualifier="BR"' if said.used_family_name else ""
+        yield f"<family{qualifier}>{escaped(said.birth_family_name)}</family>"
     if said.used_family_name:
-        yield "family", "SP", said.used_family_name
+        yield f'<family qualifier="SP">{escaped(said.used_family_name)}</family>'
     for given in listed:
-        yield "given", None, given
+        yield f"<given>{escaped(given)}</given>"
 
 
 def decode_answer(envelope: Element, community: Community) -> CommunityAnswer:

@@ -9,28 +9,19 @@ Source: ITI TF-2: Appendix O; 3.44.4.1.3, 3.45.4.2, 3.47.4.2; HL7 v3 MCCI, MFMI,
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from ihe.errors import IheError, InvalidElement, MissingElement, UnknownTargetAuthority
-from ihe.hl7v3_codes import ACKNOWLEDGEMENT_DETAILS, error_code
+from ihe.hl7v3_codes import ACKNOWLEDGEMENT_DETAILS, Hl7v3Code, error_code
 from ihe.soap.envelope import SoapReply
 from ihe.soap.error_codes import fault_for
 from ihe.values import format_dtm
-from ihe.xml import NS, Element, local_name
-from mpi.translate.hl7v3_elements import (
-    add,
-    add_copied_id,
-    attribute,
-    content,
-    copy_into,
-    every,
-    first,
-    location,
-    new_root,
-)
+from ihe.xml import NS, Element, escaped, local_name, quoted
+from mpi.translate.hl7v3_elements import attribute, content, every, first, location, named_children
+from mpi.translate.hl7v3_text import NAMESPACES, element, repeated, repeated_id
 
 INTERACTIONS: Final = "2.16.840.1.113883.1.6"
 """Root of interaction ids, and code system of trigger events."""
@@ -51,6 +42,9 @@ _PARAMETERS: Final = (
     "patientTelecom",
 )
 """The parameters that are read, in the order of the schemas."""
+
+_CODES: Final = ("responseModalityCode", "responsePriorityCode", "initialQuantity")
+"""What is repeated of a query beside its id and its parameters, in the order of the schemas."""
 
 _EVENT: Final = "controlActProcess/subject/registrationEvent"
 _PLACES: Final = {
@@ -128,9 +122,9 @@ class Quantities:
     remaining: int
 
 
-def acknowledge(message: Element, error: IheError | None = None) -> Element:
+def acknowledge(message: Element, error: IheError | None = None) -> bytes:
     """``MCCI_IN000002UV01``: the message was taken in, or why it was not."""
-    return _wrapped(message, ACKNOWLEDGEMENT, error)
+    return f"{_wrapper(message, ACKNOWLEDGEMENT, error)}</{ACKNOWLEDGEMENT}>".encode()
 
 
 def query_answer(
@@ -138,78 +132,72 @@ def query_answer(
     name: str,
     status: str,
     *,
-    add_subjects: Callable[[Element], None] | None = None,
-    add_reasons: Callable[[Element], None] | None = None,
+    subjects: str = "",
+    reasons: str = "",
     error: IheError | None = None,
     quantities: Quantities | None = None,
     query: Element | None = None,
     unreached: Sequence[str] = (),
-) -> Element:
+) -> bytes:
     """The answer to a query.
 
     Args:
         name: of the answering interaction, for example ``PRPA_IN201310UV02``.
         status: ``queryResponseCode``: ``OK``, ``NF``, ``AE``, ``QE``.
-        add_subjects: appends ``subject`` elements to the control act.
-        add_reasons: appends ``reasonOf`` elements to it.
+        subjects: ``subject`` elements of the control act.
+        reasons: its ``reasonOf`` elements.
         query: the query to repeat, when it does not stand in ``message`` (a continuation).
         unreached: sentences, each about a system that was to be asked too and had no answer.
     """
-    answer = _wrapped(message, name, error)
-    for acknowledgement in every(answer, "acknowledgement"):
-        for sentence in unreached:
-            detail = add(acknowledgement, "acknowledgementDetail", typeCode="W")
-            named = {"codeSystem": ACKNOWLEDGEMENT_DETAILS, "displayName": "Destination unreachable"}
-            add(detail, "code", code="RTWDEST", **named)
-            add(detail, "text", sentence)
-    act = add(answer, "controlActProcess", classCode="CACT", moodCode="EVN")
-    add(act, "code", code=name.replace("_IN", "_TE"), codeSystem=INTERACTIONS)
-    if add_subjects is not None:
-        add_subjects(act)
-    if add_reasons is not None:
-        add_reasons(act)
     control_act = first(message, "controlActProcess")
     asked = query if query is not None else first(control_act, "queryByParameter")
     query_id = first(asked, "queryId")
     if query_id is None:
         query_id = first(control_act, "queryContinuation/queryId")
-    ack = add(act, "queryAck")
-    add_copied_id(ack, query_id, "queryId")
-    add(ack, "statusCode", code="aborted" if error is not None else _delivered(quantities))
-    add(ack, "queryResponseCode", code=status)
-    if quantities is not None:
-        add(ack, "resultTotalQuantity", value=str(quantities.total))
-        add(ack, "resultCurrentQuantity", value=str(quantities.current))
-        add(ack, "resultRemainingQuantity", value=str(quantities.remaining))
-    if asked is not None and _is_readable(error):
-        _repeat(act, asked)
-    return answer
+    text = (
+        f"{_wrapper(message, name, error, unreached)}"
+        '<controlActProcess classCode="CACT" moodCode="EVN">'
+        f'<code code="{name.replace("_IN", "_TE")}" codeSystem="{INTERACTIONS}"/>{subjects}{reasons}'
+        f"<queryAck>{repeated_id(query_id, 'queryId')}"
+        f'<statusCode code="{"aborted" if error is not None else _delivered(quantities)}"/>'
+        f'<queryResponseCode code="{status}"/>{_counted(quantities)}</queryAck>'
+        f"{_repeated_query(asked) if asked is not None and _is_readable(error) else ''}"
+        f"</controlActProcess></{name}>"
+    )
+    return text.encode()
 
 
 def _delivered(quantities: Quantities | None) -> str:
     return "waitContinuedQueryResponse" if quantities is not None and quantities.remaining else "deliveredResponse"
 
 
+def _counted(quantities: Quantities | None) -> str:
+    if quantities is None:
+        return ""
+    return (
+        f'<resultTotalQuantity value="{quantities.total}"/><resultCurrentQuantity value="{quantities.current}"/>'
+        f'<resultRemainingQuantity value="{quantities.remaining}"/>'
+    )
+
+
 def refused_message(message: Element, error: IheError) -> SoapReply:
     """The reply that refuses a message that is no query."""
     if error_code(error) is None:
         return SoapReply(fault=fault_for(error))
-    return SoapReply(acknowledge(message, error))
+    return SoapReply(body_text=acknowledge(message, error))
 
 
-def refused_query(
-    message: Element, name: str, error: IheError, add_reasons: Callable[[Element], None] | None = None
-) -> SoapReply:
+def refused_query(message: Element, name: str, error: IheError, reasons: str = "") -> SoapReply:
     """The reply that refuses a query.
 
     Args:
         name: of the answering interaction.
-        add_reasons: appends ``reasonOf`` elements to its control act.
+        reasons: ``reasonOf`` elements of its control act.
     """
     code = error_code(error)
     if code is None:
         return SoapReply(fault=fault_for(error))
-    return SoapReply(query_answer(message, name, code.query_response, error=error, add_reasons=add_reasons))
+    return SoapReply(body_text=query_answer(message, name, code.query_response, error=error, reasons=reasons))
 
 
 def _is_readable(error: IheError | None) -> bool:
@@ -218,87 +206,108 @@ def _is_readable(error: IheError | None) -> bool:
     return code is None or code.query_response != "QE"
 
 
-def _wrapped(message: Element, name: str, error: IheError | None) -> Element:
-    answer = new_root(name)
-    answer.set("ITSVersion", "XML_1.0")
-    add(answer, "id", root=str(uuid.uuid4()))
-    add(answer, "creationTime", value=f"{format_dtm(datetime.now(UTC))}+0000")
-    add(answer, "interactionId", root=INTERACTIONS, extension=name)
+def _wrapper(message: Element, name: str, error: IheError | None, unreached: Sequence[str] = ()) -> str:
+    """An answer from its beginning to its acknowledgement; its end tag is still to come."""
     processing = attribute(message, "processingCode", "code")
-    add(answer, "processingCode", code=processing if processing in ("D", "P", "T") else "P")
-    add(answer, "processingModeCode", code="T")
-    add(answer, "acceptAckCode", code="NE")
-    for role, type_code, of in (("receiver", "RCV", "sender"), ("sender", "SND", "receiver")):
-        _add_device(add(answer, role, typeCode=type_code), first(message, f"{of}/device"))
-    _add_acknowledgement(answer, message, error)
-    return answer
+    return (
+        f'<{name} {NAMESPACES} ITSVersion="XML_1.0"><id root="{uuid.uuid4()}"/>'
+        f'<creationTime value="{format_dtm(datetime.now(UTC))}+0000"/>'
+        f'<interactionId root="{INTERACTIONS}" extension="{name}"/>'
+        f'<processingCode code="{processing if processing in ("D", "P", "T") else "P"}"/>'
+        '<processingModeCode code="T"/><acceptAckCode code="NE"/>'
+        f'<receiver typeCode="RCV">{_device(first(message, "sender/device"))}</receiver>'
+        f'<sender typeCode="SND">{_device(first(message, "receiver/device"))}</sender>'
+        f"{_acknowledgement(message, error, unreached)}"
+    )
 
 
-def _add_device(parent: Element, source: Element | None) -> None:
-    device = add(parent, "device", classCode="DEV", determinerCode="INSTANCE")
-    add_copied_id(device, first(source, "id"))
+def _device(source: Element | None) -> str:
     organization = first(source, "asAgent/representedOrganization/id")
-    if organization is not None:
-        agent = add(device, "asAgent", classCode="AGNT")
-        represented = add(agent, "representedOrganization", classCode="ORG", determinerCode="INSTANCE")
-        add_copied_id(represented, organization)
+    agent = "" if organization is None else agent_of(repeated_id(organization))
+    return f'<device classCode="DEV" determinerCode="INSTANCE">{repeated_id(first(source, "id"))}{agent}</device>'
 
 
-def _add_acknowledgement(answer: Element, message: Element, error: IheError | None) -> None:
+def agent_of(organization: str) -> str:
+    """Whom a device acts for.
+
+    Args:
+        organization: id element.
+    """
+    return (
+        '<asAgent classCode="AGNT"><representedOrganization classCode="ORG" determinerCode="INSTANCE">'
+        f"{organization}</representedOrganization></asAgent>"
+    )
+
+
+def _acknowledgement(message: Element, error: IheError | None, unreached: Sequence[str]) -> str:
     code = error_code(error) if error is not None else None
-    acknowledgement = add(answer, "acknowledgement")
-    add(acknowledgement, "typeCode", code=code.acknowledgement if code is not None else "AA")
-    add_copied_id(add(acknowledgement, "targetMessage"), first(message, "id"))
-    if error is None or code is None:
-        return
-    positions: Sequence[str | None] = (error.location,)
-    if isinstance(error, UnknownTargetAuthority) and error.positions:
-        positions = error.positions
-    for position in positions:
-        detail = add(acknowledgement, "acknowledgementDetail", typeCode="E")
-        add(detail, "code", code=code.condition, codeSystem=code.system, displayName=code.text)
-        add(detail, "text", error.message)
-        if position is not None:
-            place = _PLACES.get(position)
-            add(detail, "location", position if place is None else location(local_name(message), place))
+    details = ""
+    if error is not None and code is not None:
+        positions: Sequence[str | None] = (error.location,)
+        if isinstance(error, UnknownTargetAuthority) and error.positions:
+            positions = error.positions
+        details = "".join(_detail(message, error, code, position) for position in positions)
+    return (
+        f'<acknowledgement><typeCode code="{code.acknowledgement if code is not None else "AA"}"/>'
+        f"<targetMessage>{repeated_id(first(message, 'id'))}</targetMessage>"
+        f"{details}{''.join(map(_warning, unreached))}</acknowledgement>"
+    )
 
 
-def _repeat(act: Element, asked: Element) -> None:
-    """Append the query in the order of the schemas, with what clients like to leave out and the schemas demand."""
-    repeated = add(act, "queryByParameter")
-    add_copied_id(repeated, first(asked, "queryId"), "queryId")
-    add(repeated, "statusCode", code="new")
-    for name in ("responseModalityCode", "responsePriorityCode", "initialQuantity"):
-        part = first(asked, name)
-        if part is not None:
-            copy_into(repeated, part)
-    _repeat_match_criteria(repeated, asked)
-    parameters = add(repeated, "parameterList")
-    stated: dict[str, list[Element]] = {}
-    for parameter in every(asked, "parameterList/*"):
-        stated.setdefault(local_name(parameter), []).append(parameter)
-    for name in _PARAMETERS:
-        for parameter in stated.get(name, ()):
-            values = list(every(parameter, "value"))
-            if values:
-                copied = add(parameters, name)
-                for value in values:
-                    copy_into(copied, value)
-                add(copied, "semanticsText", content(first(parameter, "semanticsText")) or name)
+def _detail(message: Element, error: IheError, code: Hl7v3Code, position: str | None) -> str:
+    where = ""
+    if position is not None:
+        place = _PLACES.get(position)
+        named = position if place is None else location(local_name(message), place)
+        where = f"<location>{escaped(named)}</location>"
+    return (
+        '<acknowledgementDetail typeCode="E">'
+        f'<code code="{code.condition}" codeSystem="{code.system}" displayName={quoted(code.text)}/>'
+        f"<text>{escaped(error.message)}</text>{where}</acknowledgementDetail>"
+    )
 
 
-def _repeat_match_criteria(repeated: Element, asked: Element) -> None:
+def _warning(sentence: str) -> str:
+    return (
+        '<acknowledgementDetail typeCode="W">'
+        f'<code code="RTWDEST" codeSystem="{ACKNOWLEDGEMENT_DETAILS}" displayName="Destination unreachable"/>'
+        f"<text>{escaped(sentence)}</text></acknowledgementDetail>"
+    )
+
+
+def _repeated_query(asked: Element) -> str:
+    """The query in the order of the schemas, with what clients like to leave out and the schemas demand."""
+    parts = named_children(asked)
+    codes = "".join(repeated(parts[name]) for name in _CODES if name in parts)
+    criteria = _repeated_match_criteria(asked) if "matchCriterionList" in parts else ""
+    stated = [each for each in every(asked, "parameterList/*") if local_name(each) in _PARAMETERS]
+    stated.sort(key=lambda each: _PARAMETERS.index(local_name(each)))
+    return (
+        f'<queryByParameter>{repeated_id(parts.get("queryId"), "queryId")}<statusCode code="new"/>{codes}{criteria}'
+        f"{element('parameterList', ''.join(map(_repeated_parameter, stated)))}</queryByParameter>"
+    )
+
+
+def _repeated_parameter(parameter: Element) -> str:
+    name = local_name(parameter)
+    values = "".join(map(repeated, every(parameter, "value")))
+    semantics = content(first(parameter, "semanticsText")) or name
+    return f"<{name}>{values}<semanticsText>{escaped(semantics)}</semanticsText></{name}>" if values else ""
+
+
+def _repeated_match_criteria(asked: Element) -> str:
     degree = attribute(asked, "matchCriterionList/minimumDegreeMatch/value") or ""
     algorithm = content(first(asked, "matchCriterionList/matchAlgorithm/value"))
-    is_degree = degree.isascii() and degree.isdigit()
-    if not (is_degree or algorithm):
-        return
-    criteria = add(repeated, "matchCriterionList")
+    wanted = minimum = ""
     if algorithm:
-        wanted = add(criteria, "matchAlgorithm")
-        add(wanted, "value", algorithm, xsi_type="ST")
-        add(wanted, "semanticsText", "MatchAlgorithm")
-    if is_degree:
-        minimum = add(criteria, "minimumDegreeMatch")
-        add(minimum, "value", xsi_type="INT", value=degree)
-        add(minimum, "semanticsText", content(first(asked, "matchCriterionList/minimumDegreeMatch/semanticsText")))
+        wanted = (
+            f'<matchAlgorithm><value xsi:type="ST">{escaped(algorithm)}</value>'
+            "<semanticsText>MatchAlgorithm</semanticsText></matchAlgorithm>"
+        )
+    if degree.isascii() and degree.isdigit():
+        semantics = content(first(asked, "matchCriterionList/minimumDegreeMatch/semanticsText"))
+        minimum = (
+            f'<minimumDegreeMatch><value value="{degree}" xsi:type="INT"/>'
+            f"{element('semanticsText', escaped(semantics or ''))}</minimumDegreeMatch>"
+        )
+    return f"<matchCriterionList>{wanted}{minimum}</matchCriterionList>" if wanted or minimum else ""

@@ -17,18 +17,11 @@ from typing import Final
 
 from ihe.errors import InvalidElement
 from ihe.values import PartialDate, PatientId
-from ihe.xml import Element
+from ihe.xml import Element, escaped, quoted
 from mpi.domain.identity import IdentityStatus, Sex, Traits
 from mpi.domain.search import fold
-from mpi.translate.hl7v3_elements import (
-    add,
-    add_patient_id,
-    attribute,
-    content,
-    every,
-    first,
-    patient_id,
-)
+from mpi.translate.hl7v3_elements import attribute, content, every, first, patient_id
+from mpi.translate.hl7v3_text import id_text
 
 RELIABILITY: Final = "2.16.840.1.113883.12.445"
 """HL7 table 0445, identity reliability."""
@@ -42,6 +35,7 @@ _OTHER_USES: Final = frozenset({"A", "ASGN", "I", "P", "PHON", "R", "SNDX", "SRC
 """Uses of names that are no legal ones: artist's, assigned, indigenous, pseudonym, phonetic, religious, search."""
 
 _STATUSES: Final = frozenset(IdentityStatus)
+_NO_NAME: Final = '<name nullFlavor="NA"/>'
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,98 +278,87 @@ def _reliability(patient: Element) -> tuple[IdentityStatus, frozenset[str]]:
     return status, frozenset(code for code in codes if code and code not in _STATUSES)
 
 
-def add_patient(
-    parent: Element, ids: Sequence[PatientId], shown: Traits | None = None, *, match_quality: int | None = None
-) -> Element:
-    """Append a ``patient``.
+def patient_text(ids: Sequence[PatientId], shown: Traits | None = None, *, match_quality: int | None = None) -> str:
+    """A ``patient``, written.
 
     Args:
         ids: at least one.
         shown: traits to write; ``None`` writes the null name of a PIX answer.
         match_quality: 0 to 100, which a demographic query is answered with; ``None`` writes none.
     """
-    patient = add(parent, "patient", classCode="PAT")
-    for identifier in ids:
-        add_patient_id(patient, identifier)
-    add(patient, "statusCode", code="active")
-    person = add(patient, "patientPerson", classCode="PSN", determinerCode="INSTANCE")
-    if shown is None:
-        add(person, "name", nullFlavor="NA")
-    else:
-        _add_person(person, shown)
-    _add_provider(patient, ids[0])
+    person, quality, reliability = _NO_NAME, "", ""
     if match_quality is not None:
-        observation = add(add(patient, "subjectOf1"), "queryMatchObservation", classCode="COND", moodCode="EVN")
-        add(observation, "code", code="IHE_PDQ")
-        add(observation, "value", xsi_type="INT", value=str(match_quality))
+        quality = (
+            '<subjectOf1><queryMatchObservation classCode="COND" moodCode="EVN"><code code="IHE_PDQ"/>'
+            f'<value value="{match_quality}" xsi:type="INT"/></queryMatchObservation></subjectOf1>'
+        )
     if shown is not None:
-        _add_reliability(patient, shown, "subjectOf2" if match_quality is not None else "subjectOf")
-    return patient
+        person = _person_text(shown)
+        reliability = _reliability_text(shown, "subjectOf2" if quality else "subjectOf")
+    return (
+        f'<patient classCode="PAT">{"".join(map(id_text, ids))}<statusCode code="active"/>'
+        f'<patientPerson classCode="PSN" determinerCode="INSTANCE">{person}</patientPerson>'
+        f"{_provider_text(ids[0])}{quality}{reliability}</patient>"
+    )
 
 
-def _add_provider(patient: Element, identifier: PatientId) -> None:
+def _provider_text(identifier: PatientId) -> str:
     """The organization that keeps the record: the one that assigned its identifier."""
-    provider = add(patient, "providerOrganization", classCode="ORG", determinerCode="INSTANCE")
-    authority = identifier.authority
-    add(provider, "id", **({"root": str(authority.oid)} if authority.oid is not None else {"nullFlavor": "UNK"}))
-    add(provider, "contactParty", classCode="CON")
+    oid = identifier.authority.oid
+    known = f'root="{oid}"' if oid is not None else 'nullFlavor="UNK"'
+    return (
+        f'<providerOrganization classCode="ORG" determinerCode="INSTANCE"><id {known}/>'
+        '<contactParty classCode="CON"/></providerOrganization>'
+    )
 
 
-def _add_person(person: Element, shown: Traits) -> None:
-    _add_name(person, shown)
+def _person_text(shown: Traits) -> str:
+    """What is known of a person, in the order of the schemas."""
+    parts = [_name_text(shown)]
     if shown.phone:
-        add(person, "telecom", value=f"tel:{shown.phone}", use="HP")
+        parts.append(f'<telecom value={quoted(f"tel:{shown.phone}")} use="HP"/>')
     if shown.email:
-        add(person, "telecom", value=f"mailto:{shown.email}")
+        parts.append(f"<telecom value={quoted(f'mailto:{shown.email}')}/>")
     if shown.sex is Sex.UNKNOWN:
-        add(person, "administrativeGenderCode", nullFlavor="UNK")
+        parts.append('<administrativeGenderCode nullFlavor="UNK"/>')
     elif shown.sex is not None:
-        code = "UN" if shown.sex is Sex.OTHER else str(shown.sex)
-        add(person, "administrativeGenderCode", code=code, codeSystem="2.16.840.1.113883.5.1")
+        code = "UN" if shown.sex is Sex.OTHER else shown.sex
+        parts.append(f'<administrativeGenderCode code="{code}" codeSystem="2.16.840.1.113883.5.1"/>')
     if shown.birth_date is not None:
-        add(person, "birthTime", value=shown.birth_date.hl7)
+        parts.append(f'<birthTime value="{shown.birth_date.hl7}"/>')
     if shown.death_date is not None:
-        add(person, "deceasedInd", value="true")
-        add(person, "deceasedTime", value=shown.death_date.hl7)
+        parts.append(f'<deceasedInd value="true"/><deceasedTime value="{shown.death_date.hl7}"/>')
     if shown.multiple_birth is not None:
-        add(person, "multipleBirthInd", value="true" if shown.multiple_birth else "false")
+        parts.append(f'<multipleBirthInd value="{"true" if shown.multiple_birth else "false"}"/>')
     if shown.birth_order is not None:
-        add(person, "multipleBirthOrderNumber", value=str(shown.birth_order))
-    if shown.address or shown.city or shown.postal_code:
-        address = add(person, "addr", use="H")
-        for name, value in (
-            ("streetAddressLine", shown.address),
-            ("city", shown.city),
-            ("postalCode", shown.postal_code),
-        ):
-            if value:
-                add(address, name, value)
+        parts.append(f'<multipleBirthOrderNumber value="{shown.birth_order}"/>')
+    home = (("streetAddressLine", shown.address), ("city", shown.city), ("postalCode", shown.postal_code))
+    if address := "".join(f"<{name}>{escaped(value)}</{name}>" for name, value in home if value):
+        parts.append(f'<addr use="H">{address}</addr>')
     if shown.mother_family_name:
-        relation = add(person, "personalRelationship", classCode="PRS")
-        add(relation, "code", code="MTH", codeSystem=RELATIONSHIPS)
-        holder = add(relation, "relationshipHolder1", classCode="PSN", determinerCode="INSTANCE")
-        add(add(holder, "name"), "family", shown.mother_family_name)
+        parts.append(
+            f'<personalRelationship classCode="PRS"><code code="MTH" codeSystem="{RELATIONSHIPS}"/>'
+            '<relationshipHolder1 classCode="PSN" determinerCode="INSTANCE">'
+            f"<name><family>{escaped(shown.mother_family_name)}</family></name>"
+            "</relationshipHolder1></personalRelationship>"
+        )
     if shown.birth_place_code:
-        birthplace = add(person, "birthPlace", classCode="BIRTHPL")
-        add(add(birthplace, "addr"), "county", shown.birth_place_code)
+        county = f"<county>{escaped(shown.birth_place_code)}</county>"
+        parts.append(f'<birthPlace classCode="BIRTHPL"><addr>{county}</addr></birthPlace>')
+    return "".join(parts)
 
 
-def _add_name(person: Element, shown: Traits) -> None:
+def _name_text(shown: Traits) -> str:
     first_given = shown.first_birth_given_name or next(iter(shown.birth_given_names), None)
     parts = [
-        ("family", "BR", shown.birth_family_name),
-        ("family", "SP", shown.used_family_name),
-        ("given", "BR", first_given),
-        *(("given", None, name) for name in _further_names(first_given, shown.birth_given_names)),
-        ("given", "CL", shown.used_given_name),
+        ("family", ' qualifier="BR"', shown.birth_family_name),
+        ("family", ' qualifier="SP"', shown.used_family_name),
+        ("given", ' qualifier="BR"', first_given),
+        *(("given", "", name) for name in _further_names(first_given, shown.birth_given_names)),
+        ("given", ' qualifier="CL"', shown.used_given_name),
     ]
-    if not any(text for _, _, text in parts):
-        add(person, "name", nullFlavor="UNK")
-        return
-    name = add(person, "name", use="L")
-    for kind, qualifier, text in parts:
-        if text:
-            add(name, kind, text, **({"qualifier": qualifier} if qualifier else {}))
+    names = "".join(f"<{kind}{qualifier}>{escaped(name)}</{kind}>" for kind, qualifier, name in parts if name)
+    return f'<name use="L">{names}</name>' if names else '<name nullFlavor="UNK"/>'
 
 
 def _further_names(first_given: str | None, listed: tuple[str, ...]) -> tuple[str, ...]:
@@ -386,9 +369,12 @@ def _further_names(first_given: str | None, listed: tuple[str, ...]) -> tuple[st
     return listed if ambiguous else rest
 
 
-def _add_reliability(patient: Element, shown: Traits, relation: str) -> None:
+def _reliability_text(shown: Traits, relation: str) -> str:
     status = [] if shown.identity_status is IdentityStatus.VIDE else [str(shown.identity_status)]
-    for code in (*status, *sorted(shown.identity_attributes)):
-        observation = add(add(patient, relation, typeCode="SBJ"), "administrativeObservation", classCode="OBS")
-        add(observation, "code", code="identity-reliability", codeSystem=RELIABILITY)
-        add(observation, "value", xsi_type="CD", code=code, codeSystem=RELIABILITY)
+    return "".join(
+        f'<{relation} typeCode="SBJ"><administrativeObservation classCode="OBS">'
+        f'<code code="identity-reliability" codeSystem="{RELIABILITY}"/>'
+        f'<value code={quoted(code)} codeSystem="{RELIABILITY}" xsi:type="CD"/>'
+        f"</administrativeObservation></{relation}>"
+        for code in (*status, *sorted(shown.identity_attributes))
+    )

@@ -7,31 +7,32 @@ from __future__ import annotations
 
 from typing import Final
 
-from ihe.values import Oid
 from ihe.xml import Element
-from mpi.translate.hl7v3_elements import add, add_copied_id, first
+from mpi.translate.hl7v3_elements import first
+from mpi.translate.hl7v3_text import repeated_id
 
 LOCATOR: Final = "SupportsHealthDataLocator"
 """Code of a community that can be asked for patients' locations (ITI-56)."""
 
+_LOCATOR_CODE: Final = f'<code code="{LOCATOR}" codeSystem="1.3.6.1.4.1.19376.1.2.27.2"/>'
 
-def add_registration(act: Element, keeper: Element | Oid, *, is_community: bool = False) -> Element:
-    """Append a ``subject`` with a registration event, and return its ``subject1``, which takes the patient.
+
+def registration_text(patient: str, keeper: str, *, is_community: bool = False) -> str:
+    """A ``subject`` with a registration event.
 
     Args:
-        keeper: who keeps the patient: an id, or the receiver of a question.
+        patient: the element.
+        keeper: id element of who keeps the patient.
         is_community: the keeper is a community that can be asked for patients' locations (ITI-56).
     """
-    subject = add(act, "subject", typeCode="SUBJ", contextConductionInd="false")
-    event = add(subject, "registrationEvent", classCode="REG", moodCode="EVN")
-    add(event, "id", nullFlavor="NA")
-    add(event, "statusCode", code="active")
-    subject1 = add(event, "subject1", typeCode="SBJ")
-    entity = add(add(event, "custodian", typeCode="CST"), "assignedEntity", classCode="ASSIGNED")
-    if isinstance(keeper, Oid):
-        add(entity, "id", root=str(keeper))
-    else:
-        add_copied_id(entity, first(keeper, "receiver/device/id"))
-    if is_community:
-        add(entity, "code", code=LOCATOR, codeSystem="1.3.6.1.4.1.19376.1.2.27.2")
-    return subject1
+    return (
+        '<subject typeCode="SUBJ" contextConductionInd="false"><registrationEvent classCode="REG" moodCode="EVN">'
+        f'<id nullFlavor="NA"/><statusCode code="active"/><subject1 typeCode="SBJ">{patient}</subject1>'
+        f'<custodian typeCode="CST"><assignedEntity classCode="ASSIGNED">{keeper}'
+        f"{_LOCATOR_CODE if is_community else ''}</assignedEntity></custodian></registrationEvent></subject>"
+    )
+
+
+def receiver_id(message: Element) -> str:
+    """The id element of a question's receiver, who keeps the patients in the answer."""
+    return repeated_id(first(message, "receiver/device/id"))

@@ -8,11 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from lxml import etree
+
 from ihe.errors import Conflict
 from ihe.values import Oid, format_dtm
-from ihe.xml import Element
-from mpi.translate.hl7v3_elements import add, attribute, new_root
+from ihe.xml import Element, quoted
+from mpi.translate.hl7v3_elements import attribute
 from mpi.translate.hl7v3_message import INTERACTIONS
+from mpi.translate.hl7v3_text import NAMESPACES
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +34,28 @@ class Interchange:
     at: datetime
 
 
-def new_message(name: str, interchange: Interchange) -> tuple[Element, Element]:
-    """An interaction with its wrapper, and its still empty control act."""
-    message = new_root(name)
-    message.set("ITSVersion", "XML_1.0")
-    add(message, "id", root=str(interchange.sender), extension=interchange.message_id)
-    add(message, "creationTime", value=f"{format_dtm(interchange.at)}+0000")
-    add(message, "interactionId", root=INTERACTIONS, extension=name)
-    add(message, "processingCode", code="P")
-    add(message, "processingModeCode", code="T")
-    add(message, "acceptAckCode", code="AL")
-    for role, type_code, device_id in (
-        ("receiver", "RCV", interchange.receiver),
-        ("sender", "SND", interchange.sender),
-    ):
-        device = add(add(message, role, typeCode=type_code), "device", classCode="DEV", determinerCode="INSTANCE")
-        add(device, "id", root=str(device_id))
-    act = add(message, "controlActProcess", classCode="CACT", moodCode="EVN")
-    add(act, "code", code=name.replace("_IN", "_TE"), codeSystem=INTERACTIONS)
-    return message, act
+def new_message(name: str, interchange: Interchange, content: str, agent: str = "") -> Element:
+    """An interaction.
+
+    Args:
+        content: of its control act, behind the code.
+        agent: whom the sending device acts for: an element.
+    """
+    return etree.fromstring(
+        f'<{name} {NAMESPACES} ITSVersion="XML_1.0">'
+        f'<id root="{interchange.sender}" extension={quoted(interchange.message_id)}/>'
+        f'<creationTime value="{format_dtm(interchange.at)}+0000"/>'
+        f'<interactionId root="{INTERACTIONS}" extension="{name}"/><processingCode code="P"/>'
+        '<processingModeCode code="T"/><acceptAckCode code="AL"/>'
+        f'<receiver typeCode="RCV">{_device(interchange.receiver)}</receiver>'
+        f'<sender typeCode="SND">{_device(interchange.sender, agent)}</sender>'
+        '<controlActProcess classCode="CACT" moodCode="EVN">'
+        f'<code code="{name.replace("_IN", "_TE")}" codeSystem="{INTERACTIONS}"/>{content}</controlActProcess></{name}>'
+    )
+
+
+def _device(oid: Oid, agent: str = "") -> str:
+    return f'<device classCode="DEV" determinerCode="INSTANCE"><id root="{oid}"/>{agent}</device>'
 
 
 def require_accepted(answer: Element) -> None:

@@ -12,7 +12,7 @@ from lxml import etree
 
 from ihe.errors import Conflict, Unavailable
 from ihe.soap.client import SoapClient
-from ihe.soap.envelope import soap_response
+from ihe.soap.envelope import soap_response_text
 from ihe.values import Oid
 from ihe.xml import NS, parse_xml, qname, serialize
 from mpi.translate.hl7v3_message import acknowledge
@@ -37,7 +37,7 @@ class Consumer:
             def do_POST(self) -> None:
                 data = self.rfile.read(int(self.headers["content-length"]))
                 body = parse_xml(data).find(qname(NS.SOAP, "Body"))[0]
-                answer = serialize(soap_response("urn:hl7-org:v3:MCCI_IN000002UV01", None, acknowledge(body)))
+                answer = soap_response_text("urn:hl7-org:v3:MCCI_IN000002UV01", None, acknowledge(body))
                 if consumer.status == 200:
                     consumer.received.append(Answer(etree.fromstring(serialize(body))))
                 self.send_response(consumer.status)

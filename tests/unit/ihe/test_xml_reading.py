@@ -16,7 +16,7 @@ from ihe.xml import Capture, Element, XmlLimits, XmlReader, parse_xml, serialize
 
 
 def read_in_steps(data: bytes, step: int, capture: Capture | None = None) -> Element:
-    reader = XmlReader(capture=capture)
+    reader = XmlReader(capture=capture or {})
     for start in range(0, len(data), step):
         reader.feed(data[start : start + step])
     return reader.close()
@@ -139,7 +139,7 @@ def test_captured_text_leaves_no_trace_in_the_tree_and_counts_for_no_limit() -> 
 
     taken: list[str] = []
     ended: list[int] = []
-    reader = XmlReader(XmlLimits(bytes=200, text=20), capture=lambda tag: Sink() if tag == "d" else None)
+    reader = XmlReader(XmlLimits(bytes=200, text=20), capture={"d": Sink})
     text = base64.b64encode(bytes(range(256)) * 1000)
     reader.feed(b"<a><d>" + text[:7])
     for start in range(7, len(text), 1000):
@@ -149,6 +149,66 @@ def test_captured_text_leaves_no_trace_in_the_tree_and_counts_for_no_limit() -> 
     assert "".join(taken).encode() == text
     assert ended == [len(taken)]
     assert serialize(root, declaration=False) == b"<a><d/><e>kept</e></a>"
+
+
+_pieces = [
+    "<a>",
+    "</a>",
+    "<b/>",
+    '<c d="" e=""/>',
+    '<f xmlns="urn:f">',
+    "</f>",
+    "t=t",
+    "&lt;",
+    "&x;",
+    "é",
+    "<!--c-->",
+    "<![CDATA[<=]]>",
+    "<?p =?>\n",
+    "<!DOCTYPE a>",
+    "<d>",
+    "</d>",
+]
+_documents = st.lists(st.sampled_from(_pieces), max_size=12).map(lambda parts: f"<r>{''.join(parts)}</r>")
+
+
+@given(
+    _documents,
+    st.sampled_from(["utf-8", "utf-16", "iso-8859-1"]),
+    st.builds(XmlLimits, *(st.integers(low, high) for low, high in ((20, 200), (1, 5), (1, 9), (0, 3), (0, 12)))),
+    st.integers(1, 60),
+)
+def test_what_is_not_counted_exceeds_nothing(document: str, encoding: str, limits: XmlLimits, step: int) -> None:
+    data = f'<?xml version="1.0" encoding="{encoding}"?>{document}'.encode(encoding)
+
+    def outcome() -> tuple[object, ...]:
+        taken: list[Taken] = []
+
+        def take() -> Taken:
+            taken.append(Taken())
+            return taken[-1]
+
+        reader = XmlReader(limits, capture={"d": take})
+        try:
+            for start in range(0, len(data), step):
+                reader.feed(data[start : start + step])
+            return serialize(reader.close()), [(each.text, each.children, each.ended) for each in taken]
+        except IheError as error:
+            return type(error), error.message
+
+    found = outcome()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("ihe.xml._Scan._is_harmless", lambda *_: False)
+        assert outcome() == found
+
+
+def test_a_name_that_arrives_in_pieces_is_captured_all_the_same() -> None:
+    taken = Taken()
+    data = b"<r><a/><document>text</document></r>"
+    assert serialize(read_in_steps(data, 3, {"document": lambda: taken}), declaration=False) == (
+        b"<r><a/><document/></r>"
+    )
+    assert (taken.text, taken.ended) == ("text", True)
 
 
 @given(st.binary(max_size=200), st.integers(1, 50))
@@ -218,13 +278,11 @@ def test_captured_and_kept_make_up_the_document(pieces: list[tuple[bool, str]], 
     whole = etree.fromstring(data, etree.XMLParser(remove_comments=True, remove_pis=True))
     taken: list[Taken] = []
 
-    def capture(tag: str) -> Taken | None:
-        if tag != "{urn:r}d":
-            return None
+    def take() -> Taken:
         taken.append(Taken())
         return taken[-1]
 
-    root = read_in_steps(data, step, capture)
+    root = read_in_steps(data, step, {"{urn:r}d": take})
     for element, found in zip(whole.iter("{urn:r}d"), taken, strict=True):
         assert found.ended
         assert found.children == [child.tag for child in element]

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from ihe.soap.envelope import read_envelope, soap_response_text
-from ihe.xml import parse_xml
+import uuid
+
+import pytest
+from lxml import etree
+
+from ihe.soap.envelope import addressed_to, read_envelope, soap_response, soap_response_text
+from ihe.xml import parse_xml, serialize
 
 
 def test_the_text_stands_in_the_body_of_a_whole_envelope() -> None:
@@ -15,3 +20,13 @@ def test_the_text_stands_in_the_body_of_a_whole_envelope() -> None:
     assert read.relates_to == "urn:uuid:1"
     assert read.body_element.tag == "{urn:example}answer"
     assert read.body_element.text == "é & "
+
+
+@pytest.mark.parametrize("relates_to", [None, "urn:uuid:1", '<a> & "b"\r\n'])
+@pytest.mark.parametrize("headers", [(), ("http://example.org/?a&b",)])
+def test_the_envelope_is_that_of_an_element(monkeypatch, relates_to, headers) -> None:
+    monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=1))
+    text = '<a:answer xmlns:a="urn:example">é &amp; <b xmlns="urn:other">1</b></a:answer>'
+    element = soap_response("urn:a&b", relates_to, etree.fromstring(text), [addressed_to(each) for each in headers])
+    written = soap_response_text("urn:a&b", relates_to, text.encode(), [addressed_to(each) for each in headers])
+    assert written == serialize(element)
