@@ -31,6 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
+from ihe.unit_of_work import UnitOfWork
 from ihe.values import AssigningAuthority, Code, Oid
 from xds.domain.imaging import ImagingSeries, ImagingStudy, Instance, IssuedId, Manifest, ManifestPatient
 from xds.domain.priors import ManifestedStudy
@@ -133,6 +134,16 @@ def find_series(connection: Connection, study_row_ids: Iterable[int]) -> dict[in
     for row in rows:
         found[row.study_id] = (*found.get(row.study_id, ()), _series(row))
     return found
+
+
+def is_listed(uow: UnitOfWork, study_row_id: int, series_uid: str, instance_uid: str | None) -> bool:
+    """Whether a study (:attr:`ManifestedStudy.row_id`) has a series, and in it an instance where one is named."""
+    ((found,),) = uow.ask(
+        "SELECT EXISTS (SELECT FROM imaging_series WHERE study_id = %s AND series_uid = %s"
+        " AND (%s::text IS NULL OR %s::text = ANY(sop_instance_uids)))",
+        (study_row_id, series_uid, instance_uid, instance_uid),
+    )
+    return bool(found)
 
 
 _SOURCE: Final = "document_entry AS entry JOIN imaging_study AS study ON study.document_unique_id = entry.unique_id"
