@@ -14,7 +14,6 @@ import orjson
 from sqlalchemy import (
     BigInteger,
     Column,
-    ColumnElement,
     Connection,
     Date,
     DateTime,
@@ -173,6 +172,7 @@ class _Reader:
     def __init__(self) -> None:
         self._codes: dict[str, tuple[Code, ...]] = {}
         self._ids: dict[str, tuple[IssuedId, ...]] = {}
+        self._issuers: dict[tuple[str | None, str | None], AssigningAuthority | None] = {}
         self._headers: dict[tuple[Any, ...], ManifestPatient] = {}
 
     def codes(self, text: str) -> tuple[Code, ...]:
@@ -184,8 +184,15 @@ class _Reader:
     def ids(self, text: str) -> tuple[IssuedId, ...]:
         """Issued ids."""
         if (found := self._ids.get(text)) is None:
-            found = self._ids[text] = tuple(map(_issued, orjson.loads(text)))
+            found = self._ids[text] = tuple(map(self._issued, orjson.loads(text)))
         return found
+
+    def _issued(self, stated: Mapping[str, str | None]) -> IssuedId:
+        key = namespace, oid = stated["namespace"], stated["oid"]
+        if key not in self._issuers:
+            issuer = AssigningAuthority(namespace, Oid(oid) if oid else None) if namespace or oid else None
+            self._issuers[key] = issuer
+        return IssuedId(stated["value"] or "", self._issuers[key])
 
     def header(self, ids: str, name: str | None, birth_date: date | None, sex: str | None) -> ManifestPatient:
         """The patient of a header."""
@@ -303,13 +310,3 @@ def _issued_json(issued: IssuedId) -> dict[str, str | None]:
         "namespace": issuer.namespace if issuer else None,
         "oid": str(issuer.oid) if issuer and issuer.oid else None,
     }
-
-
-def _issued(found: Mapping[str, str | None]) -> IssuedId:
-    namespace, oid = found["namespace"], found["oid"]
-    issuer = AssigningAuthority(namespace, Oid(oid) if oid else None) if namespace or oid else None
-    return IssuedId(found["value"] or "", issuer)
-
-
-def _texts(values: Iterable[str]) -> ColumnElement[Any]:
-    return literal(list(values), ARRAY(Text))
