@@ -5,9 +5,9 @@ Source: RFC 9110.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from urllib.parse import urlencode
 
 from ihe.audit import Audited
@@ -52,25 +52,45 @@ class HttpRequest:
         return next(iter(self.all(name)), None)
 
 
+Piece = bytes | memoryview
+"""Of a body."""
+
+
+@runtime_checkable
+class Batched(Protocol):
+    """A body of which several pieces may come at once, so that they can be sent at once."""
+
+    def batches(self) -> Iterator[Sequence[Piece]]:
+        """The body in pieces, those together that came together."""
+
+
 @dataclass(frozen=True, slots=True)
 class HttpReply:
     """One answer.
 
     Attributes:
-        body: bytes, or chunks that are sent as they come.
+        body: bytes, or chunks that are sent as they come; these may be :class:`Batched`.
     """
 
     status: int
     media_type: str
-    body: bytes | Iterable[bytes | memoryview] = b""
+    body: bytes | Iterable[Piece] = b""
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def chunks(self) -> Iterator[bytes | memoryview]:
+    def chunks(self) -> Iterator[Piece]:
         """The body in pieces."""
         if isinstance(self.body, bytes):
             yield self.body
         else:
             yield from self.body
+
+    def batches(self) -> Iterator[Sequence[Piece]]:
+        """The body in pieces, those together that came together."""
+        if isinstance(self.body, Batched):
+            yield from self.body.batches()
+        else:
+            for piece in self.chunks():
+                yield (piece,)
 
 
 def challenge(error: IheError) -> dict[str, str]:

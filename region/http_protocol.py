@@ -16,6 +16,7 @@ from typing import Any, Final
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from ihe.http import Piece
 from region.streaming import LENT_SOCKET
 
 CONNECTIONS: Final = 2000
@@ -139,7 +140,7 @@ class ClientSocket:
         """Wait until all that the transport held back has left."""
         await self._flow.drain()
 
-    def send_now(self, pieces: Sequence[bytes | memoryview]) -> bytes:
+    def send_now(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
         """Send what the client takes at once, and return the rest; called in a thread.
 
         Raises:
@@ -150,11 +151,11 @@ class ClientSocket:
             sent = self._socket.sendmsg(pieces, (), socket.MSG_DONTWAIT)
         except BlockingIOError:
             sent = 0
-        return b"" if sent == sum(map(len, pieces)) else b"".join(pieces)[sent:]
+        return _behind(pieces, sent)
 
-    async def send_rest(self, data: bytes) -> None:
+    async def send_rest(self, pieces: Sequence[Piece]) -> None:
         """Send the rest, and wait until all has left."""
-        self._transport.write(data)
+        self._transport.writelines(pieces)
         await self._flow.drain()
 
     def give_back(self) -> None:
@@ -166,6 +167,15 @@ class ClientSocket:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+
+def _behind(pieces: Sequence[Piece], sent: int) -> Sequence[Piece]:
+    """What stands behind the first bytes, so many of which were sent; nothing of it is copied."""
+    for at, piece in enumerate(pieces):
+        if sent < len(piece):
+            return (memoryview(piece)[sent:], *pieces[at + 1 :])
+        sent -= len(piece)
+    return ()
 
 
 def _certificates(transport: asyncio.BaseTransport) -> tuple[str, ...]:

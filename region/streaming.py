@@ -16,12 +16,12 @@ from typing import Protocol
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from ihe.http import HttpReply
+from ihe.http import HttpReply, Piece
 
 LENT_SOCKET = "traitdunion.socket"
 """The extension of ASGI by which a server lends the client's socket."""
 
-_PIECES_IN_A_TURN = 32
+_BATCHES_IN_A_TURN = 32
 
 
 class LentSocket(Protocol):
@@ -33,14 +33,14 @@ class LentSocket(Protocol):
     async def drained(self) -> None:
         """Wait until all that was written before has left."""
 
-    def send_now(self, pieces: Sequence[bytes | memoryview]) -> bytes:
+    def send_now(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
         """Send what the client takes at once, and return the rest; called in a thread.
 
         Raises:
             OSError: the client is gone.
         """
 
-    async def send_rest(self, data: bytes) -> None:
+    async def send_rest(self, pieces: Sequence[Piece]) -> None:
         """Send the rest, and wait until all has left."""
 
     def give_back(self) -> None:
@@ -55,7 +55,7 @@ class StreamedReply(StreamingResponse):
 
     def __init__(self, reply: HttpReply, headers: Mapping[str, str]) -> None:
         self._reply = reply
-        self._pieces = reply.chunks()
+        self._batches = reply.batches()
         self._reading = threading.Lock()
         self._is_over = False
         self._lent: LentSocket | None = None
@@ -88,30 +88,31 @@ class StreamedReply(StreamingResponse):
             self._lent.give_back()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _read(self) -> AsyncIterator[bytes | memoryview]:
-        while (piece := await asyncio.to_thread(self._next)) is not None:
-            yield piece
+    async def _read(self) -> AsyncIterator[Piece]:
+        while (batch := await asyncio.to_thread(self._next)) is not None:
+            for piece in batch:
+                yield piece
 
-    def _next(self) -> bytes | memoryview | None:
+    def _next(self) -> Sequence[Piece] | None:
         with self._reading:
-            return None if self._is_over else next(self._pieces, None)
+            return None if self._is_over else next(self._batches, None)
 
-    def _write(self, lent: LentSocket) -> bytes | None:
+    def _write(self, lent: LentSocket) -> Sequence[Piece] | None:
         """Read and write as long as the client takes it at once, but so long that others get their turn.
 
         Returns:
             what it did not take; ``None`` at the end.
         """
-        for _ in range(_PIECES_IN_A_TURN):
-            if (piece := self._next()) is None:
+        for _ in range(_BATCHES_IN_A_TURN):
+            if (batch := self._next()) is None:
                 return None
-            if not piece:
+            if not (size := sum(map(len, batch))):
                 continue  # an empty chunk would end the body
             with self._reading:
-                rest = b"" if self._is_over else lent.send_now((b"%x\r\n" % len(piece), piece, b"\r\n"))
+                rest = () if self._is_over else lent.send_now((b"%x\r\n" % size, *batch, b"\r\n"))
             if rest:
                 return rest
-        return b""
+        return ()
 
     def _let_go(self) -> None:
         with self._reading:

@@ -109,11 +109,13 @@ def encode(answer: Answer, request: HttpRequest) -> HttpReply:
     found = answer.found
     shown_in = answer.sources.by_authority(found.shown_id)
     places = _Places(request.base_url, shown_in.site if shown_in else None, answer.has_viewer)
+    joined_by = {each.study.facts.anchor: each.joined_by for each in found.studies}
+    written = {anchor: [_identifier(one, answer.sources) for one in chain] for anchor, chain in joined_by.items()}
     body = {
         "patient": found.shown_id.xds_cx,
         "interest": {"modalities": sorted(found.interest.modalities), "regions": sorted(found.interest.regions)},
         "unreachable": list(found.unreachable),
-        "studies": [_study(each, answer, places) for each in found.studies],
+        "studies": [_study(each, written[each.study.facts.anchor], answer, places) for each in found.studies],
     }
     headers = warning_header(request.base_url, unreachable(found.unreachable))
     return HttpReply(200, "application/json", orjson.dumps(body), headers)
@@ -135,7 +137,7 @@ class _Places:
         return f"{self.base_url}{viewer_path(self.domain, study_uid)}" if self.has_viewer else None
 
 
-def _study(each: HistoricStudy, answer: Answer, places: _Places) -> dict[str, Any]:
+def _study(each: HistoricStudy, joined_by: list[dict[str, Any]], answer: Answer, places: _Places) -> dict[str, Any]:
     study, facts = each.study, each.study.facts
     return {
         "study_instance_uid": study.uid,
@@ -151,7 +153,7 @@ def _study(each: HistoricStudy, answer: Answer, places: _Places) -> dict[str, An
         "series": facts.series_count,
         "instances": facts.instance_count,
         "relevance": each.relevance,
-        "joined_by": [_identifier(patient_id, answer.sources) for patient_id in each.joined_by],
+        "joined_by": joined_by,
         "reports": [_report(report, places.base_url) for report in each.reports],
         "retrieve_url": places.wado(study.uid),
         "viewer_url": places.opened(study.uid),

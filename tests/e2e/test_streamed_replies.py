@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from ihe.http import HttpReply
+from ihe.http import HttpReply, Piece
 from region.server import Listening, bind, server_of
 from region.streaming import LENT_SOCKET, StreamedReply
 from tests.ports import free_port
@@ -42,6 +42,13 @@ class Body:
 
     def close(self) -> None:
         self.is_closed = True
+
+
+class BatchedBody(Body):
+    """Pieces that come several at once."""
+
+    def batches(self) -> Iterator[Sequence[Piece]]:
+        yield from ((b"ab", b"", memoryview(b"cd")), (), (b"",), (b"e",))
 
 
 class Server:
@@ -75,7 +82,8 @@ class Server:
         if self.way == "by the event loop":
             scope.get("extensions", {}).pop(LENT_SOCKET)
         self.is_lent.add(LENT_SOCKET in scope.get("extensions", {}))
-        body = Body(self.makers[scope["path"]]())
+        kind = BatchedBody if scope["path"] == "/batched" else Body
+        body = kind(self.makers[scope["path"]]())
         self.bodies.append(body)
         await StreamedReply(HttpReply(200, "application/dicom", body), {"X-Way": self.way})(scope, receive, send)
 
@@ -130,6 +138,17 @@ def test_the_same_bytes_come_by_whichever_way_and_the_connection_stays(served: S
     client.close()
     _wait(lambda: all(body.is_closed for body in served.bodies))
     assert len(served.bodies) == 3
+
+
+def test_pieces_that_come_together_are_sent_together(served: Server) -> None:
+    served.makers["/batched"] = lambda: iter(())
+    with served.ask("/batched") as connection:
+        found = b""
+        while not found.endswith(b"0\r\n\r\n"):
+            found += connection.recv(65536)
+    sent = found.partition(b"\r\n\r\n")[2]
+    together = b"4\r\nabcd\r\n" if served.way == "by the socket" else b"2\r\nab\r\n2\r\ncd\r\n"
+    assert sent == together + b"1\r\ne\r\n0\r\n\r\n"
 
 
 def test_a_reader_with_pauses_gets_every_byte_in_order(served: Server) -> None:

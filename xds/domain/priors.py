@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from typing import NamedTuple
 
 from ihe.values import Code
 from xds.domain.imaging import IssuedId, ManifestPatient
@@ -13,9 +14,8 @@ from xds.domain.imaging_sources import ImagingSource
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ManifestedStudy:
-    """What one approved manifest says of one study.
+class ManifestedStudy(NamedTuple):
+    """What one approved manifest says of one study; a tuple, because a person may have hundreds.
 
     Attributes:
         row_id: key of its series in the store.

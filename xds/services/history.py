@@ -101,11 +101,12 @@ def history(uow: UnitOfWork, question: HistoryQuestion, studies: Studies) -> His
     found = studies_of(uow, person, studies)
     speaking = _reports(uow, person, studies)
     sites = [copy.source.site for study in found for copy in study.copies if copy.source]
+    joined_by = {anchor: _joined_by(shown, person, anchor) for anchor in {study.facts.anchor for study in found}}
     return History(
         shown,
         interest,
         tuple(
-            HistoricStudy(study, relevance, _joined_by(shown, person, study), tuple(_about(study, speaking)))
+            HistoricStudy(study, relevance, joined_by[study.facts.anchor], tuple(_about(study, speaking)))
             for study, relevance in interest.ordered(found)
         ),
         studies.archives.unreachable(sites),
@@ -147,8 +148,8 @@ def _is_meant(found: FoundStudy, accession: IssuedId | None) -> bool:
     )
 
 
-def _joined_by(shown: PatientId, person: Person, study: PriorStudy) -> tuple[PatientId, ...]:
-    chain = (shown, person.regional_id, PatientId.from_xds_cx(study.facts.anchor))
+def _joined_by(shown: PatientId, person: Person, anchor: str) -> tuple[PatientId, ...]:
+    chain = (shown, person.regional_id, PatientId.from_xds_cx(anchor))
     return tuple({each.xds_cx: each for each in chain}.values())
 
 

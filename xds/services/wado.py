@@ -16,6 +16,7 @@ from xds.domain.imaging import NOT_PICTURES, is_uid
 from xds.domain.study_query import StudyQuery
 from xds.services.studies import Studies, series_of
 from xds.services.study_search import FoundStudy, search_studies
+from xds.store import imaging
 from xds.translate.dicom_coercion import ShownPatient
 
 
@@ -165,11 +166,4 @@ def _lists(uow: UnitOfWork, found: FoundStudy, wanted: Wanted) -> bool:
     """Whether the newest manifest lists the series and the instance."""
     if wanted.series is None:
         return True
-    series = series_of(uow, [found.study]).get(found.study.uid, ())
-    return any(
-        each.uid == wanted.series
-        and (
-            wanted.instance is None or any(instance.sop_instance_uid == wanted.instance for instance in each.instances)
-        )
-        for each in series
-    )
+    return imaging.is_listed(uow, found.study.facts.row_id, wanted.series, wanted.instance)

@@ -14,7 +14,6 @@ import orjson
 from sqlalchemy import (
     BigInteger,
     Column,
-    ColumnElement,
     Connection,
     Date,
     DateTime,
@@ -31,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
+from ihe.unit_of_work import UnitOfWork
 from ihe.values import AssigningAuthority, Code, Oid
 from xds.domain.imaging import ImagingSeries, ImagingStudy, Instance, IssuedId, Manifest, ManifestPatient
 from xds.domain.priors import ManifestedStudy
@@ -135,6 +135,16 @@ def find_series(connection: Connection, study_row_ids: Iterable[int]) -> dict[in
     return found
 
 
+def is_listed(uow: UnitOfWork, study_row_id: int, series_uid: str, instance_uid: str | None) -> bool:
+    """Whether a study (:attr:`ManifestedStudy.row_id`) has a series, and in it an instance where one is named."""
+    ((found,),) = uow.ask(
+        "SELECT EXISTS (SELECT FROM imaging_series WHERE study_id = %s AND series_uid = %s"
+        " AND (%s::text IS NULL OR %s::text = ANY(sop_instance_uids)))",
+        (study_row_id, series_uid, instance_uid, instance_uid),
+    )
+    return bool(found)
+
+
 _SOURCE: Final = "document_entry AS entry JOIN imaging_study AS study ON study.document_unique_id = entry.unique_id"
 _COLUMNS: Final = (
     *("study.id", "study.study_uid", "study.document_unique_id", "entry.repository_unique_id", "entry.id::text"),
@@ -162,6 +172,7 @@ class _Reader:
     def __init__(self) -> None:
         self._codes: dict[str, tuple[Code, ...]] = {}
         self._ids: dict[str, tuple[IssuedId, ...]] = {}
+        self._issuers: dict[tuple[str | None, str | None], AssigningAuthority | None] = {}
         self._headers: dict[tuple[Any, ...], ManifestPatient] = {}
 
     def codes(self, text: str) -> tuple[Code, ...]:
@@ -173,8 +184,15 @@ class _Reader:
     def ids(self, text: str) -> tuple[IssuedId, ...]:
         """Issued ids."""
         if (found := self._ids.get(text)) is None:
-            found = self._ids[text] = tuple(map(_issued, orjson.loads(text)))
+            found = self._ids[text] = tuple(map(self._issued, orjson.loads(text)))
         return found
+
+    def _issued(self, stated: Mapping[str, str | None]) -> IssuedId:
+        key = namespace, oid = stated["namespace"], stated["oid"]
+        if key not in self._issuers:
+            issuer = AssigningAuthority(namespace, Oid(oid) if oid else None) if namespace or oid else None
+            self._issuers[key] = issuer
+        return IssuedId(stated["value"] or "", self._issuers[key])
 
     def header(self, ids: str, name: str | None, birth_date: date | None, sex: str | None) -> ManifestPatient:
         """The patient of a header."""
@@ -292,13 +310,3 @@ def _issued_json(issued: IssuedId) -> dict[str, str | None]:
         "namespace": issuer.namespace if issuer else None,
         "oid": str(issuer.oid) if issuer and issuer.oid else None,
     }
-
-
-def _issued(found: Mapping[str, str | None]) -> IssuedId:
-    namespace, oid = found["namespace"], found["oid"]
-    issuer = AssigningAuthority(namespace, Oid(oid) if oid else None) if namespace or oid else None
-    return IssuedId(found["value"] or "", issuer)
-
-
-def _texts(values: Iterable[str]) -> ColumnElement[Any]:
-    return literal(list(values), ARRAY(Text))

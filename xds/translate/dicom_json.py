@@ -20,7 +20,7 @@ JsonObject = dict[str, Any]
 
 
 class StudyWriter:
-    """Writes the studies of one answer; what they say alike of the patient is written once.
+    """Writes the studies of one answer; what they say alike of patient and place is written once.
 
     Args:
         root: DICOMweb address of this service, without trailing slash.
@@ -30,8 +30,9 @@ class StudyWriter:
     def __init__(self, root: str, unreachable: Collection[str] = ()) -> None:
         self._root = root
         self._unreachable = unreachable
-        self._issuers: dict[AssigningAuthority, JsonObject] = {}
-        self._others: dict[tuple[Any, ...], JsonObject] = {}
+        self._issuers: dict[AssigningAuthority | None, JsonObject] = {}
+        self._places: dict[tuple[Any, ...], JsonObject] = {}
+        self._patients: dict[tuple[Any, ...], JsonObject] = {}
 
     def write(self, study: PriorStudy, shown_id: PatientId | None) -> JsonObject:
         """One study.
@@ -39,46 +40,58 @@ class StudyWriter:
         Args:
             shown_id: the id under which the asker knows the patient; ``None``: as the archive says.
         """
-        copy = study.copies[0]
-        facts = copy.manifest
-        header = facts.header
-        shown = _stated(facts) if shown_id is None else IssuedId(shown_id.value, shown_id.authority)
-        accession = facts.accessions[0].value if facts.accessions else None
+        facts = study.copies[0].manifest
         # A person may have hundreds of studies: what needs no decision is written out.
         return {
             **_CHARACTERS,
             "00080020": _one("DA", _da(facts.date)),
             "00080030": _one("TM", facts.time.isoformat().replace(":", "") if facts.time else None),
-            "00080050": _one("SH", accession),
-            **_accession_issuer(facts.accessions),
-            **availability(study, self._unreachable),
-            **_optional("00080054", "AE", *(each.manifest.retrieve_ae_title for each in study.copies)),
-            **_attribute("00080061", "CS", *facts.modalities),
-            **_optional("00080080", "LO", copy.source.name if copy.source else None),
-            **_NOT_STATED,
+            "00080050": _one("SH", facts.accessions[0].value if facts.accessions else None),
+            **(self._accession_issuer(facts.accessions[0].issuer) if facts.accessions else {}),
+            **self._place(study),
             "00081030": _one("LO", facts.description),
             "00081190": {"vr": "UR", "Value": [f"{self._root}/studies/{study.uid}"]},
-            **_name("00100010", header.name),
-            "00100020": {"vr": "LO", "Value": [shown.value]},
-            **(self._issuer(shown.issuer) if shown.issuer else {}),
-            "00100030": _one("DA", _da(header.birth_date)),
-            "00100040": _one("CS", header.sex),
-            **self._other_ids(study, shown),
+            **self._patient(study, shown_id),
             "0020000D": {"vr": "UI", "Value": [study.uid]},
             "00201206": {"vr": "IS", "Value": [facts.series_count]},
             "00201208": {"vr": "IS", "Value": [facts.instance_count]},
         }
 
-    def _issuer(self, authority: AssigningAuthority) -> JsonObject:
-        if (found := self._issuers.get(authority)) is None:
-            found = self._issuers[authority] = _issuer_of_patient(authority)
+    def _accession_issuer(self, issuer: AssigningAuthority | None) -> JsonObject:
+        if (found := self._issuers.get(issuer)) is None:
+            found = self._issuers[issuer] = _accession_issuer(issuer)
         return found
 
-    def _other_ids(self, study: PriorStudy, shown: IssuedId) -> JsonObject:
-        stated = ((copy.manifest.header.ids, copy.manifest.source_patient_id) for copy in study.copies)
-        key = (shown, *stated)
-        if (found := self._others.get(key)) is None:
-            found = self._others[key] = _other_ids(study, shown)
+    def _place(self, study: PriorStudy) -> JsonObject:
+        """By which machines, where it can be had, and whether now."""
+        titles = [copy.manifest.retrieve_ae_title for copy in study.copies]
+        modalities = study.facts.modalities
+        key = (modalities, *titles, *[copy.source for copy in study.copies])
+        if (found := self._places.get(key)) is None:
+            source = study.copies[0].source
+            found = self._places[key] = {
+                **availability(study, self._unreachable),
+                **_optional("00080054", "AE", *titles),
+                **_attribute("00080061", "CS", *modalities),
+                **_optional("00080080", "LO", source.name if source else None),
+                **_NOT_STATED,
+            }
+        return found
+
+    def _patient(self, study: PriorStudy, shown_id: PatientId | None) -> JsonObject:
+        header = study.facts.header
+        stated = [(copy.manifest.header.ids, copy.manifest.source_patient_id) for copy in study.copies]
+        key = (shown_id, header.name, header.birth_date, header.sex, *stated)
+        if (found := self._patients.get(key)) is None:
+            shown = _stated(study.facts) if shown_id is None else IssuedId(shown_id.value, shown_id.authority)
+            found = self._patients[key] = {
+                **_name("00100010", header.name),
+                "00100020": {"vr": "LO", "Value": [shown.value]},
+                **(_issuer_of_patient(shown.issuer) if shown.issuer else {}),
+                "00100030": _one("DA", _da(header.birth_date)),
+                "00100040": _one("CS", header.sex),
+                **_other_ids(study, shown),
+            }
         return found
 
 
@@ -173,8 +186,7 @@ def _issuer_of_patient(authority: AssigningAuthority) -> JsonObject:
     }
 
 
-def _accession_issuer(accessions: tuple[IssuedId, ...]) -> JsonObject:
-    issuer = accessions[0].issuer if accessions else None
+def _accession_issuer(issuer: AssigningAuthority | None) -> JsonObject:
     if issuer is None:
         return {}
     return _sequence("00080051", [_qualifier(issuer) or _attribute("00400031", "UT", issuer.namespace)])

@@ -9,7 +9,7 @@ Source: DICOM PS3.18 8.6, 8.7.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
@@ -52,25 +52,27 @@ class PassingParts:
         self.content_type = f'multipart/related; type="{inner}"; boundary="{self._boundary}"'
 
     def __iter__(self) -> Iterator[Piece]:
-        yield from _gathered(self._pieces())
+        for batch in self.batches():
+            yield from batch
 
-    def _pieces(self) -> Iterator[Piece]:
+    def batches(self) -> Iterator[Sequence[Piece]]:
+        """What follows from each piece that the archive sent; see :class:`ihe.http.Batched`."""
         passing: PassingFile | None = None
         for data in self._source:
+            pieces: list[Piece] = []
             for event in self._reader.feed(data):
                 match event:
                     case PartStart():
-                        yield f"--{self._boundary}\r\nContent-Type: {_line(event.content_type)}\r\n\r\n".encode(
-                            "latin-1"
-                        )
+                        head = f"--{self._boundary}\r\nContent-Type: {_line(event.content_type)}\r\n\r\n"
+                        pieces.append(head.encode("latin-1"))
                         passing = self._passing(event)
                     case PartData(content):
-                        yield from passing.pieces(content) if passing else (content,)
+                        pieces += passing.pieces(content) if passing else (content,)
                     case PartEnd():
-                        yield passing.close() if passing else b""
-                        yield b"\r\n"
+                        pieces.append(passing.close() + b"\r\n" if passing else b"\r\n")
+            yield tuple(_gathered(pieces))
         self._reader.close()
-        yield f"--{self._boundary}--\r\n".encode("latin-1")
+        yield (f"--{self._boundary}--\r\n".encode("latin-1"),)
 
     def _passing(self, part: PartStart) -> PassingFile | None:
         is_file = read_content_type(part.content_type).media_type == "application/dicom"

@@ -14,6 +14,7 @@ from ihe.errors import UnknownAuthority, UnknownPatient
 from xds.domain.imaging import ImagingSeries, Instance
 from xds.domain.priors import PriorStudy
 from xds.services.studies import priors, series_of
+from xds.store import imaging
 from xds.translate.kos_writer import build_kos
 
 
@@ -165,3 +166,17 @@ def test_series_come_as_the_manifest_lists_them(house: Any, make: Any, two_sites
         found = priors(uow, make.patient("ROANNE", "ROA1"), house.studies)
         series = series_of(uow, found)
     assert series == {roanne.uid: roanne.series, firminy.uid: firminy.series}
+
+
+def test_only_the_series_and_instances_of_a_manifest_are_listed(house: Any, make: Any, two_sites: Any) -> None:
+    roanne, firminy = two_sites
+    with house.unit() as uow:
+        found = {study.uid: study.facts.row_id for study in priors(uow, make.patient("ROANNE", "ROA1"), house.studies)}
+        series = roanne.series[0]
+        instance = series.instances[-1].sop_instance_uid
+        row = found[roanne.uid]
+        assert imaging.is_listed(uow, row, series.uid, None)
+        assert imaging.is_listed(uow, row, series.uid, instance)
+        assert not imaging.is_listed(uow, row, series.uid, "2.25.999")
+        assert not imaging.is_listed(uow, row, "2.25.999", instance)
+        assert not imaging.is_listed(uow, found[firminy.uid], series.uid, None)

@@ -131,6 +131,17 @@ def test_an_answer_that_breaks_off_is_no_whole_one(
         passing(Cut(body_of(FILES[:2])[:end], []), SHOWN)
 
 
+def test_what_follows_from_one_piece_comes_together_and_small_parts_as_one() -> None:
+    small = tuple(b"DICM%d" % number for number in range(5000))
+    large = bytes(100_000)
+    parts = PassingParts(Cut(body_of((*small, large, large)), []), KIND, None)
+    together, closing = parts.batches()
+    assert len(together) < 50, "one message to a socket holds 1024 pieces"
+    assert sum(len(piece) == len(large) for piece in together) == 2
+    assert b"".join(together).count(b"DICM") == len(small)
+    assert [bytes(piece).endswith(b"--\r\n") for piece in closing] == [True]
+
+
 def test_bytes_that_only_pass_are_not_copied() -> None:
     reader = MultipartReader(BOUNDARY)
     list(reader.feed(f"--{BOUNDARY}\r\n\r\nx".encode()))
