@@ -20,16 +20,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from os import cpu_count
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from sqlalchemy import create_engine
 
 from bench import bars, floor
 from bench.load import Connection, HttpConnection, Measured, MllpConnection, at_rate, measure, once
 from bench.population import generate
 from bench.queries import post, queries
+from ihe.store import audit_chain
 from mpi.translate.bulk_row import COLUMNS
 from region.embedded_postgres import EmbeddedPostgres
 from region.embedded_postgres.binaries import ServerUser, server_programs
@@ -211,6 +214,7 @@ def _floors(folder: Path, seconds: float, workers: int, rate: float) -> dict[str
             ):
                 for name, load in _query_loads(connect, [asked], expected, seconds, rate):
                     found[f"floor {wire}, {name}"] = asdict(load)
+        _settle(url)
         programs = server_programs(ServerUser.for_owner(folder.stat().st_uid))
         plain = url.replace("+psycopg", "")
         for name, script in _PGBENCH.items():
@@ -219,7 +223,16 @@ def _floors(folder: Path, seconds: float, workers: int, rate: float) -> dict[str
 
 
 def _settle(url: str) -> None:
-    """Do at once what the server does in the minutes after a large load, in the middle of what is measured."""
+    """Do at once what is done in the minutes after a large load, in the middle of what is measured.
+
+    The floor's audit events are sealed here: the service would do it while it answers its first questions.
+    """
+    engine = create_engine(url)
+    sealed = 1
+    while sealed:
+        with engine.begin() as connection:
+            sealed = audit_chain.seal(connection, datetime.now(UTC))
+    engine.dispose()
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute("VACUUM (ANALYZE)")
         connection.execute("CHECKPOINT")
