@@ -61,7 +61,10 @@ class Answer:
         if self._has_begun and self._gathered_from is not None:
             self._gather(self._gathered_from, most)
         self._has_begun = True
-        return self._response.read1(most)
+        read = self._response.read1(most)
+        if self._response.length == 0:
+            self._response.close()  # else the connection counts as still being read
+        return read
 
     def _gather(self, source: socket.socket, most: int) -> None:
         """Wait until so much has come, or the rest of the answer, or as long as it may wait."""

@@ -159,3 +159,16 @@ def test_an_answer_that_stands_still_is_given_up(archive_with: Callable[..., Arc
     done.set()
     found.give_back(answer)
     found.close()
+
+
+def test_a_connection_is_kept_after_an_answer_of_a_length_was_read_in_pieces(archive_with) -> None:
+    serve = in_pieces(HEADS["of a length"])
+    archive = archive_with(serve, serve)
+    kept = Connections(archive.url, 5, 10, keep=2)
+    for _ in range(2):
+        answer = kept.get("/studies", {})
+        assert b"".join(pieces_of(answer)) == BODY
+        assert answer.is_read
+        kept.give_back(answer)
+    assert archive.connected == 1
+    kept.close()
