@@ -46,6 +46,7 @@ from web.workbench import workbench_routes
 
 _WAITING = 64
 """Threads for requests whose answers wait for archives and other communities."""
+_OBJECTS_BETWEEN_COLLECTIONS = 20_000
 _STREAMS = 64
 """Pieces of streamed answers fetched at once; each thread may wait for an archive."""
 
@@ -134,6 +135,8 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
         # What is loaded by now stays: looking through it at each collection took half the time of large answers.
         gc.collect()
         gc.freeze()
+        # An answer makes some thousand objects, hardly any of them in cycles: they were looked through for each.
+        gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
         try:
             yield
         finally:
