@@ -43,7 +43,7 @@ class Suite:
 SUITES = {
     "service": Suite(
         "queries and feeds over real sockets, beside the floor of the same run",
-        "--records 10000 --seconds 2",
+        "--records 10000 --seconds 1 --turns 3",
         "--records 10000 1000000",
     ),
     "hl7v2_parse": Suite("ADT messages read in a second of one core, beside python-hl7", "", ""),

@@ -2,7 +2,8 @@
 
 The floor is the service without its work: the same HTTP and MLLP listeners in as many processes, the same threads and
 connections, and for each request one prepared SELECT by primary key and one committed INSERT of an audit event; the
-answer is always the same. ``python -m bench.floor URL`` serves it.
+answer is always the same. Its events stand in a table of their own, like the trail's: the service beside it, which is
+measured in turns with the floor, would seal them. ``python -m bench.floor URL`` serves it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+import psycopg
 from fastapi import FastAPI
 from sqlalchemy import create_engine
 from starlette.requests import Request
@@ -35,7 +37,8 @@ from region.http_app import PlainRoute
 from region.server import Listening, SharedListeners, end_with_parent, run, server_of, supervise
 
 _SELECT = "SELECT domain, local_id, person_id FROM record WHERE id = %s"
-_INSERT = """INSERT INTO audit_event (at, transaction, event_code, event_action, outcome, node, site, user_id, purpose,
+_TABLE = "CREATE TABLE IF NOT EXISTS floor_event (LIKE audit_event INCLUDING ALL)"
+_INSERT = """INSERT INTO floor_event (at, transaction, event_code, event_action, outcome, node, site, user_id, purpose,
     correlation_id, objects, reason) VALUES (%s, 'FLOOR', '110112', 'E', 0, %s, NULL, NULL, 'normal', %s, '[]', NULL)"""
 _ANSWER = b"MSH|^~\\&|||||20260101||RSP^K23^RSP_K23|1|P|2.5\rMSA|AA|1\r"
 
@@ -162,6 +165,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     chosen = parser.parse_args()
     listening = Listening(http_port=chosen.port, mllp_port=chosen.mllp_port)
+    with psycopg.connect(chosen.url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(_TABLE)
     shared = SharedListeners.bound(listening, chosen.workers)
     supervise(partial(_work, chosen.url, listening, shared), chosen.workers, shared.close)
 

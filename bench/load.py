@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import statistics
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -215,4 +216,16 @@ def summarise(latencies: list[float], seconds: float, failures: int) -> Measured
         p95_ms=percentile(0.95),
         p99_ms=percentile(0.99),
         failures=failures,
+    )
+
+
+def median(turns: Sequence[Measured]) -> Measured:
+    """What several turns of the same load saw: the median of each figure, and all requests and failures together."""
+    return Measured(
+        requests=sum(each.requests for each in turns),
+        failures=sum(each.failures for each in turns),
+        per_second=statistics.median(each.per_second for each in turns),
+        p50_ms=statistics.median(each.p50_ms for each in turns),
+        p95_ms=statistics.median(each.p95_ms for each in turns),
+        p99_ms=statistics.median(each.p99_ms for each in turns),
     )

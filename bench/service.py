@@ -1,7 +1,8 @@
 """The running service under load, beside the floor of the same run.
 
-PIX and PDQ queries, feed and FindDocuments, at some sizes of the index. Ratios say more than figures: they hold from
-one machine to the next.
+PIX and PDQ queries, feed and FindDocuments, at some sizes of the index. Floor and queries are measured in turns over
+the same database, and the medians of the turns count: a machine is faster at one moment than at another. Ratios say
+more than figures: they hold from one machine to the next.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from os import cpu_count
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,7 @@ import psycopg
 from sqlalchemy import create_engine
 
 from bench import bars, floor
-from bench.load import Connection, HttpConnection, Measured, MllpConnection, at_rate, measure, once
+from bench.load import Connection, HttpConnection, Measured, MllpConnection, at_rate, measure, median, once
 from bench.population import generate
 from bench.queries import post, queries
 from ihe.store import audit_chain
@@ -151,31 +153,34 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\n') else text
 
 
-def run(sizes: tuple[int, ...], seconds: float, workers: int, rate: float) -> dict[str, Any]:
+def run(sizes: tuple[int, ...], seconds: float, turns: int, workers: int, rate: float) -> dict[str, Any]:
     """Measure at each size; JSON values.
 
     Args:
+        seconds: of each load in each turn.
+        turns: how often floor and queries are measured, one after the other; the medians of the turns count.
         rate: queries a second of the open loop.
     """
-    return {str(size): _run_size(size, seconds, workers, rate) for size in sizes}
+    return {str(size): _run_size(size, seconds, turns, workers, rate) for size in sizes}
 
 
-def _run_size(size: int, seconds: float, workers: int, rate: float) -> dict[str, Any]:
+def _run_size(size: int, seconds: float, turns: int, workers: int, rate: float) -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     try:
         rows, load_seconds = load_population(folder, size)
-        measured: dict[str, Any] = {"bulk load records/s": round(size / load_seconds, 1)}
-        measured["floors"] = _floors(folder, seconds, workers, rate)
-        with serving(folder, workers) as running:
-            _wait_for_subscribers(running)
-            measured["loads"] = {}
-            for name, found in _loads(running, rows, seconds, rate):
-                measured["loads"][name] = asdict(found)
-                _say(f"{name}: {found.per_second}/s, p99 {found.p99_ms} ms")
-        measured["ratios"] = {
-            name: _ratios(name, found, measured["floors"]) for name, found in measured["loads"].items()
+        with EmbeddedPostgres(folder / "data" / "postgres") as server:
+            url = server.url("traitdunion")
+            limits = _limits(folder, url, seconds, workers)
+            _settle(url)
+            found = _serve_and_measure(folder, url, rows, seconds, turns, workers, rate)
+        floors = limits | {name: load for name, load in found.items() if name.startswith("floor")}
+        loads = {name: load for name, load in found.items() if name not in floors}
+        return {
+            "bulk load records/s": round(size / load_seconds, 1),
+            "floors": floors,
+            "loads": loads,
+            "ratios": {name: _ratios(name, load, floors) for name, load in loads.items()},
         }
-        return measured
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -190,43 +195,77 @@ def _ratios(name: str, load: dict[str, Any], floors: dict[str, Any]) -> dict[str
     return {to: round(load["per_second"] / rate, 3) for to, rate in rates.items() if rate}
 
 
-def _floors(folder: Path, seconds: float, workers: int, rate: float) -> dict[str, Any]:
-    """What the machine can do: bare endpoint, pgbench, and the floor of queries on both wires."""
-    port, mllp_port = free_port(), free_port()
-    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-    found: dict[str, Any] = {}
-
-    def http() -> HttpConnection:
-        return HttpConnection("127.0.0.1", port)
-
-    def mllp() -> MllpConnection:
-        return MllpConnection("127.0.0.1", mllp_port)
-
-    with floor.bare_endpoint(port, workers):
-        found["bare endpoint"] = asdict(measure(http, [request], b"200 OK", connections=16, seconds=seconds))
+def _limits(folder: Path, url: str, seconds: float, workers: int) -> dict[str, Any]:
+    """What the machine can do: bare endpoint and pgbench."""
     port = free_port()
-    with EmbeddedPostgres(folder / "data" / "postgres") as server:
-        url = server.url("traitdunion")
-        _settle(url)
-        with floor.serving_floor(url, port, mllp_port, workers):
-            for wire, connect, asked, expected in (
-                ("HTTP", http, request, b"200 OK"),
-                ("MLLP", mllp, _ANY_MESSAGE, b"MSA|AA"),
-            ):
-                for name, load in _query_loads(connect, [asked], expected, seconds, rate):
-                    found[f"floor {wire}, {name}"] = asdict(load)
-        _settle(url)
-        programs = server_programs(ServerUser.for_owner(folder.stat().st_uid))
-        plain = url.replace("+psycopg", "")
-        for name, script in _PGBENCH.items():
-            found[f"pgbench {name}, transactions/s"] = floor.pgbench(programs, plain, script, max(1, int(seconds)), 16)
+    with floor.bare_endpoint(port, workers):
+        bare = measure(
+            lambda: HttpConnection("127.0.0.1", port),
+            [_ANY_REQUEST],
+            b"200 OK",
+            connections=bars.CONNECTIONS,
+            seconds=seconds,
+        )
+    programs = server_programs(ServerUser.for_owner(folder.stat().st_uid))
+    plain = url.replace("+psycopg", "")
+    found: dict[str, Any] = {"bare endpoint": asdict(bare)}
+    for name, script in _PGBENCH.items():
+        found[f"pgbench {name}, transactions/s"] = floor.pgbench(
+            programs, plain, script, max(1, int(seconds)), bars.CONNECTIONS
+        )
     return found
+
+
+def _serve_and_measure(
+    folder: Path, url: str, rows: list[dict[str, str]], seconds: float, turns: int, workers: int, rate: float
+) -> dict[str, dict[str, Any]]:
+    """Floor and queries in turns, then what writes; by name."""
+    beneath = Running(free_port(), free_port(), folder)
+    settings = {"TRAITDUNION_DATABASE_URL": url}
+    with (
+        floor.serving_floor(url, beneath.http_port, beneath.mllp_port, workers),
+        serving(folder, workers, settings) as running,
+    ):
+        _wait_for_subscribers(running)
+        asked: list[tuple[str, Callable[[], Connection], list[bytes], bytes]] = [
+            ("floor HTTP", beneath.http, [_ANY_REQUEST], b"200 OK"),
+            ("floor MLLP", beneath.mllp, [_ANY_MESSAGE], b"MSA|AA"),
+        ]
+        for name, wire, requests, expected in queries(load_region(Settings().region_table), rows):
+            asked.append((name, running.mllp if wire == "MLLP" else running.http, requests, expected))
+        measured: dict[str, list[Measured]] = {}
+        ways = _ways(seconds, rate)
+        for turn in range(turns):
+            for how, way in ways.items():
+                for name, connect, requests, expected in asked:
+                    load = way(connect, requests, expected)
+                    measured.setdefault(f"{name}, {how}", []).append(load)
+                    _say(f"turn {turn + 1} of {turns}: {name}, {how}: {load.per_second}/s, p99 {load.p99_ms} ms")
+        found = {name: median(loads) for name, loads in measured.items()} | dict(_writing(running, seconds))
+    return {name: asdict(load) for name, load in found.items()}
+
+
+_Way = Callable[[Callable[[], Connection], Sequence[bytes], bytes], Measured]
+"""Puts a load on connections, with requests and what each good answer holds."""
+
+
+def _ways(seconds: float, rate: float) -> dict[str, _Way]:
+    """Closed loops of more and more connections, then as many as before at a rate."""
+    ways: dict[str, _Way] = {
+        f"{connections} connections": partial(measure, connections=connections, seconds=seconds)
+        for connections in _CONNECTIONS
+    }
+    most = _CONNECTIONS[-1]
+    ways[f"{most} connections at {rate:g}/s"] = partial(
+        at_rate, connections=most, per_second=rate, seconds=max(seconds, _LEAST_SECONDS)
+    )
+    return ways
 
 
 def _settle(url: str) -> None:
     """Do at once what is done in the minutes after a large load, in the middle of what is measured.
 
-    The floor's audit events are sealed here: the service would do it while it answers its first questions.
+    Events are sealed here: the service would do it while it answers its first questions.
     """
     engine = create_engine(url)
     sealed = 1
@@ -252,24 +291,12 @@ def _wait_for_subscribers(running: Running) -> None:
     connection.close()
 
 
-def _query_loads(
-    connect: Callable[[], Connection], requests: Sequence[bytes], expected: bytes, seconds: float, rate: float
-) -> Iterator[tuple[str, Measured]]:
-    """Closed loops of more and more connections, then as many as before at a rate."""
-    for connections in _CONNECTIONS:
-        load = measure(connect, requests, expected, connections=connections, seconds=seconds)
-        yield f"{connections} connections", load
-    load = at_rate(
-        connect, requests, expected, connections=_CONNECTIONS[-1], per_second=rate, seconds=max(seconds, _LEAST_SECONDS)
-    )
-    yield f"{_CONNECTIONS[-1]} connections at {rate:g}/s", load
-
-
 _CONNECTIONS = (1, 4, bars.CONNECTIONS)
 _PATIENCE_SECONDS = 180
 _AGES_OF_WAITING = ("traitdunion_outbox_undistributed_age_seconds", "traitdunion_subscriber_lag_seconds")
-_LEAST_SECONDS = 4.0
+_LEAST_SECONDS = 3.0
 """For a percentile of an open loop, which asks less in the same time."""
+_ANY_REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 _ANY_MESSAGE = b"MSH|^~\\&|BENCH|BENCH|IPR|R|20260101||QBP^Q23^QBP_Q21|1|P|2.5\rQPD|IHE PIX Query|1|1\rRCP|I\r"
 _PGBENCH = {
     "select": "\\set i random(1, 1000)\nSELECT domain FROM record WHERE id = :i;\n",
@@ -277,12 +304,9 @@ _PGBENCH = {
 }
 
 
-def _loads(running: Running, rows: list[dict[str, str]], seconds: float, rate: float) -> Iterator[tuple[str, Measured]]:
+def _writing(running: Running, seconds: float) -> Iterator[tuple[str, Measured]]:
+    """Feed, provide and register, and questions for what was registered."""
     table = load_region(Settings().region_table)
-    for name, wire, requests, expected in queries(table, rows):
-        connect: Callable[[], Connection] = running.mllp if wire == "MLLP" else running.http
-        for connections, load in _query_loads(connect, requests, expected, seconds, rate):
-            yield f"{name}, {connections}", load
     scenario = build(persons=_FEED_PERSONS)
     messages = [sent.data for sent in scenario.messages]
     yield "feed, 1 connection", once(running.mllp, [messages[: len(messages) // 2]], b"MSA|AA")
@@ -355,12 +379,13 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(prog="python -m bench.service", description=__doc__)
     parser.add_argument("--records", type=int, nargs="+", default=[100_000, 1_000_000], help="sizes of the index")
-    parser.add_argument("--seconds", type=float, default=5.0, help="length of each load")
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of each load in each turn")
+    parser.add_argument("--turns", type=int, default=5, help="how often floor and queries are measured, in turns")
     parser.add_argument("--workers", type=int, default=cpu_count(), help="processes of the service")
     parser.add_argument("--rate", type=float, default=300.0, help="queries a second of the open loop")
     parser.add_argument("-o", "--output", type=Path, help="also write the figures as JSON")
     chosen = parser.parse_args()
-    measured = run(tuple(chosen.records), chosen.seconds, chosen.workers, chosen.rate)
+    measured = run(tuple(chosen.records), chosen.seconds, chosen.turns, chosen.workers, chosen.rate)
     print(table(measured))
     print(bars.table(measured, None))
     if chosen.output is not None:
