@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from ihe.errors import MalformedRequest
 from ihe.hl7v2.charset import UTF_8, Charset, can_write, encode
 from ihe.hl7v2.delimiters import STANDARD, Delimiters
 from ihe.hl7v2.er7 import Component, Field, Message, Repetition, Segment
@@ -58,7 +59,10 @@ class SegmentBuilder:
         texts = [""] * (max(self._fields, default=0) + 1)
         texts[0] = self.name
         for number, repetitions in self._fields.items():
-            texts[number] = delimiters.repetition.join([_repetition(each, delimiters) for each in repetitions])
+            if len(repetitions) == 1:
+                texts[number] = _repetition(repetitions[0], delimiters)
+            else:
+                texts[number] = delimiters.repetition.join([_repetition(each, delimiters) for each in repetitions])
         if self.name == "MSH":
             texts[1:3] = [delimiters.encoding_characters]
         return delimiters.field.join(texts).rstrip(delimiters.field)
@@ -87,18 +91,21 @@ def build_message(
     parts = list(segments)
     lines = [_line(segment, delimiters) for segment in parts]
     header = parts[0] if parts else None
+    if header is None or header.name != "MSH":
+        raise MalformedRequest("the message does not start with an MSH segment", "MSH")
     text = "\r".join([*lines, ""])
     if not text.isascii():
         if isinstance(header, SegmentBuilder) and not header.has(18):
             lines[0] = _line(header.set(18, charset.name), delimiters)
             text = "\r".join([*lines, ""])
         text = encode(text, charset, "".join(delimiters)).decode(charset.codec)
-    return Message(text, charset)
+        lines = text.split("\r")[:-1]
+    return Message(text, charset, written=(lines, delimiters))
 
 
 def _keeps_spelling(part: Segment | Field | Repetition | Component, delimiters: Delimiters) -> bool:
     raw = part.raw
-    return part.delimiters == delimiters and (raw.isprintable() or _CONTROLS.search(raw) is None)
+    return (raw.isprintable() or _CONTROLS.search(raw) is None) and part.delimiters == delimiters
 
 
 def _line(segment: SegmentBuilder | Segment, delimiters: Delimiters) -> str:
@@ -114,7 +121,7 @@ def _line(segment: SegmentBuilder | Segment, delimiters: Delimiters) -> str:
 
 def _repetition(value: FieldValue, delimiters: Delimiters) -> str:
     if isinstance(value, str):
-        return delimiters.escaped(value)
+        return value if value.isalnum() else delimiters.escaped(value)  # no delimiter is a letter or digit
     if isinstance(value, (Field, Repetition)):
         if _keeps_spelling(value, delimiters):
             return value.raw
@@ -124,7 +131,6 @@ def _repetition(value: FieldValue, delimiters: Delimiters) -> str:
     elif value is None or isinstance(value, Component):
         return _component(value, delimiters)
     texts = [
-        # no delimiter is a letter or digit, so that most values are written at once
         each if isinstance(each, str) and (not each or each.isalnum()) else _component(each, delimiters)
         for each in value
     ]

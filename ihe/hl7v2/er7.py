@@ -218,6 +218,10 @@ class Segment:
 class Message:
     """An HL7 v2 message.
 
+    Args:
+        written: the segments of a message of our own and the delimiters they were written with, so that it need not be
+            read.
+
     Attributes:
         raw: its text, exactly.
         delimiters: from MSH-1 and MSH-2.
@@ -225,11 +229,18 @@ class Message:
         charset_fallback: whether they are encoded otherwise than MSH-18 says.
     """
 
-    def __init__(self, raw: str, charset: Charset, *, charset_fallback: bool = False) -> None:
+    def __init__(
+        self,
+        raw: str,
+        charset: Charset,
+        *,
+        charset_fallback: bool = False,
+        written: tuple[list[str], Delimiters] | None = None,
+    ) -> None:
         self.raw: Final = raw
         self.charset: Final = charset
         self.charset_fallback: Final = charset_fallback
-        self._lines, delimiters = _split(raw)
+        self._lines, delimiters = written or _split(raw)
         self.delimiters: Final = delimiters
         self.msh: Final = Segment(self._lines[0], delimiters, charset.codec)
         """The message header."""
