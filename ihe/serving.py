@@ -10,9 +10,9 @@ and places but no values.
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 import traceback
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -149,7 +149,7 @@ class Pipeline:
             correlation_id: names the exchange in audit trail and log; ``None`` makes one.
         """
         started = time.perf_counter()
-        exchange = _Exchange(endpoint, wire, request, correlation_id=correlation_id or uuid.uuid4().hex)
+        exchange = _Exchange(endpoint, wire, request, correlation_id or secrets.token_hex(16))
         try:
             exchange.caller = authenticate()
             self.authorise(exchange.caller, endpoint.transaction.number)
@@ -256,9 +256,9 @@ class _Exchange(Generic[Request, Reply]):
     endpoint: Endpoint
     wire: Wire[Request, Reply]
     request: Request
+    correlation_id: str
     caller: Caller = _NOBODY
     trail: AuditTrail = field(default_factory=AuditTrail)
-    correlation_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def event(self, at: datetime, outcome: Outcome, reason: str | None) -> AuditEvent:
         """The audit event of this exchange."""
@@ -274,7 +274,7 @@ class _Exchange(Generic[Request, Reply]):
             user=caller.named_user,
             purpose=caller.purpose,
             correlation_id=self.correlation_id,
-            objects=tuple([_storable(each) for each in self._objects()]),
+            objects=tuple(self._objects()),
             reason=reason,
         )
 
@@ -286,28 +286,27 @@ class _Exchange(Generic[Request, Reply]):
         for action, each in self.trail.apart:
             yield replace(main, event_action=action, objects=({**each, **details},))
 
-    def _objects(self) -> Iterator[Mapping[str, Any]]:
+    def _objects(self) -> list[Mapping[str, Any]]:
         """What the transaction noted, with what the wire says of the request."""
-        said, is_query = self.wire.audited(self.request), self.endpoint.transaction.event_code == _QUERY
-        found = list(self.trail.objects)
-        if is_query and said.query is not None and not any(each["kind"] == "query" for each in found):
-            found.insert(0, {"kind": "query", "id": self.endpoint.transaction.name})
-        for each in found:
-            if each["kind"] == "query" and said.query is not None:
-                yield {"text": said.query()[:_LONGEST_QUERY], **each, **said.details}
-            elif each["kind"] in ("query", "patient"):
-                yield {**each, **said.details}
+        said, noted = self.wire.audited(self.request), self.trail.objects
+        asked: dict[str, str] = {}
+        if said.query is not None:
+            asked["text"] = said.query()[:_LONGEST_QUERY]
+            if self.endpoint.transaction.event_code == _QUERY and all(each["kind"] != "query" for each in noted):
+                noted = [{"kind": "query", "id": self.endpoint.transaction.name}, *noted]
+        found: list[Mapping[str, Any]] = []
+        for each in noted:
+            if each["kind"] == "query":
+                found.append({**asked, **each, **said.details})
+            elif each["kind"] == "patient":
+                found.append({**each, **said.details})
             else:
-                yield each
+                found.append(each)
+        return found
 
     def log(self, error: BaseException) -> None:
         """Log an unforeseen failure of this exchange."""
         log_unforeseen(error, self.endpoint.transaction.number, self.correlation_id)
-
-
-def _storable(noted: Mapping[str, Any]) -> dict[str, Any]:
-    """Without NULs, which the database keeps in no text, so that a message with one gets its own answer."""
-    return {name: value.replace("\0", "\ufffd") if isinstance(value, str) else value for name, value in noted.items()}
 
 
 def log_unforeseen(error: BaseException, where: str, correlation_id: str) -> None:

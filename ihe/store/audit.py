@@ -23,9 +23,13 @@ _INSERT_ALL = """
 """
 
 
+_NUL = b"\\u0000"
+"""As JSON writes it."""
+
+
 def append(connection: Connection, event: AuditEvent) -> None:
     """Write one event; it becomes durable with the caller's commit."""
-    connection.execute(_INSERT, _columns(event))
+    connection.execute(_INSERT, _storable(_columns(event)))
 
 
 def _columns(event: AuditEvent) -> dict[str, Any]:
@@ -40,8 +44,18 @@ def _columns(event: AuditEvent) -> dict[str, Any]:
         "user_id": event.user,
         "purpose": event.purpose,
         "correlation_id": event.correlation_id,
-        "objects": [dict(item) for item in event.objects],
+        "objects": event.objects,
         "reason": event.reason,
+    }
+
+
+def _storable(columns: dict[str, Any]) -> dict[str, Any]:
+    """With objects without NULs, which the database keeps in no text: a message that has one gets its own answer."""
+    return columns | {
+        "objects": [
+            {name: value.replace("\0", "\ufffd") if isinstance(value, str) else value for name, value in each.items()}
+            for each in columns["objects"]
+        ]
     }
 
 
@@ -113,7 +127,10 @@ class SharedCommit:
 
     def _settle(self, entries: Sequence[_Entry]) -> None:
         try:
-            self._ask(_INSERT_ALL, (orjson.dumps([entry.columns for entry in entries]).decode(),))
+            written = orjson.dumps([entry.columns for entry in entries])
+            if _NUL in written:
+                written = orjson.dumps([_storable(entry.columns) for entry in entries])
+            self._ask(_INSERT_ALL, (written.decode(),))
         except Exception as error:
             if len(entries) == 1:
                 entries[0].error = error

@@ -60,14 +60,27 @@ def authority_of(repetition: Repetition, location: str) -> AssigningAuthority | 
     Raises:
         InvalidElement: a universal id of type ISO is not an OID.
     """
-    namespace, universal_id, kind = (repetition.text(4, sub).strip() for sub in (1, 2, 3))
+    try:
+        return _authority(*repetition.component(4).subcomponents[:3])
+    except ValueError as error:
+        raise InvalidElement("the universal id of the assigning authority is not an OID", location) from error
+
+
+@lru_cache(maxsize=256)
+def _authority(namespace: str, universal_id: str = "", kind: str = "") -> AssigningAuthority | None:
+    """An authority from the parts of its HD, read once: there are few, and every message names them.
+
+    Raises:
+        ValueError: a universal id of type ISO is not an OID.
+    """
+    namespace, universal_id, kind = namespace.strip(), universal_id.strip(), kind.strip()
     oid = None
     if universal_id and kind in ("ISO", ""):
         try:
             oid = Oid(universal_id)
-        except ValueError as error:
+        except ValueError:
             if kind == "ISO":
-                raise InvalidElement("the universal id of the assigning authority is not an OID", location) from error
+                raise
     if oid is None and namespace in INS_NAMESPACES:
         oid = INS_NAMESPACES[namespace]
     if not namespace and oid is None:
