@@ -40,6 +40,7 @@ from region.bootstrap import Service
 from region.handshake_alerts import HandshakeAlerts
 from region.http_app import build_http_app
 from region.http_protocol import CONNECTIONS, BoundedHttpProtocol
+from region.huge_pages import use_huge_pages
 from region.soap_app import soap_routes
 from web.viewer import viewer_routes
 from web.workbench import workbench_routes
@@ -282,6 +283,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        use_huge_pages()  # all is loaded by now
         if self.started and self._shared is not None:
             self._accepting = Accepting(self._shared, lambda: len(self.server_state.connections), self._accepted)
         if self.started and self._on_listening is not None:
