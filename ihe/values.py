@@ -161,6 +161,7 @@ class Code:
 
 
 _PARTIAL_DATE = re.compile(r"^(\d{4})(?:-?(\d{2})(?:-?(\d{2}))?)?$")
+_DAYS_OF_EVERY_MONTH = 28
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -189,7 +190,9 @@ class PartialDate:
             return
         if not 1 <= self.month <= 12:
             raise ValueError("month out of range")
-        if self.day is not None and not 1 <= self.day <= calendar.monthrange(self.year, self.month)[1]:
+        if self.day is None or 1 <= self.day <= _DAYS_OF_EVERY_MONTH:
+            return
+        if not 1 <= self.day <= calendar.monthrange(self.year, self.month)[1]:
             raise ValueError("day out of range")
 
     @classmethod
@@ -234,12 +237,11 @@ class PartialDate:
         return date(self.year, self.month or 1, self.day or 1)
 
     def _join(self, separator: str) -> str:
-        parts = [f"{self.year:04d}"]
-        if self.month is not None:
-            parts.append(f"{self.month:02d}")
-        if self.day is not None:
-            parts.append(f"{self.day:02d}")
-        return separator.join(parts)
+        if self.month is None:
+            return f"{self.year:04d}"
+        if self.day is None:
+            return f"{self.year:04d}{separator}{self.month:02d}"
+        return f"{self.year:04d}{separator}{self.month:02d}{separator}{self.day:02d}"
 
 
 _DTM = re.compile(r"^(\d{4})(\d{2})?(\d{2})?(\d{2})?(\d{2})?(\d{2})?(?:\.\d{1,6})?(Z|[+-]\d{4})?$")

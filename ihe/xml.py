@@ -9,8 +9,9 @@ Text that is large by nature (a document as base64 inside a SOAP body) can be ta
 arrives: see ``capture`` of :class:`XmlReader`.
 
 What is refused as an excess is counted element by element, each of which calls back into Python. A small document whose
-bytes hold fewer ``<`` and ``=`` than there may be levels and attributes can exceed nothing: Expat reads it without
-calling back.
+bytes hold fewer ``<`` and ``=`` than there may be levels and attributes can exceed nothing, and waits for its end. In
+plain UTF-8 without ``<!`` it has no document type either: then lxml reads it alone, and Expat judges what lxml found
+fault with.
 """
 
 from __future__ import annotations
@@ -176,7 +177,9 @@ class XmlReader:
             MalformedRequest: nothing, or not the whole document, has been fed.
             TooLarge: a limit is exceeded.
         """
-        self._scan.feed(b"", last=True)
+        is_plain = self._scan.has_waited and self._charset in _UTF_8 and _is_plain(self._kept.content())
+        if not is_plain:
+            self._scan.end()
         parser = etree.XMLParser(
             encoding=self._charset,
             resolve_entities=False,
@@ -188,12 +191,32 @@ class XmlReader:
         )
         try:
             root = etree.fromstring(self._kept.content(), parser)
+            if is_plain and len(parser.error_log):  # names that have no namespace, which lxml lets pass
+                self._scan.end()
         except etree.XMLSyntaxError as error:
+            if is_plain:
+                self._scan.end()
             line, column = error.position
             raise MalformedRequest(f"not well-formed XML (line {line}, column {column})") from None
         if root.getroottree().docinfo.internalDTD is not None:
             raise MalformedRequest(_NO_DOCTYPE)
         return root
+
+
+_UTF_8: Final = frozenset({None, "utf-8", "UTF-8"})
+_USUAL_DECLARATION: Final = re.compile(rb"""\s*<\?xml version=["']1\.0["'](?: encoding=["'](?:utf|UTF)-8["'])?\s*\?>""")
+
+
+def _is_plain(document: bytes) -> bool:
+    """Whether a document is UTF-8 without ``<!``, and without ``<?`` but in the usual declaration."""
+    declared = _USUAL_DECLARATION.match(document)
+    if document.count(b"<?") != (declared is not None) or b"<!" in document:
+        return False
+    try:
+        document.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 _NO_DOCTYPE: Final = "an XML document type (DOCTYPE) is not allowed"
@@ -238,10 +261,9 @@ class _Scan:
 
     def __init__(self, limits: XmlLimits, charset: str | None, capture: Capture, kept: _KeptBytes) -> None:
         self._limits = limits
-        self._charset = charset
         self._capture = {name.removeprefix("{"): open_sink for name, open_sink in capture.items()}
         self._kept = kept
-        self._is_counting = False
+        self._charset = charset
         self._tags = 0
         self._equals = 0
         self._depth = 0
@@ -253,7 +275,33 @@ class _Scan:
         self._text_start: int | None = None
         self._text_end = 0
         self.pending = 0
-        self._parser = self._new_parser()
+        self._parser: expat.XMLParserType | None = None
+
+    @property
+    def has_waited(self) -> bool:
+        """Nothing has been read yet: what has come can exceed no limit."""
+        return self._parser is None
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next bytes, which are kept already.
+
+        Raises:
+            MalformedRequest: not well-formed, or with a document type.
+            TooLarge: a limit is exceeded.
+        """
+        if self._parser is not None:
+            self._read(self._parser, piece)
+        elif not self._is_harmless(piece):
+            self._parser = self._new_parser()
+            self._count(self._parser)
+            self._read(self._parser, self._kept.content())
+
+    def end(self) -> None:
+        """Read to the end; raises as :meth:`feed` does."""
+        if self._parser is not None:
+            self._read(self._parser, b"", last=True)
+        else:
+            self._read(self._new_parser(), self._kept.content(), last=True)
 
     def _new_parser(self) -> expat.XMLParserType:
         parser = expat.ParserCreate(self._charset, "}")
@@ -261,18 +309,9 @@ class _Scan:
         parser.StartDoctypeDeclHandler = self._doctype
         return parser
 
-    def feed(self, piece: bytes, *, last: bool = False) -> None:
-        """Read the next bytes, which are kept already.
-
-        Raises:
-            MalformedRequest: not well-formed, or with a document type.
-            TooLarge: a limit is exceeded.
-        """
-        if piece and not self._is_counting and not self._is_harmless(piece):
-            self._count()
-            piece = self._kept.content()
+    def _read(self, parser: expat.XMLParserType, piece: bytes, *, last: bool = False) -> None:
         try:
-            self._parser.Parse(piece, last)
+            parser.Parse(piece, last)
         except expat.ExpatError as error:
             where = f"line {error.lineno}, column {error.offset + 1}"
             raise MalformedRequest(f"not well-formed XML: {expat.ErrorString(error.code)} ({where})") from None
@@ -292,10 +331,8 @@ class _Scan:
             and not any(name.rpartition("}")[2].encode() in kept for name in self._capture)
         )
 
-    def _count(self) -> None:
-        """Begin again, and count."""
-        self._is_counting = True
-        parser = self._new_parser()
+    def _count(self, parser: expat.XMLParserType) -> None:
+        """Count what may be in excess."""
         parser.StartNamespaceDeclHandler = self._namespace
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
@@ -303,7 +340,6 @@ class _Scan:
         for handler in ("CommentHandler", "ProcessingInstructionHandler", "StartCdataSectionHandler"):
             setattr(parser, handler, self._other)
         parser.EndCdataSectionHandler = self._other
-        self._parser = parser
 
     def _declaration(self, version: str, encoding: str | None, standalone: int) -> None:
         if encoding is not None:
@@ -343,6 +379,7 @@ class _Scan:
 
     def _characters(self, text: str) -> None:
         if self._sink is not None and self._depth == self._sink_depth:
+            assert self._parser is not None
             self._text_end = self._parser.CurrentByteIndex
             if self._text_start is None:
                 self._text_start = self._text_end
@@ -361,6 +398,7 @@ class _Scan:
     def _other(self, *_: Any) -> None:
         """Whatever is no text ends it."""
         if self._text_start is not None:
+            assert self._parser is not None
             self._text_end = self._parser.CurrentByteIndex
             self._cut_text()
             self._text_start = None
@@ -406,12 +444,12 @@ _ESCAPED: Final = {
 
 def escaped(text: str) -> str:
     """Character data as :func:`serialize` writes it; what XML does not allow is left out."""
-    return _MARKED_IN_TEXT.sub(_escape, text)
+    return text if text.isalnum() else _MARKED_IN_TEXT.sub(_escape, text)
 
 
 def quoted(value: str) -> str:
     """The value of an attribute as :func:`serialize` writes it, in quotes; what XML does not allow is left out."""
-    return f'"{_MARKED_IN_VALUES.sub(_escape, value)}"'
+    return f'"{value if value.isalnum() else _MARKED_IN_VALUES.sub(_escape, value)}"'
 
 
 def _escape(found: re.Match[str]) -> str:

@@ -11,10 +11,13 @@ import uuid
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
+from functools import lru_cache
 from typing import Any
+from urllib.parse import parse_qsl
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -35,9 +38,13 @@ from web import problem
 class PlainRoute(APIRoute):
     """Described on the OpenAPI page like any other, and called as it is: it has nothing to inject or convert."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The function itself."""
-        return self.endpoint
+    def __init__(self, path: str, endpoint: Callable[[Request], Coroutine[Any, Any, Response]], **stated: Any) -> None:
+        super().__init__(path, endpoint, **stated)
+        self.app = self._answer
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self.endpoint(Request(scope, receive))
+        await response(scope, receive, send)
 
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -73,7 +80,9 @@ def build_http_app(
     for endpoint, binding in _most_literal_first(each for each in known if each.claims is None):
         sharing = [each for each in known if each.claims is not None and _shares(each, binding)]
         threads = waiting if endpoint.transaction.waits else executor
-        handler = _handler(endpoint, sharing, pipeline, threads, authenticate, binding.max_body_bytes or max_body_bytes)
+        wire = HttpWire(refuser_of(binding.path))
+        most = binding.max_body_bytes or max_body_bytes
+        handler = _handler(endpoint, sharing, pipeline, wire, threads, authenticate, most)
         app.add_api_route(
             binding.path,
             handler,
@@ -174,24 +183,26 @@ def _handler(
     endpoint: Endpoint,
     sharing: Sequence[Endpoint],
     pipeline: Pipeline,
+    wire: HttpWire,
     executor: Executor,
     authenticate: Callable[[HttpRequest, Peer], Caller],
     max_body_bytes: int,
 ) -> Callable[[Request], Any]:
     async def handle(request: Request) -> Response:
-        wire = HttpWire(refuser_of(request.url.path))
         peer = peer_of(request.scope)
         correlation_id = uuid.uuid4().hex
-        named = _request_ids(request, correlation_id)
+        named = _request_ids(peer, correlation_id)
         try:
-            asked = await _read(request, max_body_bytes)
+            asked = _request(request, peer, await _body(request, max_body_bytes))
         except TooLarge as error:
-            return _response(wire.refuser(_without_body(request), error, correlation_id), named)
+            return _response(wire.refuser(_request(request, peer), error, correlation_id), named)
         except ClientDisconnect:
             return Response(status_code=499)
 
         def serve() -> HttpReply:
-            taker = next((each for each in sharing if each.claims is not None and each.claims(asked)), endpoint)
+            taker = endpoint
+            if sharing:
+                taker = next((each for each in sharing if each.claims is not None and each.claims(asked)), endpoint)
             return pipeline.run(taker, wire, asked, lambda: authenticate(asked, peer), correlation_id)
 
         return _response(await asyncio.get_running_loop().run_in_executor(executor, serve), named)
@@ -202,36 +213,45 @@ def _handler(
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
-def _request_ids(request: Request, correlation_id: str) -> dict[str, str]:
+def _request_ids(peer: Peer, correlation_id: str) -> dict[str, str]:
     """The exchange by our name (as in audit trail and log), and by the client's, where it gave one.
 
     Source: FHIR R4: 3.1.0.1.3 (custom headers).
     """
-    theirs = request.headers.get("x-request-id", "")
+    theirs = peer.headers.get("x-request-id", "")
     echoed = {"X-Correlation-Id": theirs} if _SANE_ID.fullmatch(theirs) else {}
     return {"X-Request-Id": correlation_id, **echoed}
 
 
-async def _read(request: Request, max_body_bytes: int) -> HttpRequest:
+async def _body(request: Request, max_body_bytes: int) -> bytes:
     body = bytearray()
     if request.method not in ("GET", "HEAD"):
         async for chunk in request.stream():
             body += chunk
             if len(body) > max_body_bytes:
                 raise TooLarge(f"a request body holds at most {max_body_bytes} bytes")
-    return _without_body(request, bytes(body))
+    return bytes(body)
 
 
-def _without_body(request: Request, body: bytes = b"") -> HttpRequest:
+def _request(request: Request, peer: Peer, body: bytes = b"") -> HttpRequest:
+    scope = request.scope
     return HttpRequest(
         method=request.method,
-        path=request.url.path,
-        path_parameters=dict(request.path_params),
-        query=tuple(request.query_params.multi_items()),
-        headers={name.lower(): value for name, value in request.headers.items()},
+        path=scope["path"].replace("?", "%3F"),
+        path_parameters=request.path_params,
+        query=tuple(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)),
+        headers=peer.headers,
         body=body,
-        base_url=f"{request.url.scheme}://{request.url.netloc}",
+        base_url=_base_url(scope["scheme"], peer.headers.get("host"), tuple(scope.get("server") or ())),
     )
+
+
+@lru_cache(maxsize=64)
+def _base_url(scheme: str, host: str | None, server: tuple[str, int | None] | tuple[()]) -> str:
+    """Where requests are sent to, of which there are few: as clients name it, else as the listener does."""
+    headers = [] if host is None else [(b"host", host.encode("latin-1"))]
+    url = URL(scope={"scheme": scheme, "server": server or None, "headers": headers, "path": "/"})
+    return f"{url.scheme}://{url.netloc}"
 
 
 def _response(reply: HttpReply, further_headers: Mapping[str, str]) -> Response:
@@ -278,6 +298,7 @@ async def _refuse_path(request: Request, error: Exception) -> Response:
         refusal = UnsupportedRequest("this method is not offered here")
     else:
         refusal = NotFound("there is nothing at this address")
-    reply = refuser_of(request.url.path)(_without_body(request), refusal, None)
+    asked = _request(request, peer_of(request.scope))
+    reply = refuser_of(asked.path)(asked, refusal, None)
     headers = getattr(error, "headers", None) or {}
     return Response(reply.body if isinstance(reply.body, bytes) else b"", status, dict(headers), reply.media_type)

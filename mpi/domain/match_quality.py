@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rapidfuzz.distance import OSA
 
 from mpi.domain.identity import Traits
 from mpi.domain.phonetics_fr import sound
-from mpi.domain.search import Likeness, NameCriterion, PatientSearch, search_names
+from mpi.domain.search import Likeness, NameCriterion, PatientSearch, names_of
 
 SOUNDS_ALIKE: Final = 0.8
 """What a name counts for that is written otherwise and sounds the same, unless its letters count for more."""
@@ -38,20 +38,24 @@ def is_match(search: PatientSearch, traits: Traits) -> bool:
 
 def _bests(search: PatientSearch, traits: Traits) -> Iterator[float]:
     """For each name that must be found how well the best one fits."""
-    names = search_names(traits)
-    families = [text for part, text in names if part == "F"]
-    givens = [text for part, text in names if part == "G"]
     if search.families:
-        yield _best(search.families, families)
+        yield _best(search.families, traits, "F")
     for given in search.givens:
-        yield _best([given], givens)
+        yield _best([given], traits, "G")
     for group in search.name_groups:
         if any(criterion.like is not None for criterion in group.any_of):
-            yield _best(group.any_of, [text for part, text in names if part in group.part])
+            yield _best(group.any_of, traits, group.part)
 
 
-def _best(asked: Sequence[NameCriterion], names: Iterable[str]) -> float:
-    return max((_fit(criterion, name) for name in names for criterion in asked), default=0.0)
+def _best(asked: Sequence[NameCriterion], traits: Traits, parts: str) -> float:
+    """How well the best name fits; where one is found whole, the others are not looked at."""
+    best = 0.0
+    for part in parts:
+        for name in names_of(traits, part):
+            best = max(best, *[_fit(criterion, name) for criterion in asked])
+            if best == 1:
+                return best
+    return best
 
 
 def _fit(asked: NameCriterion, name: str) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -37,20 +37,25 @@ def phone_key(number: str) -> str:
 
 
 def search_names(traits: Traits) -> frozenset[tuple[str, str]]:
-    """The folded names under which a record is found: ``("F", family)`` and ``("G", given)``.
+    """The folded names under which a record is found: ``("F", family)`` and ``("G", given)``."""
+    return frozenset((part, name) for part in "FG" for name in names_of(traits, part))
 
-    A compound name is found whole and by each of its parts.
+
+def names_of(traits: Traits, part: str) -> Iterator[str]:
+    """The folded names of one part, some more than once. A compound name is found whole and by each of its words.
+
+    Args:
+        part: ``F`` for family names, ``G`` for given ones.
     """
-    families = [traits.birth_family_name, traits.used_family_name]
-    givens = [traits.first_birth_given_name, traits.used_given_name, *traits.birth_given_names]
-    found: set[tuple[str, str]] = set()
-    for part, names in (("F", families), ("G", givens)):
-        for name in names:
-            whole = fold(name or "")
-            if whole:
-                found.add((part, whole))
-                found.update((part, word) for word in whole.split() if len(word) > 1)
-    return frozenset(found)
+    if part == "F":
+        names: tuple[str | None, ...] = (traits.birth_family_name, traits.used_family_name)
+    else:
+        names = (traits.first_birth_given_name, traits.used_given_name, *traits.birth_given_names)
+    for name in names:
+        if name and (whole := fold(name)):
+            yield whole
+            if " " in whole:
+                yield from (word for word in whole.split() if len(word) > 1)
 
 
 def sounds_of(names: Iterable[tuple[str, str]]) -> frozenset[tuple[str, str]]:

@@ -15,7 +15,7 @@ from mpi.domain.record import Record
 from mpi.domain.search import PatientSearch
 from mpi.services.find_patients import find_page, read_page
 from mpi.services.find_visits import find_visit_ids, patients_of_visits
-from mpi.services.identifiers import find, patient_id_of, qualified_ins_ids, regional_patient_id
+from mpi.services.identifiers import find, local_patient_id, qualified_ins_ids, regional_patient_id
 from mpi.services.page_answer import first_page
 from mpi.store.members import Member, of_persons
 from mpi.store.search import FoundRecord
@@ -115,24 +115,24 @@ def _shown(
 ) -> tuple[tuple[Record, tuple[PatientId, ...]], ...]:
     grades, wanted, sight = app.grades_for(uow.caller.site), set(domains), sight_of(uow.caller)
 
-    def seen(each: FoundRecord) -> list[Member]:
-        return [m for m in each.members if sight.sees(m.domain, is_hidden=m.is_hidden)]
-
-    return tuple((each.record, _identifiers(app, each.record, seen(each), grades, wanted)) for each in found)
+    shown = []
+    for record, members in found:
+        seen = [m for m in members if sight.sees(m.domain, is_hidden=m.is_hidden)]
+        shown.append((record, _identifiers(app, record, seen, grades, wanted)))
+    return tuple(shown)
 
 
 def _identifiers(
     app: MpiApplication, record: Record, members: Sequence[Member], grades: frozenset[str], domains: set[str]
 ) -> tuple[PatientId, ...]:
-    def is_answered(other: Member) -> bool:
-        return other.record_id == record.id or all(r.grade is None or r.grade in grades for r in (record, other))
-
-    answered = [m for m in members if is_answered(m)]
-    answered.sort(key=lambda m: (m.record_id != record.id, m.domain, m.local_id))
-    found = [(m.domain, patient_id_of(app, m.key)) for m in answered]
-    found += qualified_ins_ids(app, ((m.ins, m.ins_oid) for m in answered))
+    own, is_sure = record.id, record.grade is None or record.grade in grades
+    answered = [m for m in members if m.record_id == own or (is_sure and (m.grade is None or m.grade in grades))]
+    answered.sort(key=lambda m: (m.record_id != own, m.domain, m.local_id))
+    found = [(m.domain, local_patient_id(app, m.domain, m.local_id)) for m in answered]
+    if stated := [(m.ins, m.ins_oid) for m in answered if m.ins is not None]:
+        found += qualified_ins_ids(app, stated)
     found.append((app.regional_domain, regional_patient_id(app, record.person_id)))
-    return tuple(identifier for code, identifier in found if not domains or code in domains)
+    return tuple([identifier for code, identifier in found if not domains or code in domains])
 
 
 def _with_identifiers(uow: UnitOfWork, app: MpiApplication, criteria: Criteria) -> PatientSearch | None:

@@ -116,7 +116,12 @@ def find_one_person(
 
 def patient_id_of(app: MpiApplication, key: RecordKey, type_code: str | None = "PI") -> PatientId:
     """The identifier of a record as wires write it."""
-    return PatientId(key.local_id, app.domains.by_code(key.domain).authority, type_code)
+    return local_patient_id(app, key.domain, key.local_id, type_code)
+
+
+def local_patient_id(app: MpiApplication, domain: str, local_id: str, type_code: str | None = "PI") -> PatientId:
+    """The same, by the parts of its name."""
+    return PatientId(local_id, app.domains.by_code(domain).authority, type_code)
 
 
 def regional_patient_id(app: MpiApplication, person_id: int) -> PatientId:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import starmap
 from typing import Any, NamedTuple
 
 import orjson
@@ -323,8 +324,7 @@ def read(uow: UnitOfWork, ids: Sequence[int], seen: Sight) -> list[FoundRecord]:
 
 
 def _found_record(row: tuple[Any, ...]) -> FoundRecord:
-    *columns, found = row
-    record_id, domain, local_id, state, person_id, grade, merged_into, version, traits, created, updated = columns[:11]
+    record_id, domain, local_id, state, person_id, grade, merged_into, version, traits, *times_and_rights, found = row
     record = Record(
         record_id,
         RecordKey(domain, local_id),
@@ -334,8 +334,6 @@ def _found_record(row: tuple[Any, ...]) -> FoundRecord:
         merged_into,
         version,
         traits_json.loads(traits),
-        created,
-        updated,
-        *columns[11:],
+        *times_and_rights,
     )
-    return FoundRecord(record, tuple(Member(*each) for each in orjson.loads(found)))
+    return FoundRecord(record, tuple(starmap(Member, orjson.loads(found))))

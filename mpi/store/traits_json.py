@@ -54,17 +54,30 @@ def from_json(found: dict[str, Any]) -> Traits:
     Raises:
         ValueError: a value is not of its kind.
     """
+    stated = found.get
     return Traits(
-        birth_given_names=tuple(found.get("birth_given_names", ())),
+        birth_family_name=stated("birth_family_name"),
+        birth_given_names=tuple(stated("birth_given_names", ())),
+        first_birth_given_name=stated("first_birth_given_name"),
+        used_family_name=stated("used_family_name"),
+        used_given_name=stated("used_given_name"),
         sex=Sex(found["sex"]) if "sex" in found else None,
         birth_date=PartialDate.parse(found["birth_date"]) if "birth_date" in found else None,
-        birth_date_interpreted=bool(found.get("birth_date_interpreted", False)),
-        identity_status=IdentityStatus(found.get("identity_status", "VIDE")),
-        identity_attributes=frozenset(found.get("identity_attributes", ())),
-        multiple_birth=found.get("multiple_birth"),
-        birth_order=found.get("birth_order"),
+        birth_date_interpreted=bool(stated("birth_date_interpreted", False)),
+        birth_place_code=stated("birth_place_code"),
+        address=stated("address"),
+        postal_code=stated("postal_code"),
+        city=stated("city"),
+        phone=stated("phone"),
+        email=stated("email"),
+        ins=stated("ins"),
+        ins_oid=stated("ins_oid"),
+        identity_status=IdentityStatus(found["identity_status"]) if "identity_status" in found else IdentityStatus.VIDE,
+        identity_attributes=frozenset(stated("identity_attributes", ())),
+        mother_family_name=stated("mother_family_name"),
+        multiple_birth=stated("multiple_birth"),
+        birth_order=stated("birth_order"),
         death_date=PartialDate.parse(found["death_date"]) if "death_date" in found else None,
-        **{name: found.get(name) for name in _TEXTS},
     )
 
 

@@ -68,15 +68,15 @@ def parse_token(text: str) -> PatientId:
 def identifier(patient_id: PatientId) -> dict[str, Any]:
     """A FHIR Identifier, in the slice that FR Core has for it."""
     found: dict[str, Any] = {}
-    ins_slice = _INS_SLICES.get(str(patient_id.authority.oid))
-    if ins_slice is not None:
-        found["use"] = ins_slice[0]
-        found["type"] = {"coding": [{"system": _FRENCH_IDENTIFIER_TYPES, "code": ins_slice[1]}]}
-    elif patient_id.type_code in _USES:
-        found["use"] = _USES[patient_id.type_code]
-        found["type"] = {"coding": [{"system": _IDENTIFIER_TYPES, "code": patient_id.type_code}]}
-    if patient_id.authority.oid is not None:
-        found["system"] = patient_id.authority.oid.urn
+    oid, type_code = patient_id.authority.oid, patient_id.type_code
+    if oid in _INS_SLICES:
+        found["use"], code = _INS_SLICES[oid]
+        found["type"] = {"coding": [{"system": _FRENCH_IDENTIFIER_TYPES, "code": code}]}
+    elif type_code in _USES:
+        found["use"] = _USES[type_code]
+        found["type"] = {"coding": [{"system": _IDENTIFIER_TYPES, "code": type_code}]}
+    if oid is not None:
+        found["system"] = f"urn:oid:{oid}"
     found["value"] = patient_id.value
     return found
 
@@ -219,7 +219,7 @@ def person_of_resource_id(text: str) -> int | None:
 
 def record_version(record: Record, identifiers: Sequence[PatientId]) -> str:
     """``meta.versionId``: the version of the traits, then what tells the identifiers and links that are shown."""
-    shown = f"{record.person_id};" + ";".join(i.xds_cx for i in identifiers)
+    shown = f"{record.person_id};" + ";".join([i.xds_cx for i in identifiers])
     return f"{record.version}.{hashlib.blake2b(shown.encode(), digest_size=6).hexdigest()}"
 
 

@@ -6,8 +6,8 @@ Source: FHIR R4: 3.1.1 (search), Patient search parameters; ITI TF-2: 3.78.4.1.2
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 from ihe.errors import InvalidElement, NotFound
 from ihe.fhir.subset import WHOLE, Subset, read_subset
@@ -142,7 +142,10 @@ class _Reader:
     """Collects the criteria of a search."""
 
     def __init__(self) -> None:
-        self._query = PatientQuery()
+        self._criteria: dict[str, Any] = {}
+        """Of :class:`~mpi.domain.search.PatientSearch`, by name."""
+        self._asked: dict[str, Any] = {}
+        """Of :class:`PatientQuery` beside them."""
         self._result: dict[str, str] = {}
 
     def read(self, name: str, modifier: str, value: str) -> None:
@@ -158,13 +161,13 @@ class _Reader:
             case "active":
                 self._active(value)
             case "birthdate":
-                bounds = tuple(bound for v in _alternatives(value) for bound in _bounds(v))
-                self._search(birth_bounds=(*self._query.search.birth_bounds, bounds))
+                bounds = tuple([bound for v in _alternatives(value) for bound in _bounds(v)])
+                _add(self._criteria, "birth_bounds", bounds)
             case "family" | "given" | "name":
                 names = NameGroup(_NAME_PARTS[name], _names(value, modifier, name))
-                self._search(name_groups=(*self._query.search.name_groups, names))
+                _add(self._criteria, "name_groups", names)
                 if modifier in _LIKENESSES:
-                    self._query = replace(self._query, likeness=(*self._query.likeness, (f"{name}:{modifier}", value)))
+                    _add(self._asked, "likeness", (f"{name}:{modifier}", value))
             case "phonetic":
                 self.read("name", Likeness.PHONETIC, value)
             case "gender":
@@ -173,7 +176,7 @@ class _Reader:
                 self._identifier(value)
             case "address" | "address-city" | "address-postalcode" | "mothersMaidenName":
                 texts = TextGroup(_TEXTS[name], _names(value, modifier, name))
-                self._search(text_groups=(*self._query.search.text_groups, texts))
+                _add(self._criteria, "text_groups", texts)
             case "telecom" | "phone" | "email":
                 self._telecom(name, value)
             case "address-country" | "address-state":
@@ -185,8 +188,9 @@ class _Reader:
         total = self._result.get("_total", "accurate")
         if total not in _TOTALS:
             raise InvalidElement("_total is one of " + ", ".join(_TOTALS), "_total")
-        return replace(
-            self._query,
+        return PatientQuery(
+            PatientSearch(**self._criteria) if self._criteria else EVERYBODY,
+            **self._asked,
             subset=read_subset(self._result.get("_summary"), self._result.get("_elements")),
             count=min(_natural(self._result.get("_count", str(DEFAULT_COUNT)), "_count"), MAX_COUNT),
             page=self._result.get("_page"),
@@ -194,21 +198,18 @@ class _Reader:
             ignored=ignored,
         )
 
-    def _search(self, **changes: object) -> None:
-        self._query = replace(self._query, search=replace(self._query.search, **changes))  # type: ignore[arg-type]
-
     def _nothing(self) -> None:
-        self._query = replace(self._query, finds_nothing=True)
+        self._asked["finds_nothing"] = True
 
     def _id(self, value: str) -> None:
         ids = _alternatives(value)
         record_ids = {i for text in ids if (i := record_of_resource_id(text)) is not None}
         persons = {i for text in ids if (i := person_of_resource_id(text)) is not None}
-        if self._query.search.record_ids or self._query.persons:
-            record_ids &= set(self._query.search.record_ids)
-            persons &= set(self._query.persons)
-        self._search(record_ids=tuple(sorted(record_ids)))
-        self._query = replace(self._query, persons=tuple(sorted(persons)))
+        if self._criteria.get("record_ids") or self._asked.get("persons"):
+            record_ids &= set(self._criteria["record_ids"])
+            persons &= set(self._asked["persons"])
+        self._criteria["record_ids"] = tuple(sorted(record_ids))
+        self._asked["persons"] = tuple(sorted(persons))
         if not record_ids and not persons:
             self._nothing()
 
@@ -223,8 +224,7 @@ class _Reader:
                 phones.append(phone_key(contact))
         if not phones and not emails:
             self._nothing()  # the index holds telephone numbers and electronic mail only
-        group = ContactGroup(tuple(phones), tuple(emails))
-        self._search(contact_groups=(*self._query.search.contact_groups, group))
+        _add(self._criteria, "contact_groups", ContactGroup(tuple(phones), tuple(emails)))
 
     def _active(self, value: str) -> None:
         wanted = {text.rpartition("|")[2] for text in _alternatives(value)}
@@ -238,9 +238,9 @@ class _Reader:
         if not set(codes) <= _SEXES.keys():
             raise InvalidElement("gender is one of male, female, other, unknown", "gender")
         sexes = {_SEXES[code] for code in codes}
-        if self._query.search.sexes:
-            sexes &= set(self._query.search.sexes)
-        self._search(sexes=tuple(sorted(sexes)))
+        if already := self._criteria.get("sexes"):
+            sexes &= set(already)
+        self._criteria["sexes"] = tuple(sorted(sexes))
         if not sexes:
             self._nothing()
 
@@ -252,7 +252,7 @@ class _Reader:
                 authority = parse_system(system)
             except ValueError:
                 raise NotFound("the domain asked for is no domain of the region", "identifier") from None
-            self._query = replace(self._query, domains=(*self._query.domains, authority))
+            _add(self._asked, "domains", authority)
         if len(domains) == len(tokens):
             return
         group = []
@@ -265,13 +265,19 @@ class _Reader:
                 continue
             except ValueError as error:
                 raise InvalidElement(f"identifier is malformed: {error}", "identifier") from error
-        self._query = replace(self._query, identifiers=(*self._query.identifiers, tuple(group)))
+        _add(self._asked, "identifiers", tuple(group))
         if not group:
             self._nothing()
 
 
+def _add(found: dict[str, Any], name: str, value: object) -> None:
+    found[name] = (*found.get(name, ()), value)
+
+
 def _alternatives(value: str) -> list[str]:
     """The values separated by commas; a backslash takes a separator's meaning away."""
+    if "\\" not in value:
+        return [text for each in value.split(",") if (text := each.strip())]
     found = [""]
     characters = iter(value)
     for character in characters:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 from ihe.caller import Caller
 from ihe.errors import InvalidElement, MissingElement
@@ -76,9 +77,9 @@ def decode_demographics_query(message: Message) -> DemographicsQuery:
     return DemographicsQuery(
         tag=qpd.field(2).raw,
         sender="|".join(message.sender),
-        patients=_as_preferred(reader.patients, qpd),
+        patients=_as_preferred(PatientSearch(**reader.patients), qpd),
         identifiers=reader.identifiers.found,
-        visits=replace(reader.visits, numbers=reader.numbers.found, accounts=reader.accounts.found),
+        visits=VisitSearch(facts=tuple(reader.facts), numbers=reader.numbers.found, accounts=reader.accounts.found),
         domains=asked_authorities(qpd.field(8), "QPD-8"),
         quantity=_quantity(message),
         pointer=pointer,
@@ -190,16 +191,19 @@ class _Ids:
         return tuple(ids)
 
 
-@dataclass(slots=True)
 class _Criteria:
-    """Collects the criteria of QPD-3."""
+    """Collects the criteria of QPD-3.
 
-    patients: PatientSearch = field(default_factory=PatientSearch)
-    visits: VisitSearch = field(default_factory=VisitSearch)
-    identifiers: _Ids = field(default_factory=_Ids)
-    accounts: _Ids = field(default_factory=_Ids)
-    numbers: _Ids = field(default_factory=_Ids)
-    is_asked: bool = False
+    Attributes:
+        patients: of :class:`~mpi.domain.search.PatientSearch`, by name.
+        facts: of :class:`~mpi.domain.visit.VisitSearch`.
+    """
+
+    def __init__(self) -> None:
+        self.patients: dict[str, Any] = {}
+        self.facts: list[tuple[str, NameCriterion]] = []
+        self.identifiers, self.accounts, self.numbers = _Ids(), _Ids(), _Ids()
+        self.is_asked = False
 
     def read(self, repetition: Repetition, location: str) -> None:
         named = _NAME.fullmatch(repetition.text(1).strip())
@@ -214,7 +218,6 @@ class _Criteria:
             self._read(place, value, location)
 
     def _read(self, place: tuple[str, int, int, int], value: str, location: str) -> None:
-        search = self.patients
         match place:
             case ("PID", 3, 1, 1) | ("PID", 3, 4, 1 | 2 | 3):
                 self.identifiers.add(place[2], place[3], _whole(value, location), location)
@@ -223,27 +226,27 @@ class _Criteria:
             case ("PV1", 19, 1, 1) | ("PV1", 19, 4, 1 | 2 | 3):
                 self.numbers.add(place[2], place[3], _whole(value, location), location)
             case ("PID", 5, 1, 1):
-                self.patients = replace(search, families=(*search.families, _criterion(value, location)))
+                self._add("families", _criterion(value, location))
             case ("PID", 5, 2 | 3, 1):
-                self.patients = replace(search, givens=(*search.givens, _criterion(value, location)))
+                self._add("givens", _criterion(value, location))
             case ("PID", 6, 1, 1):
-                self.patients = replace(search, mothers=(*search.mothers, _criterion(value, location)))
+                self._add("mothers", _criterion(value, location))
             case ("PID", 7, 1, 1):
-                self.patients = replace(search, birth_dates=(*search.birth_dates, _date(value, location)))
+                self._add("birth_dates", _date(value, location))
             case ("PID", 8, 1, 1):
                 if value not in _SEXES:
                     raise InvalidElement("the sex is one of M, F, U, O", f"{location}.2")
-                self.patients = replace(search, sexes=(*search.sexes, _SEXES[value]))
+                self._add("sexes", _SEXES[value])
             case ("PID", 11, 1, 1):
-                self.patients = replace(search, streets=(*search.streets, _criterion(value, location)))
+                self._add("streets", _criterion(value, location))
             case ("PID", 11, 3, 1):
-                self.patients = replace(search, cities=(*search.cities, _criterion(value, location)))
+                self._add("cities", _criterion(value, location))
             case ("PID", 11, 5, 1):
-                self.patients = replace(search, postal_codes=(*search.postal_codes, _whole(value, location)))
+                self._add("postal_codes", _whole(value, location))
             case ("PID", 13, 1 | 7 | 12, 1):
                 if not phone_key(value):
                     raise InvalidElement("a telephone number holds digits", f"{location}.2")
-                self.patients = replace(search, phones=(*search.phones, phone_key(value)))
+                self._add("phones", phone_key(value))
             case ("PV1", 2, 1, 1):
                 self._visit_fact("patient_class", value, location)
             case ("PV1", 3, 1 | 2 | 3 | 4, 1):
@@ -256,7 +259,10 @@ class _Criteria:
                 raise InvalidElement("this field cannot be searched", f"{location}.1")
 
     def _visit_fact(self, name: str, value: str, location: str) -> None:
-        self.visits = replace(self.visits, facts=(*self.visits.facts, (name, _criterion(value, location))))
+        self.facts.append((name, _criterion(value, location)))
+
+    def _add(self, name: str, value: object) -> None:
+        self.patients[name] = (*self.patients.get(name, ()), value)
 
 
 def _whole(value: str, location: str) -> str:

@@ -166,13 +166,16 @@ def decode_continuation(message: Element) -> Continuation | Cancellation:
 
 def _as_preferred(search: PatientSearch, message: Element, query: Element) -> PatientSearch:
     """By the degree and algorithm asked for; of an unknown algorithm names must be met."""
-    place = (local_name(message), "controlActProcess", "queryByParameter", "matchCriterionList")
-    least = attribute(query, "matchCriterionList/minimumDegreeMatch/value")
+    preferred = first(query, "matchCriterionList")
+    if preferred is None:
+        return search
+    least = attribute(preferred, "minimumDegreeMatch/value")
     if least is not None:
         if not (least.isascii() and least.isdigit() and len(least) < 4 and int(least) <= _WHOLE_QUALITY):
+            place = (local_name(message), "controlActProcess", "queryByParameter", "matchCriterionList")
             raise InvalidElement("a degree is a whole number to 100", location(*place, "minimumDegreeMatch"))
         search = replace(search, least_quality=int(least))
-    wanted = first(query, "matchCriterionList/matchAlgorithm/value")
+    wanted = first(preferred, "matchAlgorithm/value")
     algorithm = (content(wanted) or "" if wanted is not None else "").strip().lower()
     return search.by_likeness(Likeness(algorithm)) if algorithm in _ALGORITHMS else search
 
@@ -243,8 +246,7 @@ class _Criteria:
 
     def birth_time(self, value: Element, place: str) -> None:
         text = value.get("value") or attribute(value, "center")
-        low, high = attribute(value, "low"), attribute(value, "high")
-        if text is None and low is not None and low == high:
+        if text is None and (low := attribute(value, "low")) == attribute(value, "high"):
             text = low
         if text is None:
             raise InvalidElement("a birth time is asked for as one date, of any precision", place)

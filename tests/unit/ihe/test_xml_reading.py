@@ -58,6 +58,15 @@ def test_what_is_not_well_formed_is_refused(document: bytes) -> None:
         parse_xml(document)
 
 
+@pytest.mark.parametrize(
+    "document",
+    [b"<a>&x;</a>", b"<a:b/>", b'<a b:c=""/>', b'<a xmlns:xml="u"/>', b'<a xmlns:xmlns="u"/>', b"<a>]]></a>"],
+)
+def test_what_lxml_would_let_pass_or_name_otherwise_is_refused_in_the_words_of_expat(document: bytes) -> None:
+    with pytest.raises(MalformedRequest, match=r"^not well-formed XML: .* \(line 1, column \d+\)$"):
+        parse_xml(document)
+
+
 def test_a_refusal_does_not_quote_the_document() -> None:
     with pytest.raises(MalformedRequest) as refused:
         parse_xml(b"<a><DUPONT></b></a>")
