@@ -19,7 +19,7 @@ from sqlalchemy import Connection, text
 from mpi.domain.cleaning import Cleaned
 from mpi.domain.identity import RecordKey, Traits
 from mpi.domain.search import search_names, sounds_of
-from mpi.store import traits_json
+from mpi.store import names, traits_json
 
 _MAINTENANCE_MEMORY = "256MB"
 _BUFFER_CHARACTERS = 1 << 18
@@ -109,7 +109,7 @@ class Stage:
         connection.execute(
             text(
                 "CREATE TEMP TABLE bulk_row (id bigint, domain text, local_id text, traits jsonb, cleaned jsonb,"
-                " ins text, ins_oid text, identity_status text, birth_date text, sex text,"
+                " ins text, ins_oid text, identity_status text, birth_date text, sex text, search_names text,"
                 " source_updated_at timestamptz) ON COMMIT DROP"
             )
         )
@@ -129,6 +129,7 @@ class Stage:
         Args:
             cleaned: its matching form as JSON.
         """
+        found_by = sorted(search_names(traits))
         values = (
             str(record_id),
             key.domain,
@@ -140,12 +141,12 @@ class Stage:
             str(traits.identity_status),
             traits.birth_date.iso if traits.birth_date else None,
             str(traits.sex) if traits.sex else None,
+            names.lines(found_by),
             source_updated_at.isoformat() if source_updated_at else None,
         )
         self._rows.append(_line(values))
-        names = search_names(traits)
-        self._names += [f"{part}\t{name}\t{record_id}\n" for part, name in names]
-        self._sounds += [f"{part}\t{each}\t{record_id}\n" for part, each in sounds_of(names)]
+        self._names += [f"{part}\t{name}\t{record_id}\n" for part, name in found_by]
+        self._sounds += [f"{part}\t{each}\t{record_id}\n" for part, each in sounds_of(found_by)]
         if len(self._rows) >= _STAGED_ROWS:
             self._send()
 
@@ -176,9 +177,9 @@ def write_records(
         text(
             """
             INSERT INTO record (id, domain, local_id, state, person_id, grade, version, traits, cleaned, ins, ins_oid,
-                identity_status, birth_date, sex, source_updated_at, created_at, updated_at)
+                identity_status, birth_date, sex, search_names, source_updated_at, created_at, updated_at)
             SELECT r.id, r.domain, r.local_id, 'active', p.person_id, p.grade, 1, r.traits, r.cleaned, r.ins,
-                r.ins_oid, r.identity_status, r.birth_date, r.sex, r.source_updated_at, :now, :now
+                r.ins_oid, r.identity_status, r.birth_date, r.sex, r.search_names, r.source_updated_at, :now, :now
             FROM bulk_row r JOIN bulk_person p ON p.id = r.id
             """
         ),

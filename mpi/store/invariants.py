@@ -53,6 +53,14 @@ _CHECKS = (
         ),
     ),
     (
+        "record {0} has other search names in its row than in their table",
+        (
+            "SELECT r.id FROM record r LEFT JOIN (SELECT record_id, E'\\n' || string_agg(part || name || E'\\n', ''"
+            " ORDER BY part, name) AS lines FROM record_name GROUP BY record_id) AS n ON n.record_id = r.id"
+            " WHERE r.search_names <> coalesce(n.lines, E'\\n')"
+        ),
+    ),
+    (
         "task {0} is open but one of its records is not active",
         (
             "SELECT t.id FROM task t JOIN record a ON a.id = t.record_a JOIN record b ON b.id = t.record_b"

@@ -13,7 +13,7 @@ from mpi.domain.cleaning import Cleaned
 from mpi.domain.identity import RecordKey, Traits
 from mpi.domain.record import Record, RecordState
 from mpi.domain.search import search_names, sounds_of
-from mpi.store import traits_json
+from mpi.store import names, traits_json
 from mpi.store.hiding import is_hidden
 
 COLUMNS = f"""r.id, r.domain, r.local_id, r.state, r.person_id, r.grade, r.merged_into, r.version, r.traits,
@@ -84,10 +84,10 @@ _INSERT = text(
     f"""
     WITH written AS (
         INSERT INTO record (id, domain, local_id, state, merged_into, person_id, grade, version, traits, cleaned, ins,
-            ins_oid, identity_status, birth_date, sex, source_updated_at, created_at, updated_at)
+            ins_oid, identity_status, birth_date, sex, search_names, source_updated_at, created_at, updated_at)
         SELECT n, :domain, :local_id, :state, CAST(:merged_into AS bigint), coalesce(CAST(:person_id AS bigint), n),
             NULL, 1, CAST(:traits AS jsonb), CAST(:cleaned AS jsonb), :ins, :ins_oid, :identity_status, :birth_date,
-            :sex, CAST(:source_updated_at AS timestamptz), :now, :now
+            :sex, :search_names, CAST(:source_updated_at AS timestamptz), :now, :now
         FROM nextval(pg_get_serial_sequence('record', 'id')) AS n
         RETURNING id, version
     ), keys AS (
@@ -105,7 +105,7 @@ _UPDATE = text(
     WITH written AS (
         UPDATE record SET version = version + 1, traits = CAST(:traits AS jsonb), cleaned = CAST(:cleaned AS jsonb),
             ins = :ins, ins_oid = :ins_oid, identity_status = :identity_status,
-            birth_date = :birth_date, sex = :sex, updated_at = :now,
+            birth_date = :birth_date, sex = :sex, search_names = :search_names, updated_at = :now,
             source_updated_at = CAST(:source_updated_at AS timestamptz)
         WHERE id = :id RETURNING id, version
     ), {_NAMES}, {_VERSION}
@@ -115,11 +115,11 @@ _UPDATE = text(
 
 
 def _traits_columns(traits: Traits, cleaned: Cleaned, source_updated_at: datetime | None) -> dict[str, Any]:
-    names = sorted(search_names(traits))
-    sounds = sorted(sounds_of(names))
+    found_by = sorted(search_names(traits))
+    sounds = sorted(sounds_of(found_by))
     return {
-        "parts": [part for part, _ in names],
-        "names": [name for _, name in names],
+        "parts": [part for part, _ in found_by],
+        "names": [name for _, name in found_by],
         "sound_parts": [part for part, _ in sounds],
         "sounds": [each for _, each in sounds],
         "traits": traits_json.dumps(traits),
@@ -129,6 +129,7 @@ def _traits_columns(traits: Traits, cleaned: Cleaned, source_updated_at: datetim
         "identity_status": str(traits.identity_status),
         "birth_date": traits.birth_date.iso if traits.birth_date else None,
         "sex": str(traits.sex) if traits.sex else None,
+        "search_names": names.lines(found_by),
         "source_updated_at": source_updated_at,
     }
 

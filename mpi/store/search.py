@@ -15,19 +15,16 @@ from mpi.domain.identity import RecordKey, Traits
 from mpi.domain.phonetics_fr import sound
 from mpi.domain.record import Record, RecordState
 from mpi.domain.search import BirthBound, ContactGroup, Likeness, NameCriterion, NameGroup, PatientSearch, TextGroup
-from mpi.store import members, traits_json
+from mpi.store import members, names, traits_json
 from mpi.store.hiding import is_hidden, is_shown, sight
 from mpi.store.members import Member
 
 
-def _named(group: NameGroup, name: str, parameters: dict[str, Any], *, of_few: bool) -> str:
+def _named(group: NameGroup, name: str, parameters: dict[str, Any]) -> str:
     """That a record is found under one of some names: one probe, which an index can answer, however many there are.
 
     Of names that are to be like others only what may be so is found: they sound the same, or where letters may differ,
     begin alike. What is too unlike is left out by :func:`mpi.domain.match_quality.is_match`.
-
-    Args:
-        of_few: other criteria leave few records, whose names are looked at one by one.
     """
     part, matches, sounds = group.part, [], []
     for number, criterion in enumerate(group.any_of):
@@ -36,7 +33,7 @@ def _named(group: NameGroup, name: str, parameters: dict[str, Any], *, of_few: b
             parameters[f"{key}_sound"] = sound(criterion.text)
             sounds += [f"(n.part = '{each.lower()}' AND n.sound = %({key}_sound)s)" for each in part]
         if criterion.like is not Likeness.PHONETIC:
-            match = _match(criterion, key, parameters, of_few=of_few)
+            match = _match(criterion, key, parameters)
             matches += [f"(n.part = '{each}' AND {match})" for each in part]
     if not sounds:
         return f"EXISTS (SELECT 1 FROM record_name n WHERE n.record_id = r.id AND ({' OR '.join(matches)}))"
@@ -46,18 +43,33 @@ def _named(group: NameGroup, name: str, parameters: dict[str, Any], *, of_few: b
     return f"r.id IN ({' UNION ALL '.join(found)})"
 
 
-def _match(criterion: NameCriterion, key: str, parameters: dict[str, Any], *, of_few: bool) -> str:
+def _match(criterion: NameCriterion, key: str, parameters: dict[str, Any]) -> str:
     text = criterion.text[:_LETTERS_ALIKE] if criterion.like is not None else criterion.text
     parameters[key] = text
     if criterion.inside:
         return f"strpos(n.name, %({key})s) > 0"
     if criterion.exact:
         return f"n.name = %({key})s"
-    if of_few:
-        # A range would be planned with its values, again and again, for an index that is not wanted here.
-        return f"strpos(n.name, %({key})s) = 1"
     parameters[f"{key}_end"] = text + "\U0010ffff"
     return f"n.name >= %({key})s AND n.name < %({key}_end)s"
+
+
+def _named_in_row(group: NameGroup, name: str, parameters: dict[str, Any]) -> str:
+    """The same of the few records that other criteria leave: names in their rows are looked at, in one plan for all.
+
+    What is asked for is folded, so that it holds nothing that a regular expression takes for more than a letter.
+    """
+    clauses = []
+    for number, criterion in enumerate(group.any_of):
+        for part in group.part:
+            key = f"{name}_{number}_{part}"
+            if criterion.inside:
+                parameters[key] = f"\n{part}[^\n]*{criterion.text}"
+                clauses.append(f"{names.OF_RECORD} ~ %({key})s")
+            else:
+                parameters[key] = f"\n{part}{criterion.text}" + ("\n" if criterion.exact else "")
+                clauses.append(f"strpos({names.OF_RECORD}, %({key})s) > 0")
+    return f"({' OR '.join(clauses)})"
 
 
 _LETTERS_ALIKE = 2
@@ -124,14 +136,19 @@ _STATED = {
 
 
 def _group_clause(group: NameGroup, name: str, parameters: dict[str, Any], *, of_few: bool) -> str:
-    """That a record bears one of some names; where they are to be met letter for letter, that it states one so."""
+    """That a record bears one of some names; where they are to be met letter for letter, that it states one so.
+
+    Args:
+        of_few: other criteria leave few records.
+    """
     stated = []
     for number, criterion in enumerate(group.any_of):
         if criterion.verbatim is not None:
             key = f"{name}_{number}_stated"
             parameters[key] = criterion.verbatim
             stated += [f"coalesce({each.format(key)}, false)" for part in group.part for each in _STATED[part]]
-    clause = _named(group, name, parameters, of_few=of_few)
+    in_row = of_few and all(criterion.like is None for criterion in group.any_of)
+    clause = _named_in_row(group, name, parameters) if in_row else _named(group, name, parameters)
     return f"{clause} AND ({' OR '.join(stated)})" if stated else clause
 
 

@@ -20,6 +20,7 @@ import pytest
 
 from region.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError, binaries, place
 from region.embedded_postgres.binaries import ServerUser, server_programs
+from region.embedded_postgres.server import memory_settings, usable_memory
 
 ROOT = Path(__file__).resolve().parents[3]
 needs_root = pytest.mark.skipif(
@@ -122,6 +123,23 @@ def test_a_database_survives_stop_and_start(fresh_dir: Path) -> None:
     with server:
         url = server.url(server.ensure_database("kept"))
         assert rows(url, "SELECT lower(given_name) FROM visit") == [("éléonore",)]
+
+
+def test_a_cluster_that_is_there_gets_buffers_by_memory_at_its_next_start(data_dir: Path) -> None:
+    with EmbeddedPostgres(data_dir, volatile=True) as server:
+        assert rows(server.url("postgres"), "SHOW shared_buffers") == [("128MB",)]
+    with EmbeddedPostgres(data_dir) as server:
+        for name, value in memory_settings(usable_memory()).items():
+            same = f"SELECT pg_size_bytes(current_setting('{name}')) = pg_size_bytes('{value}')"
+            assert rows(server.url("postgres"), same) == [(True,)]
+
+
+@pytest.mark.parametrize(
+    ("gigabytes", "buffers", "cache"),
+    [(0.25, "128MB", "128MB"), (2, "512MB", "1024MB"), (8, "2048MB", "4096MB"), (64, "4096MB", "32768MB")],
+)
+def test_buffers_are_a_quarter_of_the_memory_within_bounds(gigabytes: float, buffers: str, cache: str) -> None:
+    assert memory_settings(int(gigabytes * 2**30)) == {"shared_buffers": buffers, "effective_cache_size": cache}
 
 
 def test_the_service_role_is_no_superuser_and_no_tcp_port_is_open(data_dir: Path) -> None:
