@@ -238,6 +238,7 @@ def _serve_and_measure(
         for turn in range(turns):
             for how, way in ways.items():
                 for name, connect, requests, expected in asked:
+                    time.sleep(_BREATH_SECONDS)
                     load = way(connect, requests, expected)
                     measured.setdefault(f"{name}, {how}", []).append(load)
                     _say(f"turn {turn + 1} of {turns}: {name}, {how}: {load.per_second}/s, p99 {load.p99_ms} ms")
@@ -294,6 +295,8 @@ def _wait_for_subscribers(running: Running) -> None:
 _CONNECTIONS = (1, 4, bars.CONNECTIONS)
 _PATIENCE_SECONDS = 180
 _AGES_OF_WAITING = ("traitdunion_outbox_undistributed_age_seconds", "traitdunion_subscriber_lag_seconds")
+_BREATH_SECONDS = 0.3
+"""Until the connections of the load before are gone: they would count when those of the next are shared out."""
 _LEAST_SECONDS = 3.0
 """For a percentile of an open loop, which asks less in the same time."""
 _ANY_REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -1,4 +1,5 @@
-"""Deletes what has served its time: answers to repetitions, delivered events, old snapshots.
+"""Does what nobody waits for: deletes what has served its time (answers to repetitions, delivered events, old
+snapshots), fills what a migration left empty.
 
 Every process may run it; a lock keeps two from doing the same chore at once.
 """
@@ -15,7 +16,7 @@ from sqlalchemy import Connection, Engine, text
 log = logging.getLogger(__name__)
 
 Chore = Callable[[Connection, datetime], int]
-"""Deletes a part of what is old at a moment; returns how many rows, 0 when nothing is left."""
+"""Does a part of what is due at a moment; returns how many rows it took, 0 when nothing is left."""
 
 _LOCK = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:chore, 7503))")
 
@@ -46,7 +47,7 @@ class Housekeeping:
             self._thread.join(timeout_seconds)
 
     def run_once(self) -> dict[str, int]:
-        """One round; returns how many rows each chore deleted."""
+        """One round; returns how many rows each chore took."""
         return {name: self._do(name, chore) for name, chore in self._chores.items()}
 
     def _run(self) -> None:
@@ -63,8 +64,8 @@ class Housekeeping:
             with self._engine.begin() as connection:
                 if not connection.execute(_LOCK, {"chore": name}).scalar():
                     break
-                deleted = chore(connection, datetime.now(UTC))
-            total += deleted
-            if not deleted:
+                taken = chore(connection, datetime.now(UTC))
+            total += taken
+            if not taken:
                 break
         return total

@@ -35,7 +35,7 @@ from mpi.domain.default_models import default_french
 from mpi.domain.grades import LinkPolicy
 from mpi.domain.model import MatchModel
 from mpi.domain.stewardship import BallotPolicy
-from mpi.store import correlations, models, quality, snapshots
+from mpi.store import correlations, models, names, quality, snapshots
 from region import document_notifications, fhir_subscriptions, notifications
 from region.access import Access, Demonstration
 from region.asynchronous_answers import AsynchronousAnswers, operations
@@ -411,6 +411,7 @@ def _chores(
         "correlations": correlations.forget_before,
         "used assertions": single_use.forget_expired,
         "snapshots": snapshots.forget_before,
+        "search names": names.fill,
         "quality": partial(quality.measure_daily, model),
         "sessions": lambda connection, now: sessions.forget_before(connection, now - LONGEST),
     }

@@ -1,7 +1,6 @@
 """The search names of a record in its own row, beside the table of names (:mod:`mpi.store.names`).
 
-The column is filled in one statement, which writes every record anew, once: while it runs, about a minute for a million
-records, searches and feeds wait, and the table takes twice its room until it is vacuumed.
+Nobody waits for it: names stay looked up in their table until housekeeping has filled the column, part after part.
 
 The version before writes ``record_name`` alone. It deletes the names of a record before it writes others: then the row
 says no more that it knows them, and they are looked up in their table until this version writes them.
@@ -16,14 +15,11 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column, fill it, and let go of names that are deleted."""
+    """Add the column, and let go of names that are deleted."""
     op.execute(
-        r"""
+        """
         ALTER TABLE record ADD COLUMN search_names text COLLATE "C";
-        UPDATE record r SET search_names = n.lines
-        FROM (SELECT record_id, E'\n' || string_agg(part || name || E'\n', '' ORDER BY part, name) AS lines
-            FROM record_name GROUP BY record_id) AS n
-        WHERE n.record_id = r.id;
+        CREATE INDEX record_without_search_names ON record (id) WHERE search_names IS NULL;
 
         CREATE FUNCTION forget_search_names() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN

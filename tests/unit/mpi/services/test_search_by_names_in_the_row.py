@@ -21,6 +21,7 @@ from mpi.services.feed_record import feed_record
 from mpi.services.merge_records import merge_records
 from mpi.services.undo_event import undo_event
 from mpi.store import invariants, search
+from mpi.store import names as stored_names
 from mpi.store.migrations import mpi_0303_names_in_the_row as revision
 
 DAY = PartialDate(1948, 3, 17)
@@ -171,7 +172,7 @@ def test_a_bulk_load_writes_what_feeds_write(region, database, index):
     assert None not in {row.search_names for row in loaded}
 
 
-def test_the_migration_fills_the_rows(database, index):
+def test_rows_that_a_migration_finds_are_filled_by_and_by(database, index):
     for key, traits in PATIENTS:
         with database.unit(Caller("test")) as uow:
             feed_record(uow, index, key, traits)
@@ -180,9 +181,24 @@ def test_the_migration_fills_the_rows(database, index):
         with Operations.context(MigrationContext.configure(uow.connection)):
             revision.downgrade()
             revision.upgrade()
-        assert uow.connection.execute(_ROWS).all() == [
-            (*row[:2], None if row.search_names == "\n" else row.search_names) for row in fed
-        ]
+    before = found(database, families=(NameCriterion("EXEMPLE"),))
+    with database.unit(Caller("test")) as uow:
+        assert {row.search_names for row in uow.connection.execute(_ROWS)} == {None}
+        assert stored_names.fill(uow.connection, uow.now) == len(PATIENTS)
+        assert stored_names.fill(uow.connection, uow.now) == 0
+        assert uow.connection.execute(_ROWS).all() == fed
+    assert found(database, families=(NameCriterion("EXEMPLE"),)) == before != []
+
+
+def test_a_row_that_is_being_written_is_not_waited_for(database, index):
+    for local_id in ("C1", "C2"):
+        with database.unit(Caller("test")) as uow:
+            feed_record(uow, index, RecordKey("CHUSE", local_id), named("EXEMPLE"))
+    with database.unit(Caller("test")) as uow:
+        uow.connection.execute(text("UPDATE record SET search_names = NULL"))
+    with database.unit(Caller("test")) as writing, database.unit(Caller("test")) as filling:
+        writing.connection.execute(text("DELETE FROM record_name WHERE record_id = (SELECT min(id) FROM record)"))
+        assert stored_names.fill(filling.connection, filling.now) == 1
 
 
 def test_what_the_version_before_writes_is_found(database, index):
