@@ -208,9 +208,12 @@ _USUAL_DECLARATION: Final = re.compile(rb"""\s*<\?xml version=["']1\.0["'](?: en
 
 
 def _is_plain(document: bytes) -> bool:
-    """Whether a document is UTF-8 without ``<!``, and without ``<?`` but in the usual declaration."""
+    """Whether a document is UTF-8 without ``<!``, and without ``<?`` but in the usual declaration.
+
+    One in UTF-16, which may be UTF-8 as well, holds NULs, which XML does not allow.
+    """
     declared = _USUAL_DECLARATION.match(document)
-    if document.count(b"<?") != (declared is not None) or b"<!" in document:
+    if document.count(b"<?") != (declared is not None) or b"<!" in document or b"\0" in document:
         return False
     try:
         document.decode()

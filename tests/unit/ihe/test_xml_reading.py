@@ -30,6 +30,8 @@ def read_in_steps(data: bytes, step: int, capture: Capture | None = None) -> Ele
         b'<!DOCTYPE a SYSTEM "http://127.0.0.1:9/a.dtd"><a/>',
         b'<?xml version="1.0"?><!-- first --><!DOCTYPE a><a/>',
         '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a><a/>'.encode("utf-16"),
+        '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a><a/>'.encode("utf-16-le"),
+        '<?xml version="1.0"?><!DOCTYPE a><a/>'.encode("utf-16-be"),
         b'<?xml version="1.0" encoding="UTF-7"?>+ADwAIQ-DOCTYPE a+AD4-<a/>',
         b"\xef\xbb\xbf<!DOCTYPE a><a/>",
     ],
