@@ -59,10 +59,10 @@ class SegmentBuilder:
         texts = [""] * (max(self._fields, default=0) + 1)
         texts[0] = self.name
         for number, repetitions in self._fields.items():
-            if len(repetitions) == 1:
-                texts[number] = _repetition(repetitions[0], delimiters)
-            else:
+            if len(repetitions) != 1:
                 texts[number] = delimiters.repetition.join([_repetition(each, delimiters) for each in repetitions])
+            elif repetitions[0] is not None:
+                texts[number] = _repetition(repetitions[0], delimiters)
         if self.name == "MSH":
             texts[1:3] = [delimiters.encoding_characters]
         return delimiters.field.join(texts).rstrip(delimiters.field)
