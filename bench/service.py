@@ -153,18 +153,18 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\n') else text
 
 
-def run(sizes: tuple[int, ...], seconds: float, turns: int, workers: int, rate: float) -> dict[str, Any]:
+def run(sizes: Sequence[int], seconds: float, turns: int, workers: int, rates: Sequence[float]) -> dict[str, Any]:
     """Measure at each size; JSON values.
 
     Args:
         seconds: of each load in each turn.
         turns: how often floor and queries are measured, one after the other; the medians of the turns count.
-        rate: queries a second of the open loop.
+        rates: queries a second of the open loops.
     """
-    return {str(size): _run_size(size, seconds, turns, workers, rate) for size in sizes}
+    return {str(size): _run_size(size, seconds, turns, workers, rates) for size in sizes}
 
 
-def _run_size(size: int, seconds: float, turns: int, workers: int, rate: float) -> dict[str, Any]:
+def _run_size(size: int, seconds: float, turns: int, workers: int, rates: Sequence[float]) -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     try:
         rows, load_seconds = load_population(folder, size)
@@ -172,7 +172,7 @@ def _run_size(size: int, seconds: float, turns: int, workers: int, rate: float) 
             url = server.url("traitdunion")
             limits = _limits(folder, url, seconds, workers)
             _settle(url)
-            found = _serve_and_measure(folder, url, rows, seconds, turns, workers, rate)
+            found = _serve_and_measure(folder, url, rows, _ways(seconds, rates), seconds, turns, workers)
         floors = limits | {name: load for name, load in found.items() if name.startswith("floor")}
         loads = {name: load for name, load in found.items() if name not in floors}
         return {
@@ -217,7 +217,13 @@ def _limits(folder: Path, url: str, seconds: float, workers: int) -> dict[str, A
 
 
 def _serve_and_measure(
-    folder: Path, url: str, rows: list[dict[str, str]], seconds: float, turns: int, workers: int, rate: float
+    folder: Path,
+    url: str,
+    rows: list[dict[str, str]],
+    ways: dict[str, _Way],
+    seconds: float,
+    turns: int,
+    workers: int,
 ) -> dict[str, dict[str, Any]]:
     """Floor and queries in turns, then what writes; by name."""
     beneath = Running(free_port(), free_port(), folder)
@@ -234,7 +240,6 @@ def _serve_and_measure(
         for name, wire, requests, expected in queries(load_region(Settings().region_table), rows):
             asked.append((name, running.mllp if wire == "MLLP" else running.http, requests, expected))
         measured: dict[str, list[Measured]] = {}
-        ways = _ways(seconds, rate)
         for turn in range(turns):
             for how, way in ways.items():
                 for name, connect, requests, expected in asked:
@@ -250,16 +255,17 @@ _Way = Callable[[Callable[[], Connection], Sequence[bytes], bytes], Measured]
 """Puts a load on connections, with requests and what each good answer holds."""
 
 
-def _ways(seconds: float, rate: float) -> dict[str, _Way]:
-    """Closed loops of more and more connections, then as many as before at a rate."""
+def _ways(seconds: float, rates: Sequence[float]) -> dict[str, _Way]:
+    """Closed loops of more and more connections, then as many as before at one rate after the other."""
     ways: dict[str, _Way] = {
         f"{connections} connections": partial(measure, connections=connections, seconds=seconds)
         for connections in _CONNECTIONS
     }
     most = _CONNECTIONS[-1]
-    ways[f"{most} connections at {rate:g}/s"] = partial(
-        at_rate, connections=most, per_second=rate, seconds=max(seconds, _LEAST_SECONDS)
-    )
+    for rate in rates:
+        ways[f"{most} connections at {rate:g}/s"] = partial(
+            at_rate, connections=most, per_second=rate, seconds=max(seconds, _LEAST_SECONDS)
+        )
     return ways
 
 
@@ -385,10 +391,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="length of each load in each turn")
     parser.add_argument("--turns", type=int, default=5, help="how often floor and queries are measured, in turns")
     parser.add_argument("--workers", type=int, default=cpu_count(), help="processes of the service")
-    parser.add_argument("--rate", type=float, default=300.0, help="queries a second of the open loop")
+    parser.add_argument("--rate", type=float, nargs="+", default=[300.0], help="queries a second of the open loops")
     parser.add_argument("-o", "--output", type=Path, help="also write the figures as JSON")
     chosen = parser.parse_args()
-    measured = run(tuple(chosen.records), chosen.seconds, chosen.turns, chosen.workers, chosen.rate)
+    measured = run(chosen.records, chosen.seconds, chosen.turns, chosen.workers, chosen.rate)
     print(table(measured))
     print(bars.table(measured, None))
     if chosen.output is not None:
