@@ -21,7 +21,7 @@ from typing import Any, Final
 
 log = logging.getLogger(__name__)
 
-_STAND_BACK_SECONDS: Final = 0.005
+_STAND_BACK_SECONDS: Final = 0.02
 _NOTHING_LEFT_SECONDS: Final = 1.0
 """How long nothing is accepted when the system has no room for one more connection."""
 _COUNT_SECONDS: Final = 0.1

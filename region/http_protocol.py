@@ -49,6 +49,15 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._expect_nothing()
         super().connection_lost(exc)
 
+    def eof_received(self) -> None:
+        """The client says that it sends no more, and is answered no further: whoever answers hears of it now, and not
+        when what the transport holds back has left, which a client that does not read prevents.
+        """
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        super().eof_received()
+
     def shutdown(self) -> None:
         """The service stops: an idle client need not agree (over TLS it would be waited for)."""
         super().shutdown()
@@ -160,7 +169,8 @@ class ClientSocket:
 
     def give_back(self) -> None:
         """The transport writes again."""
-        self._transport.set_write_buffer_limits()
+        if not self._transport.is_closing():
+            self._transport.set_write_buffer_limits()
 
     def close(self) -> None:
         """Let go of the descriptor; called when no thread uses it."""
