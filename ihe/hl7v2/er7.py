@@ -36,31 +36,31 @@ _MSH_BYTES = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*MSH(.)([^\r\n]*)", re.DOTALL)
 
 
 class Repetition:
-    """One repetition of a field: its components."""
+    """One repetition of a field: its components.
 
-    __slots__ = ("_codec", "_components", "_delimiters", "raw")
+    Attributes:
+        raw: its text.
+        delimiters: of its message.
+    """
+
+    __slots__ = ("_codec", "_components", "delimiters", "raw")
 
     def __init__(self, raw: str, delimiters: Delimiters, codec: str) -> None:
         self.raw: Final = raw
-        self._delimiters = delimiters
+        self.delimiters: Final = delimiters
         self._codec = codec
         separator = delimiters.component
         self._components = raw.split(separator) if separator else [raw]
 
     @property
-    def delimiters(self) -> Delimiters:
-        """The delimiters of its message."""
-        return self._delimiters
-
-    @property
     def components(self) -> tuple[Component, ...]:
         """All components in order, at least one."""
-        return tuple(Component(raw, self._delimiters, self._codec) for raw in self._components)
+        return tuple(Component(raw, self.delimiters, self._codec) for raw in self._components)
 
     def component(self, number: int) -> Component:
         """The component with this number, from 1."""
         raw = self._components[number - 1] if 0 < number <= len(self._components) else ""
-        return Component(raw, self._delimiters, self._codec)
+        return Component(raw, self.delimiters, self._codec)
 
     def text(self, component: int = 1, sub: int = 1) -> str:
         """The unescaped value of a sub-component, ``""`` when absent."""
@@ -69,7 +69,7 @@ class Repetition:
         raw = self._components[component - 1]
         if sub == 1 and raw.isalnum():  # letters and digits alone hold no delimiter: most values, at once
             return raw
-        return _value(raw, sub, self._delimiters, self._codec)
+        return _value(raw, sub, self.delimiters, self._codec)
 
     def __str__(self) -> str:
         return self.raw
@@ -79,30 +79,30 @@ class Repetition:
 
 
 class Component:
-    """One component of a field: its sub-components."""
+    """One component of a field: its sub-components.
 
-    __slots__ = ("_codec", "_delimiters", "raw")
+    Attributes:
+        raw: its text.
+        delimiters: of its message.
+    """
+
+    __slots__ = ("_codec", "delimiters", "raw")
 
     def __init__(self, raw: str, delimiters: Delimiters, codec: str) -> None:
         self.raw: Final = raw
-        self._delimiters = delimiters
+        self.delimiters: Final = delimiters
         self._codec = codec
 
     @property
     def subcomponents(self) -> tuple[str, ...]:
         """The unescaped values of all sub-components in order, at least one."""
-        separator = self._delimiters.subcomponent
+        separator = self.delimiters.subcomponent
         parts = self.raw.split(separator) if separator else [self.raw]
-        return tuple(self._delimiters.unescaped(part, self._codec) for part in parts)
-
-    @property
-    def delimiters(self) -> Delimiters:
-        """The delimiters of its message."""
-        return self._delimiters
+        return tuple(self.delimiters.unescaped(part, self._codec) for part in parts)
 
     def sub(self, number: int) -> str:
         """The unescaped value of the sub-component with this number, from 1; ``""`` when absent."""
-        return _value(self.raw, number, self._delimiters, self._codec)
+        return _value(self.raw, number, self.delimiters, self._codec)
 
     @property
     def text(self) -> str:
@@ -117,35 +117,35 @@ class Component:
 
 
 class Field:
-    """One field of a segment: its repetitions."""
+    """One field of a segment: its repetitions.
 
-    __slots__ = ("_codec", "_delimiters", "raw")
+    Attributes:
+        raw: its text.
+        delimiters: of its message.
+    """
+
+    __slots__ = ("_codec", "delimiters", "raw")
 
     def __init__(self, raw: str, delimiters: Delimiters, codec: str) -> None:
         self.raw: Final = raw
-        self._delimiters = delimiters
+        self.delimiters: Final = delimiters
         self._codec = codec
-
-    @property
-    def delimiters(self) -> Delimiters:
-        """The delimiters of its message."""
-        return self._delimiters
 
     @property
     def repetitions(self) -> tuple[Repetition, ...]:
         """All repetitions in order; none when the field is empty."""
         if not self.raw:
             return ()
-        separator = self._delimiters.repetition
+        separator = self.delimiters.repetition
         if not separator or separator not in self.raw:
-            return (Repetition(self.raw, self._delimiters, self._codec),)
+            return (Repetition(self.raw, self.delimiters, self._codec),)
         parts = self.raw.split(separator)
-        return tuple([Repetition(part, self._delimiters, self._codec) for part in parts])
+        return tuple([Repetition(part, self.delimiters, self._codec) for part in parts])
 
     def repetition(self, number: int) -> Repetition:
         """The repetition with this number, from 1."""
         found = self.repetitions
-        return found[number - 1] if 0 < number <= len(found) else Repetition("", self._delimiters, self._codec)
+        return found[number - 1] if 0 < number <= len(found) else Repetition("", self.delimiters, self._codec)
 
     @property
     def is_null(self) -> bool:
@@ -154,7 +154,7 @@ class Field:
 
     def text(self, component: int = 1, sub: int = 1) -> str:
         """The unescaped value in the first repetition, ``""`` when absent."""
-        return _first_value(self.raw, component, sub, self._delimiters, self._codec)
+        return _first_value(self.raw, component, sub, self.delimiters, self._codec)
 
     def __str__(self) -> str:
         return self.raw
@@ -169,24 +169,20 @@ class Segment:
     Attributes:
         raw: its text, without terminator.
         name: its identifier, three characters.
+        delimiters: of its message.
     """
 
-    __slots__ = ("_codec", "_delimiters", "_parts", "name", "raw")
+    __slots__ = ("_codec", "_parts", "delimiters", "name", "raw")
 
     def __init__(self, raw: str, delimiters: Delimiters, codec: str = "utf-8") -> None:
         self.raw: Final = raw
         self.name: Final = raw[:3]
-        self._delimiters = delimiters
+        self.delimiters: Final = delimiters
         self._codec = codec
         parts = raw.split(delimiters.field)
         if self.name == "MSH":
             parts.insert(1, delimiters.field)
         self._parts = parts
-
-    @property
-    def delimiters(self) -> Delimiters:
-        """The delimiters of its message."""
-        return self._delimiters
 
     @property
     def field_count(self) -> int:
@@ -196,7 +192,7 @@ class Segment:
     def field(self, number: int) -> Field:
         """The field with this number, from 1. MSH-1 and MSH-2 read as one value each."""
         raw = self._parts[number] if 0 < number < len(self._parts) else ""
-        delimiters = self._delimiters
+        delimiters = self.delimiters
         if number <= 2 and self.name == "MSH":
             delimiters = _literal(delimiters.field)
         return Field(raw, delimiters, self._codec)
@@ -209,7 +205,7 @@ class Segment:
         raw = parts[field]
         if not raw or (component == sub == 1 and raw.isalnum()) or (field <= 2 and self.name == "MSH"):
             return raw
-        return _first_value(raw, component, sub, self._delimiters, self._codec)
+        return _first_value(raw, component, sub, self.delimiters, self._codec)
 
     def __str__(self) -> str:
         return self.raw
