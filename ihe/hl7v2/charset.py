@@ -36,10 +36,12 @@ LATIN_9 = Charset("iso8859-15", "8859/15")
 WINDOWS_1252 = Charset("cp1252", "8859/1")
 
 _BY_NAME = {
+    "UNICODE UTF-8": UTF_8,
     "UNICODEUTF8": UTF_8,
     "UTF8": UTF_8,
     "ASCII": ASCII,
     "USASCII": ASCII,
+    "8859/1": LATIN_1,
     "88591": LATIN_1,
     "ISO88591": LATIN_1,
     "LATIN1": LATIN_1,
@@ -58,7 +60,7 @@ def declared_charset(msh_18: str) -> Charset | None:
 
     Spellings seen in the field (``UTF-8``, ``ISO-8859-1``) are understood beside those of table 0211.
     """
-    return _BY_NAME.get(_NOISE.sub("", msh_18.upper()))
+    return _BY_NAME.get(msh_18) or _BY_NAME.get(_NOISE.sub("", msh_18.upper()))
 
 
 def decode(data: bytes, msh_18: str) -> tuple[str, Charset, bool]:

@@ -55,7 +55,7 @@ class Repetition:
     @property
     def components(self) -> tuple[Component, ...]:
         """All components in order, at least one."""
-        return tuple(Component(raw, self.delimiters, self._codec) for raw in self._components)
+        return tuple([Component(raw, self.delimiters, self._codec) for raw in self._components])
 
     def component(self, number: int) -> Component:
         """The component with this number, from 1."""
@@ -96,9 +96,12 @@ class Component:
     @property
     def subcomponents(self) -> tuple[str, ...]:
         """The unescaped values of all sub-components in order, at least one."""
-        separator = self.delimiters.subcomponent
+        delimiters = self.delimiters
+        separator = delimiters.subcomponent
         parts = self.raw.split(separator) if separator else [self.raw]
-        return tuple(self.delimiters.unescaped(part, self._codec) for part in parts)
+        if not delimiters.escape or delimiters.escape not in self.raw:
+            return tuple(parts)
+        return tuple([delimiters.unescaped(part, self._codec) for part in parts])
 
     def sub(self, number: int) -> str:
         """The unescaped value of the sub-component with this number, from 1; ``""`` when absent."""
@@ -197,6 +200,11 @@ class Segment:
             delimiters = _literal(delimiters.field)
         return Field(raw, delimiters, self._codec)
 
+    def written(self, field: int) -> str:
+        """A field as it is written, ``""`` when absent."""
+        parts = self._parts
+        return parts[field] if 0 < field < len(parts) else ""
+
     def text(self, field: int, component: int = 1, sub: int = 1) -> str:
         """The unescaped value in the first repetition of a field, ``""`` when absent."""
         parts = self._parts
@@ -240,6 +248,7 @@ class Message:
         self.delimiters: Final = delimiters
         self.msh: Final = Segment(self._lines[0], delimiters, charset.codec)
         """The message header."""
+        self._first: Final[dict[str, Segment]] = {}
 
     @classmethod
     def parse(cls, message: str | bytes) -> Message:
@@ -280,10 +289,13 @@ class Message:
 
     def segment(self, name: str) -> Segment | None:
         """The first segment with this identifier, or ``None``."""
-        for line in self._lines:
-            if line.startswith(name):
-                return Segment(line, self.delimiters, self.charset.codec)
-        return None
+        found = self._first.get(name)
+        if found is None:
+            for line in self._lines:
+                if line.startswith(name):
+                    found = self._first[name] = Segment(line, self.delimiters, self.charset.codec)
+                    break
+        return found
 
     def segments(self, name: str) -> tuple[Segment, ...]:
         """All segments with this identifier in order."""
@@ -324,12 +336,12 @@ class Message:
     @property
     def sender(self) -> tuple[str, str]:
         """MSH-3 and MSH-4 as they are written: who keeps control ids apart."""
-        return self.msh.field(3).raw, self.msh.field(4).raw
+        return self.msh.written(3), self.msh.written(4)
 
     @property
     def receiver(self) -> tuple[str, str]:
         """MSH-5 and MSH-6 as they are written."""
-        return self.msh.field(5).raw, self.msh.field(6).raw
+        return self.msh.written(5), self.msh.written(6)
 
     @property
     def answer_charset(self) -> Charset:

@@ -34,7 +34,7 @@ class Hl7v2Wire:
         """Sender (MSH-3, MSH-4), control id (MSH-10) and content; ``None`` without a control id."""
         if not request.control_id:
             return None
-        return MessageKey.of("|".join(request.sender), request.msh.field(10).raw, bytes(request))
+        return MessageKey.of("|".join(request.sender), request.msh.written(10), bytes(request))
 
     def reply_to_bytes(self, reply: Message) -> bytes:
         """The answer as sent."""
@@ -88,12 +88,14 @@ class Hl7v2Router:
         return [bytes(each) for each in answers(message, answer)]
 
     def _find(self, message: Message) -> Endpoint:
-        if message.type_code not in self._codes:
+        code = message.type_code
+        if code not in self._codes:
             raise UnsupportedRequest("this message type is not offered here", "MSH-9.1")
-        versions = self._bound.get((message.type_code, message.trigger_event))
+        versions = self._bound.get((code, message.trigger_event))
         if versions is None:
             raise UnsupportedRequest("this event is not offered here", "MSH-9.2")
+        version = message.version
         for prefix, endpoint in versions:
-            if message.version.startswith(prefix):
+            if version.startswith(prefix):
                 return endpoint
         raise UnsupportedRequest("this version is not offered for this event", "MSH-12.1")

@@ -75,7 +75,7 @@ def decode_demographics_query(message: Message) -> DemographicsQuery:
     if not reader.is_asked and pointer is None:
         raise MissingElement("the query holds no criterion", "QPD-3")
     return DemographicsQuery(
-        tag=qpd.field(2).raw,
+        tag=qpd.written(2),
         sender="|".join(message.sender),
         patients=_as_preferred(PatientSearch(**reader.patients), qpd),
         identifiers=reader.identifiers.found,
@@ -108,7 +108,7 @@ def decode_cancellation(message: Message) -> Cancellation:
     qid = message.segment("QID")
     if qid is None or not qid.text(1):
         raise MissingElement("the query to cancel is named by its tag", "QID" if qid is None else "QID-1")
-    return Cancellation(qid.field(1).raw, "|".join(message.sender))
+    return Cancellation(qid.written(1), "|".join(message.sender))
 
 
 def owner(question: DemographicsQuery | Cancellation, caller: Caller) -> str:

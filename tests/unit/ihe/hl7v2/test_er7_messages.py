@@ -47,6 +47,7 @@ def test_values_read_by_repetition_component_and_subcomponent() -> None:
     assert [name.text(7) for name in pid.field(5).repetitions] == ["L", "D"]
     assert pid.text(5) == "ÉTIENNE&FILS"
     assert pid.text(5, 3) == "ZOÉ MARIE"
+    assert pid.written(5) == "ÉTIENNE\\T\\FILS^ZOÉ^ZOÉ MARIE^^^^L~MARTIN^ZOÉ^^^^^D"
     assert pid.field(5).repetition(2).text(1) == "MARTIN"
     assert pid.text(11) == "1 RUE X\nBAT B"
     assert pid.field(12).is_null
@@ -58,6 +59,7 @@ def test_absent_parts_read_as_empty(position: int) -> None:
     pid = message.segment("PID")
     assert pid is not None
     assert pid.text(position) == ""
+    assert pid.written(position) == ""
     assert pid.text(3, position) == ""
     assert pid.text(3, 4, position) == ""
     assert pid.text(7, position) == ""
