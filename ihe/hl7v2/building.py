@@ -61,8 +61,12 @@ class SegmentBuilder:
         for number, repetitions in self._fields.items():
             if len(repetitions) != 1:
                 texts[number] = delimiters.repetition.join([_repetition(each, delimiters) for each in repetitions])
-            elif repetitions[0] is not None:
-                texts[number] = _repetition(repetitions[0], delimiters)
+                continue
+            value = repetitions[0]
+            if isinstance(value, str) and value.isalnum():  # most values, at once; no delimiter is a letter or digit
+                texts[number] = value
+            elif value is not None:
+                texts[number] = _repetition(value, delimiters)
         if self.name == "MSH":
             texts[1:3] = [delimiters.encoding_characters]
         return delimiters.field.join(texts).rstrip(delimiters.field)
@@ -89,14 +93,17 @@ def build_message(
     if delimiters != STANDARD:
         delimiters = delimiters.completed() if can_write("".join(delimiters), charset) else STANDARD
     parts = list(segments)
-    lines = [_line(segment, delimiters) for segment in parts]
+    lines = [
+        segment.render(delimiters) if isinstance(segment, SegmentBuilder) else _as_read(segment, delimiters)
+        for segment in parts
+    ]
     header = parts[0] if parts else None
     if header is None or header.name != "MSH":
         raise MalformedRequest("the message does not start with an MSH segment", "MSH")
     text = "\r".join([*lines, ""])
     if not text.isascii():
         if isinstance(header, SegmentBuilder) and not header.has(18):
-            lines[0] = _line(header.set(18, charset.name), delimiters)
+            lines[0] = header.set(18, charset.name).render(delimiters)
             text = "\r".join([*lines, ""])
         text = encode(text, charset, "".join(delimiters)).decode(charset.codec)
         lines = text.split("\r")[:-1]
@@ -108,9 +115,7 @@ def _keeps_spelling(part: Segment | Field | Repetition | Component, delimiters: 
     return (raw.isprintable() or _CONTROLS.search(raw) is None) and part.delimiters == delimiters
 
 
-def _line(segment: SegmentBuilder | Segment, delimiters: Delimiters) -> str:
-    if isinstance(segment, SegmentBuilder):
-        return segment.render(delimiters)
+def _as_read(segment: Segment, delimiters: Delimiters) -> str:
     if _keeps_spelling(segment, delimiters):
         return segment.raw
     copy = SegmentBuilder(segment.name)
@@ -130,17 +135,19 @@ def _repetition(value: FieldValue, delimiters: Delimiters) -> str:
         value = value.components
     elif value is None or isinstance(value, Component):
         return _component(value, delimiters)
-    texts = [
-        each if isinstance(each, str) and (not each or each.isalnum()) else _component(each, delimiters)
-        for each in value
-    ]
+    texts = []
+    for each in value:
+        if not each:
+            texts.append("")
+        elif isinstance(each, str):
+            texts.append(each if each.isalnum() else delimiters.escaped(each))
+        else:
+            texts.append(_component(each, delimiters))
     return delimiters.component.join(texts).rstrip(delimiters.component)
 
 
-def _component(value: ComponentValue, delimiters: Delimiters) -> str:
-    if isinstance(value, str):
-        return delimiters.escaped(value)
-    if value is None:
+def _component(value: Component | Sequence[str | None] | None, delimiters: Delimiters) -> str:
+    if not value:
         return ""
     if isinstance(value, Component):
         if _keeps_spelling(value, delimiters):

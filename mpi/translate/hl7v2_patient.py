@@ -272,7 +272,7 @@ def _hd(authority: AssigningAuthority) -> Component:
 def is_french(message: Message) -> bool:
     """Whether a message is in the French dialect (PAM France): MSH-12 names it, or MSH-17 or MSH-21 does."""
     msh = message.msh
-    return msh.text(12, 2) == "FRA" or msh.text(17) == "FRA" or "IHE_FRANCE" in msh.field(21).raw
+    return msh.text(12, 2) == "FRA" or msh.text(17) == "FRA" or "IHE_FRANCE" in msh.written(21)
 
 
 def pid_segment(
@@ -288,22 +288,25 @@ def pid_segment(
     pid = SegmentBuilder("PID")
     if set_id is not None:
         pid.set(1, str(set_id))
-    for identifier in identifiers:
-        pid.add(3, cx(identifier))
+    pid.set(3, *map(cx, identifiers))
     if shown is None:
         # ITI-9 demands PID-5 and has nothing to say in it: a blank name, then one of type S.
         return pid.set(5, " ", ["", "", "", "", "", "", "S"])
     pid.set(5, *(_french_names(shown) if french else _plain_names(shown)))
     if shown.mother_family_name:
         pid.set(6, [shown.mother_family_name, "", "", "", "", "", "M"])
-    pid.set(7, shown.birth_date.hl7 if shown.birth_date else None)
-    pid.set(8, str(shown.sex) if shown.sex else None)
+    if shown.birth_date is not None:
+        pid.set(7, shown.birth_date.hl7)
+    if shown.sex is not None:
+        pid.set(8, str(shown.sex))
     if shown.address or shown.city or shown.postal_code:
         pid.add(11, [shown.address, "", shown.city, "", shown.postal_code, "", "H"])
-    pid.set(13, shown.phone)
+    if shown.phone:
+        pid.set(13, shown.phone)
     if shown.multiple_birth is not None:
         pid.set(24, "Y" if shown.multiple_birth else "N")
-    pid.set(25, str(shown.birth_order) if shown.birth_order else None)
+    if shown.birth_order:
+        pid.set(25, str(shown.birth_order))
     if shown.death_date is not None:
         pid.set(29, shown.death_date.hl7).set(30, "Y")
     if french:
