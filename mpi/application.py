@@ -66,5 +66,4 @@ class MpiApplication:
 
         The link between them is as good as the weaker one; a founder's link has no grade.
         """
-        answered = self.grades_for(domain)
-        return all(grade is None or grade in answered for grade in grades)
+        return self.grades_for(domain).issuperset(set(grades) - {None})

@@ -11,7 +11,13 @@ from ihe.values import PatientId
 from mpi.application import MpiApplication
 from mpi.domain.identity import RecordKey
 from mpi.domain.record import regional_id
-from mpi.services.identifiers import domain_of, find_one_person, patient_id_of, qualified_ins_ids, regional_patient_id
+from mpi.services.identifiers import (
+    domain_of,
+    find_one_person,
+    local_patient_id,
+    qualified_ins_ids,
+    regional_patient_id,
+)
 from mpi.store import members
 from mpi.store.members import Member
 
@@ -60,19 +66,17 @@ def cross_reference(
     seen = sight or sight_of(uow.caller)
     asked, found = _members(uow, app, source, RecordKey(source_code, source.value), location, seen)
     shown = [m for m in found if m.record_id == asked.record_id or app.answers(source_code, asked.grade, m.grade)]
-    wanted = set(target_domains)
-
-    def is_wanted(code: str) -> bool:
-        return not wanted or code in wanted
-
-    answered = [m for m in shown if is_wanted(m.domain) and (m.domain, m.local_id) != (source_code, source.value)]
-    identifiers = [patient_id_of(app, m.key) for m in sorted(answered, key=lambda m: (m.domain, m.local_id))]
-    if is_wanted(app.regional_domain) and source_code != app.regional_domain:
+    wanted = set(target_domains) or None
+    others = [m for m in shown if (m.domain, m.local_id) != (source_code, source.value)]
+    answered = [m for m in others if wanted is None or m.domain in wanted]
+    named = sorted([(m.domain, m.local_id) for m in answered])
+    identifiers = [local_patient_id(app, domain, local_id) for domain, local_id in named]
+    if source_code != app.regional_domain and (wanted is None or app.regional_domain in wanted):
         identifiers.append(regional_patient_id(app, asked.person_id))
-    for code, ins in qualified_ins_ids(app, ((m.ins, m.ins_oid) for m in shown)):
-        if is_wanted(code) and ins.value[:13] != source.value[:13]:
+    for code, ins in qualified_ins_ids(app, [(m.ins, m.ins_oid) for m in shown if m.ins is not None]):
+        if ins.value[:13] != source.value[:13] and (wanted is None or code in wanted):
             identifiers.append(ins)
-    return CrossReference(asked.person_id, tuple(identifiers), tuple(m.record_id for m in answered))
+    return CrossReference(asked.person_id, tuple(identifiers), tuple([m.record_id for m in answered]))
 
 
 def _members(
