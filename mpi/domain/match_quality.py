@@ -52,7 +52,8 @@ def _best(asked: Sequence[NameCriterion], traits: Traits, parts: str) -> float:
     best = 0.0
     for part in parts:
         for name in names_of(traits, part):
-            best = max(best, *[_fit(criterion, name) for criterion in asked])
+            for criterion in asked:
+                best = max(best, _fit(criterion, name))
             if best == 1:
                 return best
     return best

@@ -25,7 +25,8 @@ _SEPARATORS = re.compile("[^A-Z0-9]+")
 def fold(text: str) -> str:
     """Upper case without accents or ligatures; hyphens, apostrophes and other separators become one space."""
     if text.isascii():
-        return " ".join(_SEPARATORS.split(text.upper())).strip()
+        upper = text.upper()
+        return upper if upper.isalnum() else " ".join(_SEPARATORS.split(upper)).strip()
     decomposed = unicodedata.normalize("NFKD", text.translate(_LIGATURES).upper())
     letters = (c if c.isalnum() else " " for c in decomposed if not unicodedata.combining(c))
     return " ".join("".join(letters).split())

@@ -209,7 +209,8 @@ class _Criteria:
         named = _NAME.fullmatch(repetition.text(1).strip())
         if named is None:
             raise InvalidElement("a criterion names its field as @PID.f.c.s or @PV1.f.c.s", f"{location}.1")
-        place = (named["segment"], int(named["field"]), int(named["component"] or 1), int(named["sub"] or 1))
+        segment, field, component, sub = named.groups("1")
+        place = segment, int(field), int(component), int(sub)
         value = repetition.text(2).strip()
         if not value:
             return
