@@ -17,12 +17,11 @@ from mpi.application import MpiApplication
 from mpi.services.cross_reference import cross_reference
 from mpi.services.identifiers import regional_patient_id, target_domains
 from mpi.translate.hl7v3_elements import authority_of, every, required_patient_id
+from mpi.translate.hl7v3_interaction import Interaction, parameter_list, parameter_location, read_interaction
 from mpi.translate.hl7v3_message import (
     action,
     element_name,
-    parameter_location,
     query_answer,
-    read_query,
     refused_query,
 )
 from mpi.translate.hl7v3_patient import patient_text
@@ -57,12 +56,22 @@ class PixQuery:
     """The question.
 
     Attributes:
+        interaction: what was read.
         source: the one ``patientIdentifier``.
         targets: each ``dataSource`` with its location; empty asks for all domains.
     """
 
+    interaction: Interaction
     source: PatientId
     targets: tuple[tuple[AssigningAuthority, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PixAnswer:
+    """The identifiers in other domains, and who asked for them."""
+
+    interaction: Interaction
+    identifiers: tuple[PatientId, ...]
 
 
 def decode(request: SoapRequest) -> PixQuery:
@@ -72,21 +81,21 @@ def decode(request: SoapRequest) -> PixQuery:
         MissingElement: the query, its identifier or a part of these is missing.
         InvalidElement: more than one identifier, or a root that is not an OID.
     """
-    message = request.body_element
-    _, parameters = read_query(message)
+    interaction = read_interaction(request.body_element)
+    parameters = parameter_list(interaction)
     sources = list(every(parameters, "patientIdentifier/value"))
     if not sources:
-        raise MissingElement("the query names no patient", parameter_location(message, "patientIdentifier"))
+        raise MissingElement("the query names no patient", parameter_location(interaction, "patientIdentifier"))
     if len(sources) > 1:
-        raise InvalidElement("a query names one patient", parameter_location(message, "patientIdentifier", 2))
-    source = required_patient_id(sources[0], parameter_location(message, "patientIdentifier"))
-    return PixQuery(source, tuple(_targets(message, parameters)))
+        raise InvalidElement("a query names one patient", parameter_location(interaction, "patientIdentifier", 2))
+    source = required_patient_id(sources[0], parameter_location(interaction, "patientIdentifier"))
+    return PixQuery(interaction, source, tuple(_targets(interaction, parameters)))
 
 
-def _targets(message: Element, parameters: Element) -> list[tuple[AssigningAuthority, str]]:
+def _targets(interaction: Interaction, parameters: Element) -> list[tuple[AssigningAuthority, str]]:
     targets = []
     for number, value in enumerate(every(parameters, "dataSource/value"), 1):
-        place = parameter_location(message, "dataSource", number)
+        place = parameter_location(interaction, "dataSource", number)
         authority = authority_of(value, place)
         if authority is None:
             raise MissingElement("a data source is named by a root", place)
@@ -94,7 +103,7 @@ def _targets(message: Element, parameters: Element) -> list[tuple[AssigningAutho
     return targets
 
 
-def serve(query: PixQuery, context: Context[MpiApplication]) -> tuple[PatientId, ...]:
+def serve(query: PixQuery, context: Context[MpiApplication]) -> PixAnswer:
     """Ask the index.
 
     Raises:
@@ -108,16 +117,16 @@ def serve(query: PixQuery, context: Context[MpiApplication]) -> tuple[PatientId,
     answer = cross_reference(context.uow, app, query.source, targets, place)
     context.trail.query(TRANSACTION.name)
     context.trail.patient(regional_patient_id(app, answer.person_id).xds_cx)
-    return answer.identifiers
+    return PixAnswer(query.interaction, answer.identifiers)
 
 
-def encode(identifiers: tuple[PatientId, ...], request: SoapRequest) -> SoapReply:
+def encode(answer: PixAnswer, request: SoapRequest) -> SoapReply:
     """One patient with all identifiers, or ``NF`` when the patient has no other one."""
-    message = request.body_element
-    if not identifiers:
-        return SoapReply(body_text=query_answer(message, _ANSWER, "NF"))
-    subject = registration_text(patient_text(identifiers), receiver_id(message))
-    return SoapReply(body_text=query_answer(message, _ANSWER, "OK", subjects=subject))
+    interaction = answer.interaction
+    if not answer.identifiers:
+        return SoapReply(body_text=query_answer(interaction, _ANSWER, "NF"))
+    subject = registration_text(patient_text(answer.identifiers), receiver_id(interaction))
+    return SoapReply(body_text=query_answer(interaction, _ANSWER, "OK", subjects=subject))
 
 
 def refuse(error: IheError, request: SoapRequest) -> SoapReply:

@@ -12,7 +12,7 @@ from ihe.serving import Context
 from ihe.soap.envelope import SoapReply, SoapRequest
 from ihe.transaction import SoapBinding, Transaction
 from ihe.values import PatientId
-from ihe.xml import Element, local_name, parse_xml, serialize
+from ihe.xml import local_name, parse_xml, serialize
 from mpi.application import MpiApplication
 from mpi.domain.match_quality import match_quality
 from mpi.domain.query import Page
@@ -29,7 +29,7 @@ from mpi.translate.hl7v3_demographics_query import (
     decode_continuation,
     decode_demographics_query,
 )
-from mpi.translate.hl7v3_elements import first
+from mpi.translate.hl7v3_interaction import Interaction
 from mpi.translate.hl7v3_message import (
     ACKNOWLEDGEMENT,
     Quantities,
@@ -94,11 +94,17 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """One page of patients, and the message that asked for them in the first place."""
+    """One page of patients.
+
+    Attributes:
+        interaction: what asks for this page.
+        asked: what asked for the patients in the first place.
+    """
 
     patients: tuple[Candidate, ...]
     page: Page
-    asked: Element
+    interaction: Interaction
+    asked: Interaction
 
 
 def decode(request: SoapRequest) -> Question:
@@ -144,25 +150,24 @@ def serve(question: Question, context: Context[MpiApplication]) -> Candidates | 
         Candidate(record, identifiers, match_quality(asked.patients, record.traits))
         for record, identifiers in found.patients
     )
-    return Candidates(tuple(patients), found.page, asked.message)
+    return Candidates(tuple(patients), found.page, question.interaction, asked.interaction)
 
 
 def encode(found: Candidates | None, request: SoapRequest) -> SoapReply:
     """One patient for each record, and how many follow; ``NF`` when there is none."""
-    message = request.body_element
     if found is None:
-        return SoapReply(body_text=acknowledge(message))
-    keeper = receiver_id(message)
+        return SoapReply(body_text=acknowledge(request.body_element))
+    keeper = receiver_id(found.interaction)
     subjects = (
         registration_text(patient_text(each.identifiers, each.record.traits, match_quality=each.quality), keeper)
         for each in found.patients
     )
     answer = query_answer(
-        message,
+        found.interaction,
         _ANSWER,
         "OK" if found.page.total else "NF",
         subjects="".join(subjects),
-        query=first(found.asked, "controlActProcess/queryByParameter"),
+        asked=found.asked,
         quantities=Quantities(found.page.total, len(found.patients), found.page.remaining),
     )
     return SoapReply(body_text=answer)

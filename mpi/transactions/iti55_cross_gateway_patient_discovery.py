@@ -18,6 +18,7 @@ from mpi.application import MpiApplication
 from mpi.services.discover_patient import Discovery, discover_patient
 from mpi.translate.hl7v3_discovery import DiscoveryQuery, decode_discovery, deferred_place, reason_text, requests_text
 from mpi.translate.hl7v3_inquiry import correlation_lifetime
+from mpi.translate.hl7v3_interaction import read_interaction
 from mpi.translate.hl7v3_message import (
     ACKNOWLEDGEMENT,
     acknowledge,
@@ -156,8 +157,9 @@ def encode(answer: DiscoveryAnswer | None, request: SoapRequest) -> SoapReply:
 def answer_message(answer: DiscoveryAnswer, message: Element) -> bytes:
     """``PRPA_IN201306UV02``."""
     status = "OK" if answer.found.patients or answer.requested else "NF"
+    interaction = read_interaction(message)
     return query_answer(
-        message, _ANSWER, status, subjects=own_subjects(answer), reasons=requests_text(answer.requested)
+        interaction, _ANSWER, status, subjects=own_subjects(answer), reasons=requests_text(answer.requested)
     )
 
 

@@ -25,6 +25,7 @@ from mpi.ports import OtherCommunities
 from mpi.services.ask_communities import inquire
 from mpi.transactions.iti55_cross_gateway_patient_discovery import DiscoveryAnswer, discover, own_subjects
 from mpi.translate.hl7v3_discovery import DiscoveryQuery, decode_discovery, deferred_place, reason_text, requests_text
+from mpi.translate.hl7v3_interaction import read_interaction
 from mpi.translate.hl7v3_message import action, element_name, query_answer, refused_query
 from mpi.translate.hl7v3_patient import patient_text
 from mpi.translate.hl7v3_registration import registration_text
@@ -118,7 +119,7 @@ def answer_message(own: DiscoveryAnswer, answers: Sequence[CommunityAnswer], mes
     requested = tuple(dict.fromkeys((*own.requested, *(code for answer in answers for code in answer.requested))))
     is_found = bool(own.found.patients) or any(answer.patients for answer in answers)
     return query_answer(
-        message,
+        read_interaction(message),
         _ANSWER,
         "OK" if is_found or requested else "NF",
         subjects="".join(subjects),

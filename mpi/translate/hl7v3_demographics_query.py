@@ -28,14 +28,27 @@ from mpi.translate.hl7v3_elements import (
     content,
     every,
     first,
+    hl7,
     location,
     required_patient_id,
+    stated,
 )
-from mpi.translate.hl7v3_message import parameter_location, read_control_act, read_query
+from mpi.translate.hl7v3_interaction import (
+    QUERY,
+    QUERY_ID,
+    Interaction,
+    control_act,
+    parameter_list,
+    parameter_location,
+    read_interaction,
+)
 from mpi.translate.hl7v3_patient import read_date, read_sex
 
 CONTINUE: Final = "QUQI_IN000003UV01"
 CANCEL: Final = "QUQI_IN000003UV01_Cancel"
+
+_QUANTITY: Final = hl7("initialQuantity")
+_PREFERRED: Final = hl7("matchCriterionList")
 
 _PASSED_OVER: Final = frozenset({"id"})
 _NAMES: Final = ("family", "given")
@@ -76,10 +89,12 @@ class DemographicsQuery:
         domains: to which the answer is restricted, each with its location; empty asks for all.
         quantity: most patients in one answer, or ``None``.
         message: what was read.
+        interaction: the same, read.
     """
 
     name: QueryName
     message: Element
+    interaction: Interaction
     patients: PatientSearch
     identifiers: tuple[VisitId, ...]
     domains: tuple[tuple[AssigningAuthority, str], ...]
@@ -99,11 +114,13 @@ class Continuation:
     """The asker wants more.
 
     Attributes:
+        interaction: what was read.
         start: number of the first patient wanted, from 1; ``None`` goes on where the last answer ended.
         quantity: how many at most; ``None`` asks for all that follow.
     """
 
     name: QueryName
+    interaction: Interaction
     start: int | None
     quantity: int | None
 
@@ -122,8 +139,9 @@ def decode_demographics_query(message: Element) -> DemographicsQuery:
         MissingElement: the query or every criterion is missing.
         InvalidElement: a criterion, the quantity or a domain is malformed or cannot be searched.
     """
-    query, parameters = read_query(message)
-    reader = _Criteria(message)
+    interaction = read_interaction(message)
+    parameters = parameter_list(interaction)
+    reader = _Criteria(interaction)
     positions: dict[str, int] = {}
     for parameter in parameters.iterchildren("*"):
         name = local_name(parameter)
@@ -131,15 +149,17 @@ def decode_demographics_query(message: Element) -> DemographicsQuery:
         if name not in _PASSED_OVER and parameter.get("nullFlavor") is None:
             reader.read(name, parameter, positions[name])
     if not reader.is_asked:
-        raise MissingElement("the query holds no criterion", parameter_location(message, "*", rest=""))
-    place = location(local_name(message), "controlActProcess", "queryByParameter", "initialQuantity")
+        raise MissingElement("the query holds no criterion", parameter_location(interaction, "*", rest=""))
     return DemographicsQuery(
-        name=_query_name(message, query),
+        name=_query_name(interaction, interaction.parts.get(QUERY_ID)),
         message=message,
-        patients=_as_preferred(reader.patients(), message, query),
+        interaction=interaction,
+        patients=_as_preferred(reader.patients(), interaction),
         identifiers=tuple(reader.identifiers),
         domains=tuple(reader.domains),
-        quantity=_number(attribute(query, "initialQuantity"), place),
+        quantity=_number(
+            stated(interaction.parts.get(_QUANTITY)), location(interaction.name, QUERY, "initialQuantity")
+        ),
     )
 
 
@@ -150,30 +170,33 @@ def decode_continuation(message: Element) -> Continuation | Cancellation:
         MissingElement: it names no query.
         InvalidElement: a quantity is no number above zero.
     """
-    place = (local_name(message), "controlActProcess", "queryContinuation")
-    wanted = first(read_control_act(message), "queryContinuation")
-    if wanted is None or attribute(wanted, "queryId", "root") is None:
+    interaction = read_interaction(message)
+    place = (interaction.name, "controlActProcess", "queryContinuation")
+    wanted = first(control_act(interaction), "queryContinuation")
+    query_id = first(wanted, "queryId")
+    if wanted is None or stated(query_id, "root") is None:
         raise MissingElement("the message names no query", location(*place, "queryId"))
-    name = _query_name(message, wanted)
-    if local_name(message) == CANCEL:
+    name = _query_name(interaction, query_id)
+    if interaction.name == CANCEL:
         return Cancellation(name)
     return Continuation(
         name,
+        interaction,
         start=_number(attribute(wanted, "startResultNumber"), location(*place, "startResultNumber")),
         quantity=_number(attribute(wanted, "continuationQuantity"), location(*place, "continuationQuantity")),
     )
 
 
-def _as_preferred(search: PatientSearch, message: Element, query: Element) -> PatientSearch:
+def _as_preferred(search: PatientSearch, interaction: Interaction) -> PatientSearch:
     """By the degree and algorithm asked for; of an unknown algorithm names must be met."""
-    preferred = first(query, "matchCriterionList")
+    preferred = interaction.parts.get(_PREFERRED)
     if preferred is None:
         return search
     least = attribute(preferred, "minimumDegreeMatch/value")
     if least is not None:
         if not (least.isascii() and least.isdigit() and len(least) < 4 and int(least) <= _WHOLE_QUALITY):
-            place = (local_name(message), "controlActProcess", "queryByParameter", "matchCriterionList")
-            raise InvalidElement("a degree is a whole number to 100", location(*place, "minimumDegreeMatch"))
+            place = location(interaction.name, QUERY, "matchCriterionList", "minimumDegreeMatch")
+            raise InvalidElement("a degree is a whole number to 100", place)
         search = replace(search, least_quality=int(least))
     wanted = first(preferred, "matchAlgorithm/value")
     algorithm = (content(wanted) or "" if wanted is not None else "").strip().lower()
@@ -184,10 +207,9 @@ _WHOLE_QUALITY: Final = 100
 _ALGORITHMS: Final = frozenset(Likeness)
 
 
-def _query_name(message: Element, query: Element) -> QueryName:
-    query_id = first(query, "queryId")
-    root, extension = ("" if query_id is None else (query_id.get(part) or "").strip() for part in ("root", "extension"))
-    return QueryName(attribute(message, "sender/device/id", "root") or "", f"{root}^{extension}")
+def _query_name(interaction: Interaction, query_id: Element | None) -> QueryName:
+    root, extension = stated(query_id, "root") or "", stated(query_id, "extension") or ""
+    return QueryName(stated(interaction.sender.known_id, "root") or "", f"{root}^{extension}")
 
 
 def _number(text: str | None, place: str) -> int | None:
@@ -201,8 +223,8 @@ def _number(text: str | None, place: str) -> int | None:
 class _Criteria:
     """Collects the parameters of a query."""
 
-    def __init__(self, message: Element) -> None:
-        self._message = message
+    def __init__(self, interaction: Interaction) -> None:
+        self._interaction = interaction
         self._sexes: list[Sex] = []
         self._birth_dates: list[PartialDate] = []
         self._families: list[NameCriterion] = []
@@ -231,7 +253,7 @@ class _Criteria:
         )
 
     def read(self, name: str, parameter: Element, position: int) -> None:
-        place = parameter_location(self._message, name, position)
+        place = parameter_location(self._interaction, name, position)
         reader = _READERS.get(name)
         if reader is None:
             raise InvalidElement("this parameter cannot be searched", place)

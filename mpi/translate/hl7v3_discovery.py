@@ -14,8 +14,15 @@ from ihe.errors import IheError, MissingElement, TooMany, Unavailable, Unsupport
 from ihe.values import PatientId
 from ihe.xml import Element, local_name, quoted
 from mpi.domain.identity import IdentityStatus, Traits
-from mpi.translate.hl7v3_elements import attribute, content, every, first, location, required_patient_id
-from mpi.translate.hl7v3_message import parameter_location, read_query
+from mpi.translate.hl7v3_elements import (
+    attribute,
+    content,
+    every,
+    first,
+    location,
+    required_patient_id,
+)
+from mpi.translate.hl7v3_interaction import Interaction, parameter_list, parameter_location, read_interaction
 from mpi.translate.hl7v3_patient import (
     INS_AUTHORITIES,
     contact,
@@ -65,17 +72,18 @@ def decode_discovery(message: Element) -> DiscoveryQuery:
         MissingElement: neither an identifier nor both name and birth time are given.
         InvalidElement: a parameter is malformed.
     """
-    query, parameters = read_query(message)
+    interaction = read_interaction(message)
+    parameters = parameter_list(interaction)
     respond_to = None
-    if attribute(query, "responsePriorityCode", "code") == "D":
+    if attribute(interaction.query, "responsePriorityCode", "code") == "D":
         respond_to = attribute(message, "respondTo/telecom")
         if respond_to is None or not respond_to.startswith(("http://", "https://")):
             raise UnsupportedRequest("a deferred answer needs an HTTP address in respondTo", deferred_place(message))
     identifiers = tuple(
-        required_patient_id(value, parameter_location(message, "livingSubjectId", number))
+        required_patient_id(value, parameter_location(interaction, "livingSubjectId", number))
         for number, value in enumerate(every(parameters, "livingSubjectId/value"), 1)
     )
-    described = _described(message, parameters)
+    described = _described(interaction, parameters)
     ins = next((i for i in identifiers if i.authority.oid in INS_AUTHORITIES), None)
     if ins is not None:
         # A national identity leaves a community only when it is qualified there (RNIV).
@@ -84,9 +92,11 @@ def decode_discovery(message: Element) -> DiscoveryQuery:
         )
     if not identifiers:
         if described.birth_family_name is None:
-            raise MissingElement("a patient is described by a name", parameter_location(message, "livingSubjectName"))
+            raise MissingElement(
+                "a patient is described by a name", parameter_location(interaction, "livingSubjectName")
+            )
         if described.birth_date is None:
-            place = parameter_location(message, "livingSubjectBirthTime")
+            place = parameter_location(interaction, "livingSubjectBirthTime")
             raise MissingElement("a patient is described by a birth time", place)
     unsaid = tuple(code for name, code in _REQUESTED.items() if first(parameters, f"{name}/value") is None)
     return DiscoveryQuery(described, identifiers, unsaid, respond_to)
@@ -97,8 +107,8 @@ def deferred_place(message: Element) -> str:
     return location(local_name(message), "controlActProcess", "queryByParameter", "responsePriorityCode")
 
 
-def _described(message: Element, parameters: Element) -> Traits:
-    place = partial(parameter_location, message)
+def _described(interaction: Interaction, parameters: Element) -> Traits:
+    place = partial(parameter_location, interaction)
     named = name_traits([name_parts(value) for value in every(parameters, "livingSubjectName/value")])
     sex = first(parameters, "livingSubjectAdministrativeGender/value")
     born = first(parameters, "livingSubjectBirthTime/value")

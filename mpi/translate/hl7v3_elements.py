@@ -10,9 +10,14 @@ from typing import Final
 
 from ihe.errors import InvalidElement, MissingElement
 from ihe.values import AssigningAuthority, Oid, PatientId
-from ihe.xml import NS, Element, local_name
+from ihe.xml import NS, Element
 
 _PREFIX: Final = f"{{{NS.HL7V3}}}"
+
+
+def hl7(name: str) -> str:
+    """The qualified name of an element."""
+    return _PREFIX + name
 
 
 def first(parent: Element | None, path: str) -> Element | None:
@@ -29,11 +34,7 @@ def first(parent: Element | None, path: str) -> Element | None:
 
 
 def every(parent: Element | None, path: str) -> Iterator[Element]:
-    """All elements at a path, in order, without those that are null (``nullFlavor``) or stand in a null one.
-
-    Args:
-        path: of local names; ``*`` for any.
-    """
+    """All elements at a path, in order, without those that are null (``nullFlavor``) or stand in a null one."""
     if parent is None:
         return
     name, _, rest = path.partition("/")
@@ -45,17 +46,22 @@ def every(parent: Element | None, path: str) -> Iterator[Element]:
                 yield element
 
 
-def named_children(parent: Element) -> dict[str, Element]:
-    """The first child of each local name that is not null; where many are wanted, in one pass."""
+def first_children(parent: Element) -> dict[str, Element]:
+    """The first child of each qualified name that is not null; where many are wanted, in one pass."""
     found: dict[str, Element] = {}
-    for element in every(parent, "*"):
-        found.setdefault(local_name(element), element)
+    for element in parent:
+        if (tag := element.tag) not in found and element.get("nullFlavor") is None:
+            found[tag] = element
     return found
 
 
 def attribute(parent: Element | None, path: str, name: str = "value") -> str | None:
     """An attribute of the first element at a path, without surrounding blanks; ``None`` when absent or empty."""
-    element = first(parent, path)
+    return stated(first(parent, path), name)
+
+
+def stated(element: Element | None, name: str = "value") -> str | None:
+    """An attribute of an element, without surrounding blanks; ``None`` when absent or empty."""
     return (element.get(name) or "").strip() or None if element is not None else None
 
 

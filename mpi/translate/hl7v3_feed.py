@@ -12,7 +12,7 @@ from ihe.values import PatientId, parse_dtm
 from ihe.xml import Element, local_name
 from mpi.domain.feed import Feed, FeedKind
 from mpi.translate.hl7v3_elements import attribute, every, first, location, required_patient_id
-from mpi.translate.hl7v3_message import read_control_act
+from mpi.translate.hl7v3_interaction import control_act, read_interaction
 from mpi.translate.hl7v3_patient import identifiers, traits
 
 ADD = "PRPA_IN201301UV02"
@@ -30,7 +30,7 @@ def decode_feed(message: Element) -> Feed:
         InvalidElement: more than one patient, or a part is malformed.
     """
     place = (local_name(message), "controlActProcess", "subject", "registrationEvent")
-    act = read_control_act(message)
+    act = control_act(read_interaction(message))
     event = _one(list(every(act, "subject/registrationEvent")), location(*place))
     where = location(*place, "subject1", "patient")
     patient = _one(list(every(event, "subject1/patient")), where)

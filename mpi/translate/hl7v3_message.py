@@ -1,4 +1,4 @@
-"""HL7 v3 interactions: the wrapper of a question, and the answers to it.
+"""HL7 v3 answers to interactions.
 
 An answer goes to the question's sender, from its receiver. A query's answer repeats the query it answers, but for
 one that was refused as unreadable: every answer is valid against the published schemas.
@@ -12,15 +12,17 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Final
 
-from ihe.errors import IheError, InvalidElement, MissingElement, UnknownTargetAuthority
+from ihe.errors import IheError, UnknownTargetAuthority
 from ihe.hl7v3_codes import ACKNOWLEDGEMENT_DETAILS, Hl7v3Code, error_code
 from ihe.soap.envelope import SoapReply
 from ihe.soap.error_codes import fault_for
 from ihe.values import format_dtm
-from ihe.xml import NS, Element, escaped, local_name, quoted
-from mpi.translate.hl7v3_elements import attribute, content, every, first, location, named_children
+from ihe.xml import NS, Element, escaped, quoted
+from mpi.translate.hl7v3_elements import attribute, content, every, first, hl7, location
+from mpi.translate.hl7v3_interaction import QUERY, QUERY_ID, Device, Interaction, Parts, read_interaction
 from mpi.translate.hl7v3_text import NAMESPACES, element, repeated, repeated_id
 
 INTERACTIONS: Final = "2.16.840.1.113883.1.6"
@@ -28,30 +30,39 @@ INTERACTIONS: Final = "2.16.840.1.113883.1.6"
 
 ACKNOWLEDGEMENT: Final = "MCCI_IN000002UV01"
 
-_PARAMETERS: Final = (
-    "dataSource",
-    "livingSubjectAdministrativeGender",
-    "livingSubjectBirthPlaceAddress",
-    "livingSubjectBirthTime",
-    "livingSubjectId",
-    "livingSubjectName",
-    "mothersMaidenName",
-    "otherIDsScopingOrganization",
-    "patientAddress",
-    "patientIdentifier",
-    "patientTelecom",
-)
-"""The parameters that are read, in the order of the schemas."""
+_PARAMETERS: Final = {
+    hl7(name): (position, name)
+    for position, name in enumerate(
+        (
+            "dataSource",
+            "livingSubjectAdministrativeGender",
+            "livingSubjectBirthPlaceAddress",
+            "livingSubjectBirthTime",
+            "livingSubjectId",
+            "livingSubjectName",
+            "mothersMaidenName",
+            "otherIDsScopingOrganization",
+            "patientAddress",
+            "patientIdentifier",
+            "patientTelecom",
+        )
+    )
+}
+"""The parameters that are read, by qualified name: position in the schemas, and local name."""
 
-_CODES: Final = ("responseModalityCode", "responsePriorityCode", "initialQuantity")
+_CODES: Final = tuple(hl7(name) for name in ("responseModalityCode", "responsePriorityCode", "initialQuantity"))
 """What is repeated of a query beside its id and its parameters, in the order of the schemas."""
+
+_CRITERIA: Final = hl7("matchCriterionList")
+_VALUE: Final = hl7("value")
+_SEMANTICS: Final = hl7("semanticsText")
 
 _EVENT: Final = "controlActProcess/subject/registrationEvent"
 _PLACES: Final = {
     "PID-3": f"{_EVENT}/subject1/patient/id",
     "MRG-1": f"{_EVENT}/replacementOf/priorRegistration/subject1/priorRegisteredRole/id",
-    "QPD-3": "controlActProcess/queryByParameter/parameterList",
-    "RCP-2": "controlActProcess/queryByParameter/initialQuantity",
+    "QPD-3": f"{QUERY}/parameterList",
+    "RCP-2": f"{QUERY}/initialQuantity",
 }
 """Where in our messages is what services, which serve every wire, name as HL7 v2 does."""
 
@@ -66,53 +77,6 @@ def element_name(name: str) -> str:
     return f"{{{NS.HL7V3}}}{name}"
 
 
-def read_control_act(message: Element) -> Element:
-    """The control act of an interaction whose wrapper is complete.
-
-    Raises:
-        MissingElement: the wrapper lacks its id, sender, receiver or control act.
-        InvalidElement: the interaction id names another interaction, or there is more than one control act.
-    """
-    name = local_name(message)
-    for path in ("id", "sender/device/id", "receiver/device/id"):
-        if attribute(message, path, "root") is None:
-            raise MissingElement("the wrapper of the message is not complete", location(name, *path.split("/")))
-    named = attribute(message, "interactionId", "extension")
-    if named is not None and named != name.removesuffix("_Cancel"):
-        raise InvalidElement("the interaction id names another interaction", location(name, "interactionId"))
-    acts = list(every(message, "controlActProcess"))
-    if not acts:
-        raise MissingElement("the message has no control act", location(name, "controlActProcess"))
-    if len(acts) > 1:
-        raise InvalidElement("the message has more than one control act", location(name, "controlActProcess[2]"))
-    return acts[0]
-
-
-def read_query(message: Element) -> tuple[Element, Element]:
-    """A query and its list of parameters.
-
-    Raises:
-        MissingElement: there is none, or it has no id or no list of parameters.
-        InvalidElement: the wrapper is wrong.
-    """
-    place = (local_name(message), "controlActProcess", "queryByParameter")
-    query = first(read_control_act(message), "queryByParameter")
-    if query is None:
-        raise MissingElement("the message has no query", location(*place))
-    if attribute(query, "queryId", "root") is None:
-        raise MissingElement("the query has no id", location(*place, "queryId"))
-    parameters = first(query, "parameterList")
-    if parameters is None:
-        raise MissingElement("the query has no parameters", location(*place, "parameterList"))
-    return query, parameters
-
-
-def parameter_location(message: Element, parameter: str, position: int = 1, rest: str = "value") -> str:
-    """The XPath of a query parameter, as the profiles have it in refusals (Source: ITI TF-2: 3.45.4.2.3)."""
-    query = ("controlActProcess", "queryByParameter", "parameterList")
-    return location(local_name(message), *query, f"{parameter}[{position}]", rest)
-
-
 @dataclass(frozen=True, slots=True)
 class Quantities:
     """How much of an answer is delivered, as ``queryAck`` says it: patients in all, in this answer, still to come."""
@@ -124,11 +88,11 @@ class Quantities:
 
 def acknowledge(message: Element, error: IheError | None = None) -> bytes:
     """``MCCI_IN000002UV01``: the message was taken in, or why it was not."""
-    return f"{_wrapper(message, ACKNOWLEDGEMENT, error)}</{ACKNOWLEDGEMENT}>".encode()
+    return f"{_wrapper(read_interaction(message), ACKNOWLEDGEMENT, error)}</{ACKNOWLEDGEMENT}>".encode()
 
 
 def query_answer(
-    message: Element,
+    interaction: Interaction,
     name: str,
     status: str,
     *,
@@ -136,32 +100,33 @@ def query_answer(
     reasons: str = "",
     error: IheError | None = None,
     quantities: Quantities | None = None,
-    query: Element | None = None,
+    asked: Interaction | None = None,
     unreached: Sequence[str] = (),
 ) -> bytes:
     """The answer to a query.
 
     Args:
-        name: of the answering interaction, for example ``PRPA_IN201310UV02``.
+        interaction: what asked.
+        name: of the answering one, for example ``PRPA_IN201310UV02``.
         status: ``queryResponseCode``: ``OK``, ``NF``, ``AE``, ``QE``.
         subjects: ``subject`` elements of the control act.
         reasons: its ``reasonOf`` elements.
-        query: the query to repeat, when it does not stand in ``message`` (a continuation).
+        asked: holds the query to repeat, when it does not stand in the interaction itself (a continuation).
         unreached: sentences, each about a system that was to be asked too and had no answer.
     """
-    control_act = first(message, "controlActProcess")
-    asked = query if query is not None else first(control_act, "queryByParameter")
-    query_id = first(asked, "queryId")
-    if query_id is None:
-        query_id = first(control_act, "queryContinuation/queryId")
+    if asked is None:
+        asked = interaction
+    query_id = asked.parts.get(QUERY_ID)
+    if query_id is None and interaction.control_acts:
+        query_id = first(interaction.control_acts[0], "queryContinuation/queryId")
     text = (
-        f"{_wrapper(message, name, error, unreached)}"
+        f"{_wrapper(interaction, name, error, unreached)}"
         '<controlActProcess classCode="CACT" moodCode="EVN">'
         f'<code code="{name.replace("_IN", "_TE")}" codeSystem="{INTERACTIONS}"/>{subjects}{reasons}'
         f"<queryAck>{repeated_id(query_id, 'queryId')}"
         f'<statusCode code="{"aborted" if error is not None else _delivered(quantities)}"/>'
         f'<queryResponseCode code="{status}"/>{_counted(quantities)}</queryAck>'
-        f"{_repeated_query(asked) if asked is not None and _is_readable(error) else ''}"
+        f"{_repeated_query(asked.query, asked.parts) if asked.query is not None and _is_readable(error) else ''}"
         f"</controlActProcess></{name}>"
     )
     return text.encode()
@@ -197,7 +162,8 @@ def refused_query(message: Element, name: str, error: IheError, reasons: str = "
     code = error_code(error)
     if code is None:
         return SoapReply(fault=fault_for(error))
-    return SoapReply(body_text=query_answer(message, name, code.query_response, error=error, reasons=reasons))
+    answer = query_answer(read_interaction(message), name, code.query_response, error=error, reasons=reasons)
+    return SoapReply(body_text=answer)
 
 
 def _is_readable(error: IheError | None) -> bool:
@@ -206,25 +172,23 @@ def _is_readable(error: IheError | None) -> bool:
     return code is None or code.query_response != "QE"
 
 
-def _wrapper(message: Element, name: str, error: IheError | None, unreached: Sequence[str] = ()) -> str:
+def _wrapper(asked: Interaction, name: str, error: IheError | None, unreached: Sequence[str] = ()) -> str:
     """An answer from its beginning to its acknowledgement; its end tag is still to come."""
-    processing = attribute(message, "processingCode", "code")
     return (
         f'<{name} {NAMESPACES} ITSVersion="XML_1.0"><id root="{uuid.uuid4()}"/>'
         f'<creationTime value="{format_dtm(datetime.now(UTC))}+0000"/>'
         f'<interactionId root="{INTERACTIONS}" extension="{name}"/>'
-        f'<processingCode code="{processing if processing in ("D", "P", "T") else "P"}"/>'
+        f'<processingCode code="{asked.processing if asked.processing in ("D", "P", "T") else "P"}"/>'
         '<processingModeCode code="T"/><acceptAckCode code="NE"/>'
-        f'<receiver typeCode="RCV">{_device(first(message, "sender/device"))}</receiver>'
-        f'<sender typeCode="SND">{_device(first(message, "receiver/device"))}</sender>'
-        f"{_acknowledgement(message, error, unreached)}"
+        f'<receiver typeCode="RCV">{_device(asked.sender)}</receiver>'
+        f'<sender typeCode="SND">{_device(asked.receiver)}</sender>'
+        f"{_acknowledgement(asked, error, unreached)}"
     )
 
 
-def _device(source: Element | None) -> str:
-    organization = first(source, "asAgent/representedOrganization/id")
-    agent = "" if organization is None else agent_of(repeated_id(organization))
-    return f'<device classCode="DEV" determinerCode="INSTANCE">{repeated_id(first(source, "id"))}{agent}</device>'
+def _device(source: Device) -> str:
+    agent = "" if source.organization is None else agent_of(repeated_id(source.organization))
+    return f'<device classCode="DEV" determinerCode="INSTANCE">{repeated_id(source.id)}{agent}</device>'
 
 
 def agent_of(organization: str) -> str:
@@ -239,26 +203,26 @@ def agent_of(organization: str) -> str:
     )
 
 
-def _acknowledgement(message: Element, error: IheError | None, unreached: Sequence[str]) -> str:
+def _acknowledgement(asked: Interaction, error: IheError | None, unreached: Sequence[str]) -> str:
     code = error_code(error) if error is not None else None
     details = ""
     if error is not None and code is not None:
         positions: Sequence[str | None] = (error.location,)
         if isinstance(error, UnknownTargetAuthority) and error.positions:
             positions = error.positions
-        details = "".join(_detail(message, error, code, position) for position in positions)
+        details = "".join(_detail(asked.name, error, code, position) for position in positions)
     return (
         f'<acknowledgement><typeCode code="{code.acknowledgement if code is not None else "AA"}"/>'
-        f"<targetMessage>{repeated_id(first(message, 'id'))}</targetMessage>"
+        f"<targetMessage>{repeated_id(asked.id)}</targetMessage>"
         f"{details}{''.join(map(_warning, unreached))}</acknowledgement>"
     )
 
 
-def _detail(message: Element, error: IheError, code: Hl7v3Code, position: str | None) -> str:
+def _detail(asked: str, error: IheError, code: Hl7v3Code, position: str | None) -> str:
     where = ""
     if position is not None:
         place = _PLACES.get(position)
-        named = position if place is None else location(local_name(message), place)
+        named = position if place is None else location(asked, place)
         where = f"<location>{escaped(named)}</location>"
     return (
         '<acknowledgementDetail typeCode="E">'
@@ -275,24 +239,35 @@ def _warning(sentence: str) -> str:
     )
 
 
-def _repeated_query(asked: Element) -> str:
+def _repeated_query(asked: Element, parts: Parts) -> str:
     """The query in the order of the schemas, with what clients like to leave out and the schemas demand."""
-    parts = named_children(asked)
     codes = "".join(repeated(parts[name]) for name in _CODES if name in parts)
-    criteria = _repeated_match_criteria(asked) if "matchCriterionList" in parts else ""
-    stated = [each for each in every(asked, "parameterList/*") if local_name(each) in _PARAMETERS]
-    stated.sort(key=lambda each: _PARAMETERS.index(local_name(each)))
+    criteria = _repeated_match_criteria(asked) if _CRITERIA in parts else ""
+    parameters = [
+        (*_PARAMETERS[each.tag], each)
+        for parameters in every(asked, "parameterList")
+        for each in parameters
+        if each.tag in _PARAMETERS and each.get("nullFlavor") is None
+    ]
+    parameters.sort(key=itemgetter(0))
+    repetition = "".join(_repeated_parameter(name, parameter) for _, name, parameter in parameters)
     return (
-        f'<queryByParameter>{repeated_id(parts.get("queryId"), "queryId")}<statusCode code="new"/>{codes}{criteria}'
-        f"{element('parameterList', ''.join(map(_repeated_parameter, stated)))}</queryByParameter>"
+        f'<queryByParameter>{repeated_id(parts.get(QUERY_ID), "queryId")}<statusCode code="new"/>'
+        f"{codes}{criteria}{element('parameterList', repetition)}</queryByParameter>"
     )
 
 
-def _repeated_parameter(parameter: Element) -> str:
-    name = local_name(parameter)
-    values = "".join(map(repeated, every(parameter, "value")))
-    semantics = content(first(parameter, "semanticsText")) or name
-    return f"<{name}>{values}<semanticsText>{escaped(semantics)}</semanticsText></{name}>" if values else ""
+def _repeated_parameter(name: str, parameter: Element) -> str:
+    values, semantics = "", None
+    for part in parameter:
+        if part.get("nullFlavor") is not None:
+            continue
+        if part.tag == _VALUE:
+            values += repeated(part)
+        elif part.tag == _SEMANTICS and semantics is None:
+            semantics = part
+    words = content(semantics) or name
+    return f"<{name}>{values}<semanticsText>{escaped(words)}</semanticsText></{name}>" if values else ""
 
 
 def _repeated_match_criteria(asked: Element) -> str:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ihe.xml import Element
-from mpi.translate.hl7v3_elements import first
+from mpi.translate.hl7v3_interaction import Interaction
 from mpi.translate.hl7v3_text import repeated_id
 
 LOCATOR: Final = "SupportsHealthDataLocator"
@@ -33,6 +32,6 @@ def registration_text(patient: str, keeper: str, *, is_community: bool = False) 
     )
 
 
-def receiver_id(message: Element) -> str:
+def receiver_id(interaction: Interaction) -> str:
     """The id element of a question's receiver, who keeps the patients in the answer."""
-    return repeated_id(first(message, "receiver/device/id"))
+    return repeated_id(interaction.receiver.known_id)

@@ -81,7 +81,11 @@ def repeated(source: Element) -> str:
     name = local_name(source)
     start = name
     for key, value in source.items():
-        start += _attribute(source, str(key), str(value))
+        allowed = _ATTRIBUTES.get(str(key))
+        if allowed is not None and allowed.fullmatch(str(value)):
+            start += f" {key!s}={quoted(str(value))}"
+        elif key == _XSI_TYPE:
+            start += _type(source, str(value))
     inside = escaped(source.text) if source.text and name in _TEXTS else ""
     for child in source:
         if child.tag in _REPEATED:
@@ -89,10 +93,7 @@ def repeated(source: Element) -> str:
     return element(start, inside)
 
 
-def _attribute(source: Element, key: str, value: str) -> str:
-    if key == _XSI_TYPE:
-        prefix, _, name = value.rpartition(":")
-        is_known = source.nsmap.get(prefix or None) == NS.HL7V3 and name in _TYPES
-        return f' xsi:type="{name}"' if is_known else ""
-    allowed = _ATTRIBUTES.get(key)
-    return f" {key}={quoted(value)}" if allowed is not None and allowed.fullmatch(value) else ""
+def _type(source: Element, value: str) -> str:
+    prefix, _, name = value.rpartition(":")
+    is_known = source.nsmap.get(prefix or None) == NS.HL7V3 and name in _TYPES
+    return f' xsi:type="{name}"' if is_known else ""

@@ -12,6 +12,8 @@ from ihe import errors
 from ihe.transaction import discover
 from ihe.values import AssigningAuthority, Oid, PatientId
 from ihe.xml import parse_xml, serialize
+from mpi.transactions.iti45_pix_query_v3 import PixAnswer
+from mpi.translate.hl7v3_interaction import read_interaction
 from tests.hl7v3_wire import (
     PERSON,
     continuation,
@@ -95,4 +97,7 @@ def test_every_damaged_message_is_refused_or_read(shared_folder, kind, seed):
 def test_every_identifier_can_be_written(value):
     identifier = PatientId(value.strip(), AssigningAuthority("N", Oid("1.2.3")))
     asked = request(pix_query(ii("1.2.3", "1", "value")))
-    assert read(ENDPOINTS["ITI-45"].encode((identifier,), asked)).ids != []
+    assert (
+        read(ENDPOINTS["ITI-45"].encode(PixAnswer(read_interaction(asked.body_element), (identifier,)), asked)).ids
+        != []
+    )

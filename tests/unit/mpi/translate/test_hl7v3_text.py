@@ -11,6 +11,7 @@ from ihe.values import AssigningAuthority, Oid, PatientId
 from ihe.xml import parse_xml
 from mpi.domain.identity import Traits
 from mpi.translate.hl7v3_elements import every, first
+from mpi.translate.hl7v3_interaction import read_interaction
 from mpi.translate.hl7v3_patient import patient_text
 from mpi.translate.hl7v3_registration import receiver_id, registration_text
 from mpi.translate.hl7v3_text import NAMESPACES, element, id_text, repeated, repeated_id
@@ -72,7 +73,7 @@ def test_traits_of_any_characters_are_written_whole(values):
 
 def test_a_registration_is_kept_by_the_receiver_of_the_question():
     question = parse_xml(pix_query(ii("1.2.3", "1", "value")))
-    registered = read(registration_text("<patient/>", receiver_id(question)))
+    registered = read(registration_text("<patient/>", receiver_id(read_interaction(question))))
     assert [each.get("root") for each in every(registered, "registrationEvent/custodian/assignedEntity/id")] == [
         "1.2.250.9.1"
     ]
