@@ -240,9 +240,6 @@ class _KeptBytes:
     def __len__(self) -> int:
         return len(self._bytes)
 
-    def __contains__(self, text: bytes) -> bool:
-        return text in self._bytes
-
     def append(self, data: bytes) -> None:
         self._bytes += data
 
@@ -323,16 +320,19 @@ class _Scan:
 
     def _is_harmless(self, piece: bytes) -> bool:
         """Whether what has come can exceed no limit, by its bytes alone, and holds nothing to capture."""
-        limits, kept = self._limits, self._kept
+        limits = self._limits
         self._tags += piece.count(b"<")
         self._equals += piece.count(b"=")
-        return (
+        if not (
             self._tags <= min(limits.depth, limits.elements)
             and self._equals <= limits.attributes
-            and len(kept) <= min(limits.text, _PIECE)
-            and b"\0" not in kept  # in a charset of two bytes a name looks different
-            and not any(name.rpartition("}")[2].encode() in kept for name in self._capture)
-        )
+            and len(self._kept) <= min(limits.text, _PIECE)
+        ):
+            return False
+        document = self._kept.content()
+        if b"\0" in document:  # in a charset of two bytes a name looks different
+            return False
+        return not any(name.rpartition("}")[2].encode() in document for name in self._capture)
 
     def _count(self, parser: expat.XMLParserType) -> None:
         """Count what may be in excess."""

@@ -231,7 +231,7 @@ class _Exchange:
             raise action_not_supported(request.action)
         if request.body_element.tag != binding.request_element:
             raise MalformedRequest("the body element is not the one of this action", "/Envelope/Body")
-        if request.answer_address is not None or request.fault_address is not None:
+        if request.fault_address is not None:  # as it is wherever the answer has an address
             self._take_for_later(request, binding)
             return None
         return self._written(self._handle(request, self._peer), binding)

@@ -151,8 +151,10 @@ class MessageReader:
         if self._xml is None:
             raise MalformedRequest("the root part of the multipart message is missing")
         root = self._xml.close()
-        self._documents.put_includes(root, self._document_elements)
         attachments = self._documents.attachments
+        if not attachments and next(root.iter(_INCLUDE, *self._document_elements), None) is None:
+            return ReceivedMessage(root, attachments, self._action, self._parts is not None)
+        self._documents.put_includes(root, self._document_elements)
         named = {content_id_of(include) for include in root.iter(_INCLUDE)}
         if not named <= attachments.keys():
             raise MalformedRequest("xop:Include names a part that is not in the message", "xop:Include/@href")
