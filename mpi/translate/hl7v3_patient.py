@@ -332,8 +332,15 @@ def _person_text(shown: Traits) -> str:
         parts.append(f'<multipleBirthInd value="{"true" if shown.multiple_birth else "false"}"/>')
     if shown.birth_order is not None:
         parts.append(f'<multipleBirthOrderNumber value="{shown.birth_order}"/>')
-    home = (("streetAddressLine", shown.address), ("city", shown.city), ("postalCode", shown.postal_code))
-    if address := "".join(f"<{name}>{escaped(value)}</{name}>" for name, value in home if value):
+    address = ""
+    for name, value in (
+        ("streetAddressLine", shown.address),
+        ("city", shown.city),
+        ("postalCode", shown.postal_code),
+    ):
+        if value:
+            address += f"<{name}>{escaped(value)}</{name}>"
+    if address:
         parts.append(f'<addr use="H">{address}</addr>')
     if shown.mother_family_name:
         parts.append(
@@ -350,14 +357,18 @@ def _person_text(shown: Traits) -> str:
 
 def _name_text(shown: Traits) -> str:
     first_given = shown.first_birth_given_name or next(iter(shown.birth_given_names), None)
-    parts = [
-        ("family", ' qualifier="BR"', shown.birth_family_name),
-        ("family", ' qualifier="SP"', shown.used_family_name),
-        ("given", ' qualifier="BR"', first_given),
-        *(("given", "", name) for name in _further_names(first_given, shown.birth_given_names)),
-        ("given", ' qualifier="CL"', shown.used_given_name),
-    ]
-    names = "".join(f"<{kind}{qualifier}>{escaped(name)}</{kind}>" for kind, qualifier, name in parts if name)
+    names = ""
+    if shown.birth_family_name:
+        names += f'<family qualifier="BR">{escaped(shown.birth_family_name)}</family>'
+    if shown.used_family_name:
+        names += f'<family qualifier="SP">{escaped(shown.used_family_name)}</family>'
+    if first_given:
+        names += f'<given qualifier="BR">{escaped(first_given)}</given>'
+    for name in _further_names(first_given, shown.birth_given_names):
+        if name:
+            names += f"<given>{escaped(name)}</given>"
+    if shown.used_given_name:
+        names += f'<given qualifier="CL">{escaped(shown.used_given_name)}</given>'
     return f'<name use="L">{names}</name>' if names else '<name nullFlavor="UNK"/>'
 
 
@@ -370,6 +381,8 @@ def _further_names(first_given: str | None, listed: tuple[str, ...]) -> tuple[st
 
 
 def _reliability_text(shown: Traits, relation: str) -> str:
+    if shown.identity_status is IdentityStatus.VIDE and not shown.identity_attributes:
+        return ""
     status = [] if shown.identity_status is IdentityStatus.VIDE else [str(shown.identity_status)]
     return "".join(
         f'<{relation} typeCode="SBJ"><administrativeObservation classCode="OBS">'
