@@ -10,7 +10,7 @@ Source: ITI TF-2: 3.47.4.1.2, 3.47.4.3; HL7 v3 PRPA_MT201306UV02, QUQI_MT000001U
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -285,14 +285,14 @@ class _Criteria:
         self.domains.append((authority, place))
 
     def name(self, value: Element, place: str) -> None:
-        families, givens = list(_criteria(value, "family", place)), list(_criteria(value, "given", place))
+        families, givens = _criteria(value, "family", place), _criteria(value, "given", place)
         if not (families or givens or any(content(part) for kind in _NAMES for part in every(value, kind))):
             raise InvalidElement("a name is asked for by its family or given part", place)
         self._families += families
         self._givens += givens
 
     def mother(self, value: Element, place: str) -> None:
-        mothers = list(_criteria(value, "family", place))
+        mothers = _criteria(value, "family", place)
         if not mothers:
             raise InvalidElement("a name is asked for by its family part", place)
         self._mothers += mothers
@@ -334,12 +334,13 @@ _READERS: Final[dict[str, Callable[[_Criteria, Element, str], None]]] = {
 """Who reads a parameter."""
 
 
-def _criteria(name: Element, part: str, place: str) -> Iterator[NameCriterion]:
+def _criteria(name: Element, part: str, place: str) -> list[NameCriterion]:
     is_search = "SRCH" in (name.get("use") or "").split()
-    for element in every(name, part):
-        text = content(element)
-        if text and text.strip("*"):
-            yield _criterion(text, place, whole=not is_search)
+    return [
+        _criterion(text, place, whole=not is_search)
+        for element in every(name, part)
+        if (text := content(element)) and text.strip("*")
+    ]
 
 
 def _criterion(text: str, place: str, *, whole: bool) -> NameCriterion:
