@@ -19,8 +19,7 @@ from ihe.syslog import Collector, Origin, send_batch, syslog_message
 log = logging.getLogger(__name__)
 
 _BATCH = 500
-_SEALED_AT_ONCE = 250
-"""Few: while a batch is sealed, requests of this process wait for the interpreter."""
+_SEALED_AT_ONCE = 500
 _BREATH_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 60.0
 

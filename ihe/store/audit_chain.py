@@ -9,6 +9,7 @@ that was rewritten as a whole.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -98,23 +99,29 @@ def seal(connection: Connection, now: datetime, limit: int = _BATCH) -> int:
     _anchor(connection, now, head)
     driver = cast("psycopg.Connection", connection.connection.driver_connection)
     digest = head.digest
-    sealed: list[int] = []
+    sealed: list[str] = []
     digests: list[bytes] = []
     for event_id, *content, objects, reason in driver.execute(_WAITING, (limit,), prepare=True):
+        if len(sealed) % _DIGESTS_AT_ONCE == 0:
+            time.sleep(0)  # requests wait for the interpreter meanwhile
         digest = _digest(digest, [event_id, *content, orjson.loads(objects), reason])
-        sealed.append(event_id)
+        sealed.append(str(event_id))
         digests.append(digest)
     if sealed:
-        driver.execute(_SEAL, (head.position, sealed, digests, len(sealed), digest), prepare=True)
+        ids = f"{{{','.join(sealed)}}}"
+        driver.execute(_SEAL, (head.position, b"".join(digests), ids, len(sealed), digest), prepare=True)
     return len(sealed)
+
+
+_DIGESTS_AT_ONCE = 20
 
 
 _WAITING = """SELECT id, at, transaction, event_code, event_action, outcome, node, site, user_id, purpose,
     correlation_id, objects::text, reason FROM audit_event WHERE position IS NULL ORDER BY id LIMIT %s"""
 """Text for psycopg: this is done to every event, and SQLAlchemy took as long over it as the digests take."""
 _SEAL = """WITH sealed AS (
-    UPDATE audit_event e SET position = %s + s.place, digest = s.digest
-    FROM unnest(%s::bigint[], %s::bytea[]) WITH ORDINALITY AS s(id, digest, place) WHERE e.id = s.id)
+    UPDATE audit_event e SET position = %s + s.place, digest = substring(%s FROM (s.place * 32 - 31)::int FOR 32)
+    FROM unnest(%s::text::bigint[]) WITH ORDINALITY AS s(id, place) WHERE e.id = s.id)
     UPDATE audit_head SET position = position + %s, digest = %s"""
 
 
