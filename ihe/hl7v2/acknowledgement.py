@@ -18,16 +18,16 @@ Source: HL7 v2.5: 2.9.2, 2.9.3, 2.15.5, 2.15.8; HL7 v2.3.1: 2.24.7; ITI TF-2: C.
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
 from ihe.errors import IheError, Refused, UnknownTargetAuthority
-from ihe.hl7v2.building import SegmentBuilder, build_message
+from ihe.hl7v2.building import Copied, SegmentBuilder, build_message
 from ihe.hl7v2.er7 import Message, Segment
 from ihe.hl7v2.error_codes import INTERNAL_ERROR, RECORD_LOCKED, Condition, error_code
+from ihe.names import fresh_name
 from ihe.values import format_dtm
 
 _TEXT_LENGTH = 250
@@ -110,25 +110,25 @@ def header_segment(question: Message, code: str, event: str, structure: str) -> 
     names_structure = _is_from(question, 2, 3, 1) or bool(question.structure)
     answer = SegmentBuilder(
         "MSH",
-        msh.field(5),
-        msh.field(6),
-        msh.field(3),
-        msh.field(4),
+        Copied(msh, 5),
+        Copied(msh, 6),
+        Copied(msh, 3),
+        Copied(msh, 4),
         f"{format_dtm(datetime.now(UTC))}+0000",
         None,
         [code, event, structure if names_structure and event else None],
-        secrets.token_hex(10),
-        msh.field(11) if msh.text(11) else "P",
-        msh.field(12) if msh.text(12) else "2.5",
+        fresh_name()[:20],
+        Copied(msh, 11) if msh.text(11) else "P",
+        Copied(msh, 12) if msh.text(12) else "2.5",
     )
     for number in range(17, min(19, msh.field_count) + 1):
-        answer.set(number, msh.field(number))
+        answer.set(number, Copied(msh, number))
     return answer
 
 
 def msa_segment(question: Message, code: str, text: str = "") -> SegmentBuilder:
     """The MSA of an answer; the text is written only before version 2.5, where ERR has no place for it."""
-    segment = SegmentBuilder("MSA", code, question.msh.field(10))
+    segment = SegmentBuilder("MSA", code, Copied(question.msh, 10))
     if text and not _is_from(question, 2, 5):
         segment.set(3, text[:80])
     return segment

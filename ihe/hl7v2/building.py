@@ -10,15 +10,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from ihe.errors import MalformedRequest
 from ihe.hl7v2.charset import UTF_8, Charset, can_write, encode
 from ihe.hl7v2.delimiters import STANDARD, Delimiters
 from ihe.hl7v2.er7 import Component, Field, Message, Repetition, Segment
 
+
+class Copied(NamedTuple):
+    """A field of a message that was read, written as it stands there wherever that can be."""
+
+    segment: Segment
+    number: int
+
+    def __bool__(self) -> bool:
+        return self.segment.written(self.number) != ""
+
+
 ComponentValue = str | None | Component | Sequence[str | None]
 RepetitionValue = str | None | Component | Repetition | Sequence[ComponentValue]
-FieldValue = RepetitionValue | Field
+FieldValue = RepetitionValue | Field | Copied
 
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
@@ -127,6 +139,11 @@ def _as_read(segment: Segment, delimiters: Delimiters) -> str:
 def _repetition(value: FieldValue, delimiters: Delimiters) -> str:
     if isinstance(value, str):
         return value if value.isalnum() else delimiters.escaped(value)  # no delimiter is a letter or digit
+    if isinstance(value, Copied):
+        raw = value.segment.written(value.number)
+        if raw.isprintable() and value.segment.delimiters == delimiters:
+            return raw
+        value = value.segment.field(value.number)
     if isinstance(value, (Field, Repetition)):
         if _keeps_spelling(value, delimiters):
             return value.raw

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 from lxml import etree
 
 from ihe.errors import MalformedRequest, MissingElement
+from ihe.names import fresh_uuid
 from ihe.soap.fault import SoapFault, addressing_fault, must_understand, version_mismatch
 from ihe.soap.multipart import OutgoingPart
 from ihe.soap.sinks import Attachment
@@ -237,7 +238,7 @@ def soap_response_text(action: str, relates_to: str | None, body: bytes, headers
     start = (
         f'{DECLARATION}<soap:Envelope xmlns:soap="{NS.SOAP}" xmlns:wsa="{NS.WSA}"><soap:Header>'
         f'<wsa:Action soap:mustUnderstand="true">{escaped(action)}</wsa:Action>'
-        f"<wsa:MessageID>{uuid.uuid4().urn}</wsa:MessageID>{relation}</soap:Header><soap:Body>"
+        f"<wsa:MessageID>urn:uuid:{fresh_uuid()}</wsa:MessageID>{relation}</soap:Header><soap:Body>"
     )
     return b"%b%b</soap:Body></soap:Envelope>" % (start.encode(), body)
 

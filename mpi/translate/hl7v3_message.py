@@ -8,7 +8,6 @@ Source: ITI TF-2: Appendix O; 3.44.4.1.3, 3.45.4.2, 3.47.4.2; HL7 v3 MCCI, MFMI,
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from typing import Final
 
 from ihe.errors import IheError, UnknownTargetAuthority
 from ihe.hl7v3_codes import ACKNOWLEDGEMENT_DETAILS, Hl7v3Code, error_code
+from ihe.names import fresh_uuid
 from ihe.soap.envelope import SoapReply
 from ihe.soap.error_codes import fault_for
 from ihe.values import format_dtm
@@ -175,7 +175,7 @@ def _is_readable(error: IheError | None) -> bool:
 def _wrapper(asked: Interaction, name: str, error: IheError | None, unreached: Sequence[str] = ()) -> str:
     """An answer from its beginning to its acknowledgement; its end tag is still to come."""
     return (
-        f'<{name} {NAMESPACES} ITSVersion="XML_1.0"><id root="{uuid.uuid4()}"/>'
+        f'<{name} {NAMESPACES} ITSVersion="XML_1.0"><id root="{fresh_uuid()}"/>'
         f'<creationTime value="{format_dtm(datetime.now(UTC))}+0000"/>'
         f'<interactionId root="{INTERACTIONS}" extension="{name}"/>'
         f'<processingCode code="{asked.processing if asked.processing in ("D", "P", "T") else "P"}"/>'

@@ -26,6 +26,7 @@ def test_the_text_stands_in_the_body_of_a_whole_envelope() -> None:
 @pytest.mark.parametrize("headers", [(), ("http://example.org/?a&b",)])
 def test_the_envelope_is_that_of_an_element(monkeypatch, relates_to, headers) -> None:
     monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=1))
+    monkeypatch.setattr("ihe.soap.envelope.fresh_uuid", lambda: str(uuid.UUID(int=1)))
     text = '<a:answer xmlns:a="urn:example">é &amp; <b xmlns="urn:other">1</b></a:answer>'
     element = soap_response("urn:a&b", relates_to, etree.fromstring(text), [addressed_to(each) for each in headers])
     written = soap_response_text("urn:a&b", relates_to, text.encode(), [addressed_to(each) for each in headers])
