@@ -25,6 +25,7 @@ from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
+from ihe import fibers
 from ihe.claims import Claims, Recent
 from ihe.errors import InvalidToken, Unavailable
 from ihe.jwks import KeySource
@@ -141,6 +142,7 @@ class BearerTokens:
         scheme, _, token = (authorization or "").strip().partition(" ")
         if not scheme:
             return None
+        fibers.keep_out()  # its issuer may have to be asked
         token = token.strip()
         if scheme.lower() != "bearer" or not token or len(token) > LONGEST_TOKEN:
             raise InvalidToken("a bearer token is expected")

@@ -10,7 +10,6 @@ and places but no values.
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -24,10 +23,12 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from ihe import fibers
 from ihe.audit import Audited, AuditEvent, AuditTrail, Outcome
 from ihe.caller import Caller
 from ihe.confidentiality import EMERGENCIES
 from ihe.errors import AccessDenied, IheError, InvalidElement, InvalidToken, NotAuthenticated, Unavailable
+from ihe.names import fresh_name
 from ihe.store import emergencies, messages, single_use
 from ihe.store.messages import MessageKey
 from ihe.transaction import Endpoint, Transaction
@@ -145,11 +146,27 @@ class Pipeline:
     ) -> Reply:
         """Serve one request and return its reply; never raises.
 
+        What is begun in the event loop (:mod:`ihe.fibers`) stays there if it is brief, else it goes on in a thread.
+
         Args:
             correlation_id: names the exchange in audit trail and log; ``None`` makes one.
         """
+        if endpoint.transaction.is_brief:
+            reply: Reply = fibers.brief_or_in_thread(self._run, endpoint, wire, request, authenticate, correlation_id)
+        else:
+            reply = fibers.in_thread(self._run, endpoint, wire, request, authenticate, correlation_id)
+        return reply
+
+    def _run(
+        self,
+        endpoint: Endpoint,
+        wire: Wire[Request, Reply],
+        request: Request,
+        authenticate: Callable[[], Caller],
+        correlation_id: str | None,
+    ) -> Reply:
         started = time.perf_counter()
-        exchange = _Exchange(endpoint, wire, request, correlation_id or secrets.token_hex(16))
+        exchange = _Exchange(endpoint, wire, request, correlation_id or fresh_name())
         try:
             exchange.caller = authenticate()
             self.authorise(exchange.caller, endpoint.transaction.number)
@@ -199,6 +216,7 @@ class Pipeline:
                     continue
                 if _sqlstate(error) not in _RETRIED_SQLSTATES or attempt == _ATTEMPTS:
                     raise
+                fibers.keep_out()
                 time.sleep(0.01 * 2**attempt)
                 attempt += 1
 

@@ -162,6 +162,8 @@ class Transaction:
         source: section of the Technical Framework.
         waits: whether the answer waits for systems elsewhere: it is served by threads apart, so that a slow one keeps
             nobody from what is answered from here.
+        is_brief: whether it reads by single statements alone and answers little, as a rule: it is served in the event
+            loop (:mod:`ihe.fibers`), and in a thread when it turns out otherwise.
     """
 
     number: str
@@ -175,6 +177,7 @@ class Transaction:
     options: tuple[str, ...] = ()
     source: str = ""
     waits: bool = False
+    is_brief: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from typing import Any, LiteralString, cast
 import psycopg
 from sqlalchemy import Connection, Engine, text
 
+from ihe import fibers
 from ihe.audit import AuditEvent, AuditTrail
 from ihe.caller import Caller
 from ihe.single_statements import Cursor, Parameters, Rows, SingleStatements
@@ -154,7 +155,7 @@ class Database:
         self.engine = engine
         self.copy = copy
         self._singles: dict[Engine, SingleStatements] = {}
-        self.audit = audit.SharedCommit(self.ask)
+        self.audit = audit.SharedCommits(self.ask)
 
     @contextmanager
     def unit(
@@ -186,7 +187,8 @@ class Database:
         return _transaction(self.engine, isolation)
 
     def alone(self) -> AbstractContextManager[Cursor]:
-        """A cursor on which each statement is committed by itself."""
+        """A cursor on which each statement is committed by itself; whoever waits for it has a thread."""
+        fibers.keep_out()
         return self._single_statements(self.engine).cursor()
 
     def ask(
@@ -216,6 +218,7 @@ class Database:
 
 @contextmanager
 def _transaction(engine: Engine, isolation: str | None) -> Iterator[Connection]:
+    fibers.keep_out()
     chosen = engine.execution_options(isolation_level=isolation) if isolation else engine
     with chosen.connect() as connection, connection.begin():
         yield connection

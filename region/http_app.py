@@ -1,13 +1,13 @@
 """The HTTP surface: every transaction's binding, health, metrics, and the error form of each part.
 
-``async`` stops here: a request is read in the event loop and served in a bounded pool of threads.
+``async`` stops here: a request is read in the event loop, and served in a bounded pool of threads, or, if it is brief,
+in the loop (:mod:`ihe.fibers`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-import uuid
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
 from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -24,10 +25,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
+from ihe import fibers
 from ihe.caller import Caller
 from ihe.errors import IheError, NotFound, TooLarge, UnsupportedRequest
 from ihe.fhir import outcome
 from ihe.http import HttpReply, HttpRequest, HttpWire, Refuser
+from ihe.names import fresh_name
 from ihe.peer import Peer, peer_of
 from ihe.serving import Pipeline
 from ihe.transaction import Endpoint, HttpBinding
@@ -46,6 +49,9 @@ class PlainRoute(APIRoute):
         response = await self.endpoint(Request(scope, receive))
         await response(scope, receive, send)
 
+
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""The framework's own would send addresses, which hold names and birth dates, wherever the environment says."""
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -74,7 +80,14 @@ def build_http_app(
         is_ready: whether the service can serve now.
         may_watch: who may read the metrics.
     """
-    app = FastAPI(title="Trait d'Union", docs_url=None, redoc_url=None, openapi_url="/openapi.json", lifespan=lifespan)
+    app = FastAPI(
+        title="Trait d'Union",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        lifespan=lifespan,
+        telemetry=NO_TELEMETRY,
+    )
     app.router.route_class = PlainRoute
     known = list(endpoints)
     for endpoint, binding in _most_literal_first(each for each in known if each.claims is None):
@@ -188,9 +201,11 @@ def _handler(
     authenticate: Callable[[HttpRequest, Peer], Caller],
     max_body_bytes: int,
 ) -> Callable[[Request], Any]:
+    is_brief = endpoint.transaction.is_brief or any(each.transaction.is_brief for each in sharing)
+
     async def handle(request: Request) -> Response:
         peer = peer_of(request.scope)
-        correlation_id = uuid.uuid4().hex
+        correlation_id = fresh_name()
         named = _request_ids(peer, correlation_id)
         try:
             asked = _request(request, peer, await _body(request, max_body_bytes))
@@ -205,6 +220,8 @@ def _handler(
                 taker = next((each for each in sharing if each.claims is not None and each.claims(asked)), endpoint)
             return pipeline.run(taker, wire, asked, lambda: authenticate(asked, peer), correlation_id)
 
+        if is_brief and len(asked.body) <= fibers.LONGEST:
+            return _response(await fibers.serve(executor, serve), named)
         return _response(await asyncio.get_running_loop().run_in_executor(executor, serve), named)
 
     return handle

@@ -51,6 +51,7 @@ from xds.store.content import BlobStore, DiskContent
 
 _DATABASE = "traitdunion"
 _DEMO_PEOPLE = Path(__file__).resolve().parent.parent / "fixtures" / "people.toml"
+_MOST_WORKERS = 64
 
 
 class StartFault(Exception):
@@ -313,7 +314,17 @@ def workers(settings: Settings) -> int:
     """Processes that listen; one alone where the system chooses a port, which the others would not know."""
     if 0 in (settings.http_port, settings.mllp_port):
         return 1
-    return settings.workers
+    return settings.workers or usual_workers(beside_database=settings.database_url is None)
+
+
+def usual_workers(*, beside_database: bool) -> int:
+    """How many processes this machine serves best with.
+
+    Args:
+        beside_database: whether the database runs here, too, which then has a core left.
+    """
+    cores = min(os.cpu_count() or 1, _MOST_WORKERS)
+    return max(1, cores - 1) if beside_database else cores
 
 
 def serve(settings: Settings, on_listening: Callable[[], None]) -> None:

@@ -119,6 +119,7 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
         ssl=listening.mllp_tls,
         refused=HandshakeAlerts(service.database.audit.write),
         shared=listening.shared.mllp if listening.shared else None,
+        begins_in_loop=True,
     )
 
     @asynccontextmanager

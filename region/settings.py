@@ -123,9 +123,15 @@ class Settings(BaseSettings):
             " as role:/path; unset: where the matrix lets a system act, it may act without a user."
         ),
     ] = ()
-    workers: Annotated[int, Field(ge=1, le=64, description="Processes that listen; by default one for each core.")] = (
-        min(os.cpu_count() or 1, 64)
-    )
+    workers: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=64,
+            description="Processes that listen; unset: one for each core, but for one core where the database runs on"
+            " the same machine (no database URL).",
+        ),
+    ] = None
     threads: Annotated[int, Field(ge=1, le=256, description="Requests served at once by each listener.")] = 16
     max_message_bytes: Annotated[
         int, Field(ge=1024, description="Longest HL7 v2 message, and longest HTTP body without documents.")

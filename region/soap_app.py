@@ -64,6 +64,7 @@ def soap_routes(
                 open_sink,
                 limits,
                 later.take,
+                is_brief=any(each.transaction.is_brief for each in by_action.values()),
             ),
             methods=["POST"],
         )

@@ -5,16 +5,21 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
+import psycopg.waiting
 import pytest
 from hypothesis import HealthCheck, settings
 from psycopg import sql
 
+from ihe import fibers
 from region.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from region.migrations import migration_folders, upgrade
 
@@ -24,6 +29,36 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 
 _TEMPLATE_LOCK = 7_405_162
+
+_BLOCKING = frozenset({"socket.connect", "socket.getaddrinfo", "subprocess.Popen"})
+_blocked: list[str] = []
+
+
+def _notice(what: str, _arguments: object = None) -> None:
+    if what in _BLOCKING and fibers.present_loop() is not None:
+        _blocked.append(what)
+
+
+def _noticed(function: Callable[..., Any]) -> Callable[..., Any]:
+    def noticed(*arguments: Any, **named: Any) -> Any:
+        if fibers.present_loop() is not None:
+            _blocked.append(function.__name__)
+        return function(*arguments, **named)
+
+    return noticed
+
+
+psycopg.waiting.wait = _noticed(psycopg.waiting.wait)
+time.sleep = _noticed(time.sleep)
+sys.addaudithook(_notice)
+
+
+@pytest.fixture(autouse=True)
+def nothing_blocks_an_event_loop() -> Iterator[None]:
+    """What is served in an event loop (:mod:`ihe.fibers`) connects, sleeps and waits for nothing, in whatever test."""
+    _blocked.clear()
+    yield
+    assert not _blocked, "this blocked an event loop, and everybody it serves"
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,8 @@ Rules:
 
 - One message of a connection is at work at a time; connections do not wait for each other. While one is at work the
   connection is not read further than what one read brought, so a fast sender is slowed down, not buffered.
-- The handler is synchronous and runs in a bounded pool of threads. Whatever it raises becomes an answer.
+- The handler is synchronous and runs in a bounded pool of threads, or begins in the event loop (:mod:`ihe.fibers`).
+  Whatever it raises becomes an answer.
 - A frame that cannot be taken is answered like a message (:mod:`ihe.hl7v2.acknowledgement`).
 - A connection ends when its sender ends it, is idle too long, takes too long over a frame, or does not take its
   answers; never because of what a message says.
@@ -24,6 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, cast
 
+from ihe import fibers
 from ihe.errors import IheError, MalformedRequest, Unavailable
 from ihe.handshake import Handshaking, Refused, ignored, serve_accepted
 from ihe.hl7v2.acknowledgement import answers, refuse, salvage
@@ -77,6 +79,7 @@ class MllpListener:
         ssl: TLS context, or ``None`` for plain TCP.
         refused: hears of handshakes that failed.
         shared: the socket to accept from, which other processes have too, instead of one of its own.
+        begins_in_loop: whether the handler itself hands to a thread what is not brief (:mod:`ihe.fibers`).
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class MllpListener:
         ssl: tls.SSLContext | None = None,
         refused: Refused = ignored,
         shared: SharedListener | None = None,
+        begins_in_loop: bool = False,
     ) -> None:
         self.limits = limits or Limits()
         self._handler = handler
@@ -96,6 +100,7 @@ class MllpListener:
         self._ssl = ssl
         self._refused = refused
         self._shared = shared
+        self._begins_in_loop = begins_in_loop
         self._accepting: Accepting | None = None
         self._server: asyncio.Server | None = None
         self._pool = ThreadPoolExecutor(self.limits.threads, thread_name_prefix="mllp")
@@ -173,7 +178,9 @@ class MllpListener:
             self._all_closed.set()
 
     def work(self, event: Frame | RefusedFrame, peer: Peer) -> asyncio.Future[bytes]:
-        """Have a message answered in a thread of the pool; gives framed answers and never fails."""
+        """Have a message answered; gives framed answers and never fails. A long one is read in a thread at once."""
+        if self._begins_in_loop and isinstance(event, Frame) and len(event.data) <= fibers.LONGEST:
+            return fibers.serve(self._pool, self._answer, event, peer)
         return asyncio.get_running_loop().run_in_executor(self._pool, self._answer, event, peer)
 
     def _answer(self, event: Frame | RefusedFrame, peer: Peer) -> bytes:

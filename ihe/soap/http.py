@@ -1,8 +1,9 @@
 """The SOAP endpoint as an ASGI application (Source: SOAP 1.2 Part 2: 7; ITI TF-2: V.3).
 
-``async`` moves bytes and nothing else. A small request is read, served and answered in one visit to a thread; a large
-one is handed on while it arrives, so that its documents are on disk before its last byte is here. Every failure is a
-SOAP fault. Documents that the handler did not take over are discarded, also when the sender goes away.
+``async`` moves bytes and nothing else. A small request is read, served and answered in the event loop as far as it is
+brief (:mod:`ihe.fibers`), else in one visit to a thread; a large one is handed on while it arrives, so that its
+documents are on disk before its last byte is here. Every failure is a SOAP fault. Documents that the handler did not
+take over are discarded, also when the sender goes away.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, Final, TypeVar
 
 from starlette.types import Receive, Scope, Send
 
+from ihe import fibers
 from ihe.errors import IheError, MalformedRequest, TooLarge, Unavailable
 from ihe.peer import Peer, peer_of
 from ihe.serving import UnforeseenFailure, log_unforeseen
@@ -62,6 +64,7 @@ class SoapEndpoint:
         open_sink: where documents go; by default to temporary files.
         limits: what is refused.
         later: takes requests that are answered elsewhere; ``None`` refuses them.
+        is_brief: whether some of the actions are brief: a small request is read in the event loop then.
     """
 
     def __init__(
@@ -72,7 +75,10 @@ class SoapEndpoint:
         open_sink: SinkFactory = SpoolSink,
         limits: MessageLimits = DEFAULT_MESSAGE_LIMITS,
         later: Later | None = None,
+        *,
+        is_brief: bool = False,
     ) -> None:
+        self._is_brief = is_brief
         self._bindings = {binding.action: binding for binding in bindings}
         self._handle = handle
         self._executor = executor
@@ -94,14 +100,18 @@ class SoapEndpoint:
         """The answer, or ``None`` when the sender went away before the end of its request."""
         refusal = exchange.begin()
         arrived = bytearray()
+        is_whole = True
         while refusal is None:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return None
             arrived += message.get("body", b"")
             if not message.get("more_body", False):
-                return await self._in_thread(exchange.finish, bytes(arrived))
+                is_small = is_whole and len(arrived) <= fibers.LONGEST and not exchange.has_parts
+                finish = self._in_loop if self._is_brief and is_small else self._in_thread
+                return await finish(exchange.finish, bytes(arrived))
             if len(arrived) >= _BATCH:
+                is_whole = False
                 refusal = await self._in_thread(exchange.feed, bytes(arrived))
                 arrived.clear()
         return refusal
@@ -124,9 +134,15 @@ class SoapEndpoint:
             gone.cancel()
             await self._in_thread(answer.body.close)
 
+    async def _in_loop(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        return await self._to_the_end(fibers.serve(self._executor, function, *arguments))
+
     async def _in_thread(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """Run in a thread to the end, also when cancelled: what is discarded afterwards must be at rest."""
-        future = asyncio.get_running_loop().run_in_executor(self._executor, partial(function, *arguments))
+        loop = asyncio.get_running_loop()
+        return await self._to_the_end(loop.run_in_executor(self._executor, partial(function, *arguments)))
+
+    async def _to_the_end(self, future: asyncio.Future[Result]) -> Result:
+        """Wait for it, also when cancelled: what is discarded afterwards must be at rest."""
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
@@ -186,6 +202,11 @@ class _Exchange:
         self._peer = peer_of(scope)
         self._reader: MessageReader | None = None
         self._message_id: str | None = None
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether the message may bring documents, which go to disk."""
+        return self._peer.headers.get("content-type", "").lstrip().lower().startswith("multipart")
 
     def begin(self) -> _Answer | None:
         """Read the head; an answer refuses it."""
@@ -247,7 +268,7 @@ class _Exchange:
                 "MessageAddressingHeaderRequired",
                 header="MessageID",
             )
-        self._later(request, self._peer, binding)
+        fibers.in_thread(self._later, request, self._peer, binding)
 
     def _written(self, reply: SoapReply, binding: SoapBinding) -> _Answer | None:
         if reply.fault is not None:

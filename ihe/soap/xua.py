@@ -21,6 +21,7 @@ from signxml.algorithms import DigestAlgorithm, SignatureMethod
 from signxml.exceptions import SignXMLException
 from signxml.verifier import SignatureConfiguration, VerifyResult, XMLVerifier
 
+from ihe import fibers
 from ihe.claims import Claims, Recent, SingleUse
 from ihe.errors import InvalidToken
 from ihe.peer import Peer
@@ -100,6 +101,7 @@ class Assertions:
         """
         if next(security.iter(qname(SAML, "Assertion"), qname(SAML, "EncryptedAssertion")), None) is None:
             return None
+        fibers.keep_out()  # a signature takes long
         found = security.findall(qname(SAML, "Assertion"))
         # An assertion may hold others as evidence, which nobody reads; beside it there is none.
         others = (each for each in security if each not in found)

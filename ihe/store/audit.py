@@ -9,6 +9,7 @@ from typing import Any, LiteralString
 import orjson
 from sqlalchemy import Connection, insert
 
+from ihe import fibers
 from ihe.audit import AuditEvent
 from ihe.single_statements import Parameters
 from ihe.store.tables import audit_event
@@ -60,10 +61,10 @@ def _storable(columns: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Entry:
-    """An event on its way, and the thread that waits for it.
+    """An event on its way, and the thread or fiber that waits for it.
 
     Attributes:
-        turn: released when the event is written, or when its thread is to write what waits.
+        turn: given when the event is written, or when who waits for it is to write what waits.
         is_settled: whether it was written, or failed.
         error: why it could not be written.
     """
@@ -72,8 +73,7 @@ class _Entry:
 
     def __init__(self, event: AuditEvent) -> None:
         self.columns = _columns(event)
-        self.turn = threading.Lock()
-        self.turn.acquire()
+        self.turn = fibers.turn()
         self.is_settled = False
         self.error: Exception | None = None
 
@@ -81,8 +81,9 @@ class _Entry:
 class SharedCommit:
     """Writes events durably; those that come while others are being written share the next commit.
 
-    One thread writes at a time: the first that finds nobody writing, afterwards always one of those that wait. So a
-    lonely event costs no hand-over, and many at once cost one statement and one flush to disk together.
+    One thread writes at a time (or one fiber of an event loop): the first that finds nobody writing, afterwards always
+    one of those that wait. So a lonely event costs no hand-over, and many at once cost one statement and one flush to
+    disk together.
 
     Args:
         ask: runs one statement, which is committed by itself.
@@ -105,7 +106,7 @@ class SharedCommit:
             self._waiting.append(mine)
             must_wait, self._is_writing = self._is_writing, True
         if must_wait:
-            mine.turn.acquire()
+            mine.turn.wait()
         if not mine.is_settled:
             self._write_waiting(mine)
         if mine.error is not None:
@@ -119,11 +120,11 @@ class SharedCommit:
             successor = self._waiting[0] if self._waiting else None
             self._is_writing = successor is not None
         if successor is not None:
-            successor.turn.release()
+            successor.turn.give()
         for entry in entries:
             entry.is_settled = True
             if entry is not mine:
-                entry.turn.release()
+                entry.turn.give()
 
     def _settle(self, entries: Sequence[_Entry]) -> None:
         try:
@@ -137,3 +138,25 @@ class SharedCommit:
                 return
             for entry in entries:  # what is wrong with one event must not refuse the others
                 self._settle([entry])
+
+
+class SharedCommits:
+    """Threads share commits with threads, and what is served in an event loop (:mod:`ihe.fibers`) with what else is
+    served there: neither waits for the other.
+
+    Args:
+        ask: runs one statement, which is committed by itself.
+    """
+
+    def __init__(self, ask: Callable[[LiteralString, Parameters], object]) -> None:
+        self._ask = ask
+        self._by_loop: dict[object, SharedCommit] = {}
+
+    def write(self, event: AuditEvent) -> None:
+        """Write an event; it is durable when this returns.
+
+        Raises:
+            Exception: what the database says against it.
+        """
+        loop = fibers.present_loop()
+        (self._by_loop.get(loop) or self._by_loop.setdefault(loop, SharedCommit(self._ask))).write(event)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ihe import fibers
 from ihe.confidentiality import sight_of
 from ihe.errors import MissingElement
 from ihe.unit_of_work import UnitOfWork
@@ -90,6 +91,7 @@ def _is_ranked(search: PatientSearch) -> bool:
 
 def _ranked(uow: UnitOfWork, search: PatientSearch, national: Sequence[str]) -> list[int]:
     """Who bears names like those asked for, the likest first; more than the limit when too many might."""
+    fibers.keep_out()  # many are compared
     found = search_store.find_candidates(
         uow, search, sees_hidden=sight_of(uow.caller).sees_hidden, ins_authorities=national
     )

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from ihe import fibers
 from ihe.confidentiality import Sight
 from ihe.unit_of_work import UnitOfWork
 from ihe.values import PartialDate
@@ -257,6 +258,10 @@ _OF_IDS = f"""SELECT f.id, {_WHOLE}
     WHERE r.state = 'active' AND {is_shown("r")} ORDER BY f.place"""
 
 
+_FEW = 20
+"""So many patients are read and written whole in an event loop; of more, nobody else would wait."""
+
+
 def find(
     uow: UnitOfWork,
     search: PatientSearch,
@@ -277,10 +282,15 @@ def find(
     Returns:
         At most ``search.limit + 1`` ids, so that the caller sees whether there are more; and the first of them whole.
     """
+    has_one_plan = _has_one_plan(search)
+    if not has_one_plan:
+        fibers.keep_out()  # it is planned, and many may be found
     parameters: dict[str, Any] = {"limit": search.limit + 1, "page": page}
     conditions = _conditions(search, sees_hidden, ins_authorities, parameters)
     statement = _PAGE.format(conditions=conditions, order=_ORDER.format("r") if first_of_many else "")
-    rows = uow.ask(statement, parameters, prepare=_has_one_plan(search))
+    rows = uow.ask(statement, parameters, prepare=has_one_plan)
+    if min(len(rows), page) > _FEW:
+        fibers.keep_out()  # to read and to write them takes long
     return [row[0] for row in rows], [_found_record(row) for row in rows[:page]]
 
 

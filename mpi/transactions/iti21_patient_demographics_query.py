@@ -43,6 +43,7 @@ TRANSACTION = Transaction(
     profile="PDQ",
     bindings=(Hl7v2Binding("QBP", "Q22", _VERSIONS), Hl7v2Binding("QCN", "J01", _VERSIONS)),
     writes=False,
+    is_brief=True,
     event_code="110112",
     event_action="E",
     options=(

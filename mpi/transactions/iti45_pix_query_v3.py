@@ -45,6 +45,7 @@ TRANSACTION = Transaction(
         ),
     ),
     writes=False,
+    is_brief=True,
     event_code="110112",
     event_action="E",
     source="ITI TF-2: 3.45",

@@ -68,6 +68,7 @@ TRANSACTION = Transaction(
         _binding(CANCEL, CANCEL, ACKNOWLEDGEMENT),
     ),
     writes=False,
+    is_brief=True,
     event_code="110112",
     event_action="E",
     options=(

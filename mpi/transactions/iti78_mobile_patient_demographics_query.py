@@ -58,6 +58,7 @@ TRANSACTION = Transaction(
         HttpBinding("GET", "/fhir/Patient/{id}", interaction="read"),
     ),
     writes=False,
+    is_brief=True,
     event_code="110112",
     event_action="E",
     options=(

@@ -35,6 +35,7 @@ TRANSACTION = Transaction(
         HttpBinding("POST", "/fhir/Patient/$ihe-pix", interaction="operation:ihe-pix", body="Parameters"),
     ),
     writes=False,
+    is_brief=True,
     event_code="110112",
     event_action="E",
     options=("JSON and XML", "GET, or POST of Parameters"),

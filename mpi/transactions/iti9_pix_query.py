@@ -25,6 +25,7 @@ TRANSACTION = Transaction(
     profile="PIX",
     bindings=(Hl7v2Binding("QBP", "Q23", ("2.5", "2.6", "2.7", "2.8", "2.9")),),
     writes=False,
+    is_brief=True,
     event_code="110112",
     event_action="E",
     source="ITI TF-2: 3.9",

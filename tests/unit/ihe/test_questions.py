@@ -15,6 +15,7 @@ from sqlalchemy import create_engine, event, text
 
 from ihe.audit import AuditEvent, Outcome
 from ihe.caller import Caller
+from ihe.store.audit import SharedCommit
 from ihe.unit_of_work import Database
 
 CALLER = Caller("node")
@@ -103,20 +104,21 @@ def test_events_that_come_together_share_commits_and_each_is_there_before_its_wr
 
 def test_an_event_that_cannot_be_written_refuses_no_other(database):
     entered, leave = threading.Event(), threading.Event()
-    writing = database.audit._settle
+    shared = SharedCommit(database.ask)
+    writing = shared._settle
 
     def slowly(entries):
         entered.set()
         leave.wait(10)
         writing(entries)
 
-    database.audit._settle = slowly
+    shared._settle = slowly
     wrong = replace(EVENT, node="NUL\0")
     with ThreadPoolExecutor(4) as threads:
-        first = threads.submit(database.audit.write, numbered(1))
+        first = threads.submit(shared.write, numbered(1))
         entered.wait(10)
-        database.audit._settle = writing
-        others = [threads.submit(database.audit.write, each) for each in (numbered(2), wrong, numbered(3))]
+        shared._settle = writing
+        others = [threads.submit(shared.write, each) for each in (numbered(2), wrong, numbered(3))]
         leave.set()
         first.result(10)
         assert others[0].result(10) is None
@@ -124,7 +126,7 @@ def test_an_event_that_cannot_be_written_refuses_no_other(database):
         with pytest.raises(psycopg.DataError):
             others[1].result(10)
     assert sorted(row["correlation_id"] for row in stored(database)) == ["1", "2", "3"]
-    database.audit.write(numbered(4))
+    shared.write(numbered(4))
 
 
 def test_a_lost_connection_is_given_up_and_the_next_question_is_answered(database):
