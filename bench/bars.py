@@ -1,9 +1,9 @@
 """What queries must reach, beside what was measured and what the floor of the same run reached.
 
 Rates are bound to the floor (see :mod:`bench.floor`): the same server that answers from one SELECT and one committed
-INSERT. Latencies are bound absolutely. In a closed loop of sixteen connections on few cores most of a latency is the
-queue that the connections make themselves, and the floor's own shows how long it is at least; the same connections at
-a fixed rate (open loop) show what an answer takes where the machine is not the limit.
+INSERT, in the event loop and in threads. Latencies are bound absolutely. In a closed loop of sixteen connections on few
+cores most of a latency is the queue that the connections make themselves, and the floor's own shows how long it is at
+least; the same connections at a fixed rate (open loop) show what an answer takes where the machine is not the limit.
 """
 
 from __future__ import annotations
@@ -49,14 +49,20 @@ def bars(found: Mapping[str, Any]) -> Iterator[Bar]:
     """
     for name, load in found["loads"].items():
         query, _, how = name.partition(", ")
-        floor = found["floors"].get(f"floor {'MLLP' if 'v2' in query else 'HTTP'}, {how}")
+        wire = "MLLP" if "v2" in query else "HTTP"
+        floor = found["floors"].get(f"floor {wire}, {how}")
         if floor is None or not how.startswith(f"{CONNECTIONS} connections"):
             continue
         least = _RATES.get(query)
         if least is not None and "at" not in how.split():
             rate = load["per_second"]
-            holds = rate >= least * floor["per_second"]
-            yield Bar(f"{query}/s, {how}", rate, floor["per_second"], f"{least:g} of floor", holds)
+            for kind, beneath in (
+                ("", floor),
+                (", floor in threads", found["floors"].get(f"floor {wire} in threads, {how}")),
+            ):
+                if beneath is not None:
+                    holds = rate >= least * beneath["per_second"]
+                    yield Bar(f"{query}/s, {how}{kind}", rate, beneath["per_second"], f"{least:g} of floor", holds)
         for beginning, most in _P99_MS.items():
             if query.startswith(beginning):
                 p99 = load["p99_ms"]

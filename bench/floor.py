@@ -2,8 +2,10 @@
 
 The floor is the service without its work: the same HTTP and MLLP listeners in as many processes, the same threads and
 connections, and for each request one prepared SELECT by primary key and one committed INSERT of an audit event; the
-answer is always the same. Its events stand in a table of their own, like the trail's: the service beside it, which is
-measured in turns with the floor, would seal them. ``python -m bench.floor URL`` serves it.
+answer is always the same. It answers in both of the service's ways: in the event loop, as brief transactions are
+answered (:mod:`ihe.fibers`), and in a thread, as all others are. Its events stand in a table of their own, like the
+trail's: the service beside it, which is measured in turns with the floor, would seal them. ``python -m bench.floor
+URL`` serves it.
 """
 
 from __future__ import annotations
@@ -30,12 +32,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bench.load import HttpConnection
+from ihe import fibers
 from ihe.hl7v2.listener import Limits, MllpListener
 from ihe.peer import Peer
 from ihe.unit_of_work import Database
-from region.http_app import PlainRoute
+from region.http_app import NO_TELEMETRY, PlainRoute
 from region.server import Listening, SharedListeners, end_with_parent, run, server_of, supervise
 
+IN_THREAD = "in-thread"
+"""A request that names it is answered in a thread."""
 _SELECT = "SELECT domain, local_id, person_id FROM record WHERE id = %s"
 _TABLE = "CREATE TABLE IF NOT EXISTS floor_event (LIKE audit_event INCLUDING ALL)"
 _INSERT = """INSERT INTO floor_event (at, transaction, event_code, event_action, outcome, node, site, user_id, purpose,
@@ -58,12 +63,14 @@ def floor_app(url: str, listening: Listening) -> FastAPI:
 
     def work() -> None:
         number = next(numbers)
-        with database.alone() as cursor:
-            cursor.execute(_SELECT, (number * 7919 % 10_000 + 1,), prepare=True).fetchall()
-            cursor.execute(_INSERT, (datetime.now(UTC), "bench", str(number)), prepare=True)
+        database.ask(_SELECT, (number * 7919 % 10_000 + 1,))
+        database.ask(_INSERT, (datetime.now(UTC).isoformat(), "bench", str(number)))
 
-    def answer(_message: bytes, _peer: Peer) -> Sequence[bytes]:
-        work()
+    def answer(message: bytes, _peer: Peer) -> Sequence[bytes]:
+        if IN_THREAD.encode() in message:
+            fibers.in_thread(work)
+        else:
+            work()
         return (_ANSWER,)
 
     executor = ThreadPoolExecutor(listening.threads)
@@ -73,6 +80,7 @@ def floor_app(url: str, listening: Listening) -> FastAPI:
         listening.mllp_port,
         limits=Limits(threads=listening.threads),
         shared=listening.shared.mllp if listening.shared else None,
+        begins_in_loop=True,
     )
 
     @asynccontextmanager
@@ -83,12 +91,17 @@ def floor_app(url: str, listening: Listening) -> FastAPI:
         executor.shutdown()
 
     async def serve(_request: Request) -> Response:
+        await fibers.serve(executor, work)
+        return Response(b"{}", media_type="application/json")
+
+    async def serve_in_thread(_request: Request) -> Response:
         await asyncio.get_running_loop().run_in_executor(executor, work)
         return Response(b"{}", media_type="application/json")
 
-    app = FastAPI(lifespan=life)
+    app = FastAPI(lifespan=life, telemetry=NO_TELEMETRY)
     app.router.route_class = PlainRoute
     app.add_api_route("/", serve, response_model=None)
+    app.add_api_route(f"/{IN_THREAD}", serve_in_thread, response_model=None)
     return app
 
 

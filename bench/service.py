@@ -23,7 +23,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from os import cpu_count
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +38,7 @@ from mpi.translate.bulk_row import COLUMNS
 from region.embedded_postgres import EmbeddedPostgres
 from region.embedded_postgres.binaries import ServerUser, server_programs
 from region.region_table import load_region
+from region.running import usual_workers
 from region.settings import Settings
 from region.synthetic.population import build
 from region.synthetic.provide_and_register import to_provide_and_register
@@ -186,12 +186,12 @@ def _run_size(size: int, seconds: float, turns: int, workers: int, rates: Sequen
 
 
 def _ratios(name: str, load: dict[str, Any], floors: dict[str, Any]) -> dict[str, float]:
-    """A load beside the bare endpoint, and a query beside the floor of its wire with as many connections."""
+    """A load beside the bare endpoint, and a query beside the floors of its wire with as many connections."""
     rates = {"to bare endpoint": floors["bare endpoint"]["per_second"]}
-    wire = "MLLP" if "v2" in name else "HTTP"
-    same = floors.get(f"floor {wire}, {name.rpartition(', ')[2]}")
-    if same is not None:
-        rates["to floor"] = same["per_second"]
+    wire, how = "MLLP" if "v2" in name else "HTTP", name.rpartition(", ")[2]
+    for to, same in (("to floor", f"floor {wire}, {how}"), ("to floor in threads", f"floor {wire} in threads, {how}")):
+        if same in floors:
+            rates[to] = floors[same]["per_second"]
     return {to: round(load["per_second"] / rate, 3) for to, rate in rates.items() if rate}
 
 
@@ -201,7 +201,7 @@ def _limits(folder: Path, url: str, seconds: float, workers: int) -> dict[str, A
     with floor.bare_endpoint(port, workers):
         bare = measure(
             lambda: HttpConnection("127.0.0.1", port),
-            [_ANY_REQUEST],
+            [_ANY_REQUEST % b""],
             b"200 OK",
             connections=bars.CONNECTIONS,
             seconds=seconds,
@@ -234,8 +234,10 @@ def _serve_and_measure(
     ):
         _wait_for_subscribers(running)
         asked: list[tuple[str, Callable[[], Connection], list[bytes], bytes]] = [
-            ("floor HTTP", beneath.http, [_ANY_REQUEST], b"200 OK"),
-            ("floor MLLP", beneath.mllp, [_ANY_MESSAGE], b"MSA|AA"),
+            ("floor HTTP", beneath.http, [_ANY_REQUEST % b""], b"200 OK"),
+            ("floor MLLP", beneath.mllp, [_ANY_MESSAGE % b"1"], b"MSA|AA"),
+            ("floor HTTP in threads", beneath.http, [_ANY_REQUEST % floor.IN_THREAD.encode()], b"200 OK"),
+            ("floor MLLP in threads", beneath.mllp, [_ANY_MESSAGE % floor.IN_THREAD.encode()], b"MSA|AA"),
         ]
         for name, wire, requests, expected in queries(load_region(Settings().region_table), rows):
             asked.append((name, running.mllp if wire == "MLLP" else running.http, requests, expected))
@@ -305,8 +307,8 @@ _BREATH_SECONDS = 0.3
 """Until the connections of the load before are gone: they would count when those of the next are shared out."""
 _LEAST_SECONDS = 3.0
 """For a percentile of an open loop, which asks less in the same time."""
-_ANY_REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-_ANY_MESSAGE = b"MSH|^~\\&|BENCH|BENCH|IPR|R|20260101||QBP^Q23^QBP_Q21|1|P|2.5\rQPD|IHE PIX Query|1|1\rRCP|I\r"
+_ANY_REQUEST = b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n"
+_ANY_MESSAGE = b"MSH|^~\\&|BENCH|BENCH|IPR|R|20260101||QBP^Q23^QBP_Q21|%b|P|2.5\rQPD|IHE PIX Query|1|1\rRCP|I\r"
 _PGBENCH = {
     "select": "\\set i random(1, 1000)\nSELECT domain FROM record WHERE id = :i;\n",
     "insert": "INSERT INTO received_message VALUES ('bench', gen_random_uuid()::text, '\\x00', now(), '\\x00');\n",
@@ -373,13 +375,15 @@ def table(results: dict[str, Any]) -> str:
         lines.append(f"\n{int(size):,} records: bulk load {found['bulk load records/s']:,} records/s")
         floors = found["floors"]
         lines.append(", ".join(f"{name} {value:,}" for name, value in floors.items() if isinstance(value, float)))
-        lines.append(f"{'':42}{'per s':>9}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}{'/bare':>8}{'/floor':>8}{'bad':>5}")
+        heads = f"{'per s':>9}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}{'/bare':>8}{'/floor':>8}{'/threads':>9}"
+        lines.append(f"{'':42}{heads}{'bad':>5}")
         measured = {name: value for name, value in floors.items() if isinstance(value, dict)}
         for name, load in (measured | found["loads"]).items():
             ratio = found["ratios"].get(name, {})
             lines.append(
                 f"{name:42}{load['per_second']:>9,}{load['p50_ms']:>9}{load['p95_ms']:>9}{load['p99_ms']:>9}"
-                f"{ratio.get('to bare endpoint', ''):>8}{ratio.get('to floor', ''):>8}{load['failures']:>5}"
+                f"{ratio.get('to bare endpoint', ''):>8}{ratio.get('to floor', ''):>8}"
+                f"{ratio.get('to floor in threads', ''):>9}{load['failures']:>5}"
             )
     return "\n".join(lines)
 
@@ -390,7 +394,8 @@ def main() -> None:
     parser.add_argument("--records", type=int, nargs="+", default=[100_000, 1_000_000], help="sizes of the index")
     parser.add_argument("--seconds", type=float, default=3.0, help="length of each load in each turn")
     parser.add_argument("--turns", type=int, default=5, help="how often floor and queries are measured, in turns")
-    parser.add_argument("--workers", type=int, default=cpu_count(), help="processes of the service")
+    usual = usual_workers(beside_database=True)
+    parser.add_argument("--workers", type=int, default=usual, help=f"processes of the service (usually {usual})")
     parser.add_argument("--rate", type=float, nargs="+", default=[300.0], help="queries a second of the open loops")
     parser.add_argument("-o", "--output", type=Path, help="also write the figures as JSON")
     chosen = parser.parse_args()
