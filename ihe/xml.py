@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Protocol
 from xml.parsers import expat
 
@@ -207,6 +208,12 @@ _UTF_8: Final = frozenset({None, "utf-8", "UTF-8"})
 _USUAL_DECLARATION: Final = re.compile(rb"""\s*<\?xml version=["']1\.0["'](?: encoding=["'](?:utf|UTF)-8["'])?\s*\?>""")
 
 
+@lru_cache(maxsize=64)
+def _as_written(name: str) -> bytes:
+    """A qualified name without its namespace, as UTF-8 has it."""
+    return name.rpartition("}")[2].encode()
+
+
 def _is_plain(document: bytes) -> bool:
     """Whether a document is UTF-8 without ``<!``, and without ``<?`` but in the usual declaration.
 
@@ -332,7 +339,7 @@ class _Scan:
         document = self._kept.content()
         if b"\0" in document:  # in a charset of two bytes a name looks different
             return False
-        return not any(name.rpartition("}")[2].encode() in document for name in self._capture)
+        return not any(_as_written(name) in document for name in self._capture)
 
     def _count(self, parser: expat.XMLParserType) -> None:
         """Count what may be in excess."""

@@ -107,9 +107,9 @@ class SoapEndpoint:
                 return None
             arrived += message.get("body", b"")
             if not message.get("more_body", False):
-                is_small = is_whole and len(arrived) <= fibers.LONGEST and not exchange.has_parts
-                finish = self._in_loop if self._is_brief and is_small else self._in_thread
-                return await finish(exchange.finish, bytes(arrived))
+                if self._is_brief and is_whole and len(arrived) <= fibers.LONGEST and not exchange.has_parts:
+                    return await fibers.serve(self._executor, exchange.finish, bytes(arrived))
+                return await self._in_thread(exchange.finish, bytes(arrived))
             if len(arrived) >= _BATCH:
                 is_whole = False
                 refusal = await self._in_thread(exchange.feed, bytes(arrived))
@@ -134,15 +134,9 @@ class SoapEndpoint:
             gone.cancel()
             await self._in_thread(answer.body.close)
 
-    async def _in_loop(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        return await self._to_the_end(fibers.serve(self._executor, function, *arguments))
-
     async def _in_thread(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        loop = asyncio.get_running_loop()
-        return await self._to_the_end(loop.run_in_executor(self._executor, partial(function, *arguments)))
-
-    async def _to_the_end(self, future: asyncio.Future[Result]) -> Result:
-        """Wait for it, also when cancelled: what is discarded afterwards must be at rest."""
+        """Run in a thread to the end, also when cancelled: what is discarded afterwards must be at rest."""
+        future = asyncio.get_running_loop().run_in_executor(self._executor, partial(function, *arguments))
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:

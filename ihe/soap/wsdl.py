@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Final
 
@@ -227,9 +227,16 @@ _AUTHORITY = re.compile(r"^[A-Za-z0-9.:\[\]_-]+$")
 
 def base_url_of(scope: Scope) -> str:
     """Scheme and authority as the client used them."""
-    headers = dict(scope["headers"])
-    server = scope.get("server") or ("localhost", None)
-    authority = headers.get(b"host", b"").decode("latin-1")
+    host = b""
+    for name, value in scope["headers"]:
+        if name == b"host":
+            host = value
+    return _base_url(scope.get("scheme", "http"), host, tuple(scope.get("server") or ("localhost", None)))
+
+
+@lru_cache(maxsize=64)
+def _base_url(scheme: str, host: bytes, server: tuple[str, int | None]) -> str:
+    authority = host.decode("latin-1")
     if not _AUTHORITY.match(authority):
         authority = f"{server[0]}:{server[1]}"
-    return f"{scope.get('scheme', 'http')}://{authority}"
+    return f"{scheme}://{authority}"
