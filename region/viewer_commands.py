@@ -86,12 +86,19 @@ def install(archive: Path, folder: Path) -> None:
 
 
 def _unpack(archive: Path, folder: Path) -> None:
+    inside = folder.resolve()
     with tarfile.open(archive) as source:
         for member in source:
             name = member.name.removeprefix(_INSIDE)
-            if member.isfile() and name != member.name and not _LEFT_OUT.search(name):
-                member.name = name
-                source.extract(member, folder, filter="data")
+            if not member.isfile() or name == member.name or _LEFT_OUT.search(name):
+                continue
+            file = (inside / name).resolve()
+            content = source.extractfile(member)
+            if content is None or not file.is_relative_to(inside):
+                raise ViewerFault(f"{archive.name} holds a file that belongs elsewhere: {name}")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with content, file.open("wb") as written:
+                shutil.copyfileobj(content, written)
 
 
 def _move_below_root(folder: Path) -> None:

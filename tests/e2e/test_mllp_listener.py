@@ -398,7 +398,7 @@ def test_stopping_does_not_wait_for_ever(caplog: pytest.LogCaptureFixture) -> No
 
 
 def test_several_listeners_share_a_port_and_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_listener, "_STAND_BACK_SECONDS", 0.5)  # however slow the machine is
+    monkeypatch.setattr(shared_listener, "_STAND_BACK_SECONDS", 2.0)  # however slow the machine is
     with ExitStack() as opened:
         shared = SharedListener.of(socket.create_server((HOST, 0)), 2)
         opened.callback(shared.close)
