@@ -122,7 +122,12 @@ class Accepting:
         connection.setblocking(False)
         task = self._loop.create_task(self._begin(connection))
         self._beginning.add(task)
-        task.add_done_callback(self._beginning.discard)
+        task.add_done_callback(self._begun)
+        self._note()
+
+    def _begun(self, task: asyncio.Task[None]) -> None:
+        """Its connection counts by itself now; noted at once, for whoever counted meanwhile counted it twice."""
+        self._beginning.discard(task)
         self._note()
 
     async def _begin(self, connection: socket.socket) -> None:

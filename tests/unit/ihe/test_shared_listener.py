@@ -86,7 +86,7 @@ def until(is_so):
 
 @pytest.mark.parametrize("new_event_loop", [uvloop.new_event_loop, asyncio.new_event_loop])
 def test_connections_are_shared_out_evenly_also_after_some_have_left(listener, new_event_loop, monkeypatch):
-    monkeypatch.setattr(shared_listener, "_STAND_BACK_SECONDS", 0.5)  # however slow the machine is
+    monkeypatch.setattr(shared_listener, "_STAND_BACK_SECONDS", 2.0)  # however slow the machine is
     first, second = (Holder(as_process(listener, number), new_event_loop) for number in (0, 1))
     with first.accepting(), second.accepting(), ExitStack() as opened:
         for number in range(1, 9):
