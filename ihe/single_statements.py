@@ -26,7 +26,7 @@ import psycopg
 from psycopg.adapt import Transformer
 from psycopg.errors import error_from_result
 from psycopg.generators import execute
-from psycopg.pq import ExecStatus
+from psycopg.pq import ExecStatus, TransactionStatus
 from sqlalchemy import Engine, PoolProxiedConnection, event
 
 from ihe import fibers
@@ -60,6 +60,11 @@ class _Single:
     def answers_to_loop(self) -> None:
         """From now on a fiber asks, and its loop waits for the answers."""
         self._readiness = fibers.Readiness(self._connection.fileno())
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether another statement may be asked: the connection is open, and no answer is still to come."""
+        return not self._connection.closed and self._connection.pgconn.transaction_status != TransactionStatus.ACTIVE
 
     def close(self) -> None:
         """End the connection; of one that answers to a loop, in the loop's thread or when it is closed."""
@@ -178,7 +183,7 @@ class _OfLoop:
                 return place.single
 
     def _take_back(self, single: _Single) -> None:
-        if single.cursor.connection.closed:
+        if not single.is_usable:
             self._one_less()
             single.close()
             self._engine.dispose()  # what broke one connection has most often broken all

@@ -202,6 +202,14 @@ def test_a_connection_lost_at_work_is_an_error_and_the_next_question_is_answered
     assert run(lambda: database.ask("SELECT 1", ())) == [[(1,)]]
 
 
+def test_a_connection_whose_answer_nobody_waited_for_is_not_used_again(run, database, monkeypatch):
+    run(lambda: database.ask("SELECT 1", ()))
+    with monkeypatch.context() as failing:
+        failing.setattr(fibers.Readiness, "_wait", lambda *_: 1 / 0)
+        assert isinstance(run(lambda: database.ask("SELECT 'first'", ()))[0], ZeroDivisionError)
+    assert run(*[lambda: database.ask("SELECT 'second'", ())] * 3) == [[("second",)]] * 3
+
+
 def test_connections_lost_at_rest_do_not_keep_the_loop_busy_and_are_replaced(run, database):
     def pid():
         return database.ask("SELECT pg_backend_pid()", ())[0][0]
