@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -119,6 +121,23 @@ class Metrics:
         waiting.register(self._waiting)
         waiting.register(self._surroundings)
         return generate_latest(registry) + generate_latest(waiting)
+
+
+@contextmanager
+def counted_together() -> Iterator[None]:
+    """What is made while the block runs, here and in the processes started in it, counts together.
+
+    The library decides at its import whether it does; here that depends on the command.
+    """
+    alone = values.ValueClass
+    with TemporaryDirectory(prefix="traitdunion-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
+        try:
+            yield
+        finally:
+            values.ValueClass = alone
+            del os.environ["PROMETHEUS_MULTIPROC_DIR"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -25,12 +26,12 @@ from ihe.syslog import Collector
 from mpi.domain.grades import CALIBRATED, STRICT, Grade, LinkPolicy
 from mpi.domain.stewardship import BallotPolicy
 from mpi.store import invariants
-from region import access_settings
+from region import access_settings, beside
 from region.bootstrap import Replica, Service, build_service
 from region.demo import run_story
 from region.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from region.log_output import set_up_logging
-from region.metrics import Watched
+from region.metrics import Watched, counted_together
 from region.migrations import SchemaFault, upgrade
 from region.officer_mail import Officer
 from region.pacs.demonstration import archives_of_story
@@ -294,7 +295,7 @@ def _texts(grades: frozenset[Grade]) -> frozenset[str]:
     return frozenset(map(str, grades))
 
 
-def _listening(settings: Settings, shared: SharedListeners | None = None) -> Listening:
+def _listening(settings: Settings, shared: SharedListeners | None = None, *, is_alone: bool = False) -> Listening:
     tls = access_settings.server_tls(settings)
     return Listening(
         host=settings.http_host,
@@ -305,6 +306,7 @@ def _listening(settings: Settings, shared: SharedListeners | None = None) -> Lis
         max_document_bytes=settings.max_document_bytes,
         idle_seconds=settings.idle_timeout_seconds,
         shared=shared,
+        is_alone=is_alone,
         http_tls=None if settings.trusted_proxies else tls,
         mllp_tls=tls,
     )
@@ -331,33 +333,34 @@ def serve(settings: Settings, on_listening: Callable[[], None]) -> None:
     """Listen until stopped, in as many processes as the settings say."""
     with database(settings) as url:
         try:
-            if workers(settings) == 1:
-                listen(_build(settings, url), _listening(settings), on_listening)
-            else:
-                shared = SharedListeners.bound(_listening(settings), workers(settings))
-                on_listening()
-                with _shared_metrics(settings):
+            with counted_together(), beside.kept_running(partial(_work_beside, settings, url)):
+                if workers(settings) == 1:
+                    listen(_build(settings, url), _listening(settings), on_listening)
+                else:
+                    shared = SharedListeners.bound(_listening(settings), workers(settings))
+                    on_listening()
                     supervise(partial(_work, settings, url, shared), workers(settings), shared.close)
         except OSError as error:
             raise StartFault(f"cannot listen: {error.strerror or error}") from error
-
-
-@contextmanager
-def _shared_metrics(settings: Settings) -> Iterator[None]:
-    """A folder in which the worker processes count together while the block runs."""
-    folder = settings.data_dir / f"metrics-{os.getpid()}"
-    folder.mkdir(parents=True)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-    try:
-        yield
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _work(settings: Settings, url: str, shared: SharedListeners, number: int) -> None:
     set_up_logging(settings.log_level, settings.log_format)
     end_with_parent()
     listen(_build(settings, url), _listening(settings, shared.of(number)))
+
+
+def _work_beside(settings: Settings, url: str) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # it waits until it is asked for
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started this process, and tells it to end
+    set_up_logging(settings.log_level, settings.log_format)
+    end_with_parent()
+    with service_over(settings, url) as built:
+        built.xds.studies.archives.start()
+        beside.start(built)
+        signal.sigwait([signal.SIGTERM])
+        beside.stop(built)
+        built.xds.studies.archives.stop()
 
 
 def demo(settings: Settings, console: Console, *, exit_after: bool) -> None:
@@ -393,7 +396,7 @@ def demo(settings: Settings, console: Console, *, exit_after: bool) -> None:
 def _background(built: Service, settings: Settings) -> Iterator[threading.Thread]:
     """A service that listens in a thread while the block runs."""
     ready = threading.Event()
-    server = listener_of(built, _listening(settings), ready.set)
+    server = listener_of(built, _listening(settings, is_alone=True), ready.set)
     failures: list[BaseException] = []
 
     def run() -> None:

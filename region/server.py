@@ -36,6 +36,7 @@ from ihe.handshake import Handshaking, Refused, ignored, serve_accepted
 from ihe.hl7v2.listener import Limits, MllpListener
 from ihe.shared_listener import Accepting, SharedListener
 from ihe.soap.mtom import DEFAULT_MESSAGE_LIMITS
+from region import beside
 from region.bootstrap import Service
 from region.handshake_alerts import HandshakeAlerts
 from region.http_app import build_http_app
@@ -90,6 +91,7 @@ class Listening:
         threads: requests served at once, by each listener.
         max_message_bytes: longest MLLP message and longest HTTP body outside the SOAP endpoints.
         shared: the sockets to accept from, which other processes have too; ``None`` for own ones.
+        is_alone: whether this process also does what nobody waits for (:mod:`region.beside`).
         http_tls, mllp_tls: TLS of the listener; ``None`` for none.
     """
 
@@ -101,6 +103,7 @@ class Listening:
     max_document_bytes: int = 4 * 1024**3
     idle_seconds: float = 600.0
     shared: SharedListeners | None = None
+    is_alone: bool = True
     http_tls: ssl.SSLContext | None = None
     mllp_tls: ssl.SSLContext | None = None
 
@@ -129,11 +132,9 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
             service.copy.start()
         await asyncio.to_thread(_note, service, APPLICATION_START)
         await mllp.start()
-        service.dispatcher.start()
-        service.housekeeping.start()
         service.xds.studies.archives.start()
-        service.audit.start()
-        service.publisher.start()
+        if listening.is_alone:
+            beside.start(service)
         # What is loaded by now stays: looking through it at each collection took half the time of large answers.
         gc.collect()
         gc.freeze()
@@ -143,13 +144,11 @@ def http_app(service: Service, listening: Listening) -> FastAPI:
             yield
         finally:
             await mllp.stop()
-            service.publisher.stop()
-            service.dispatcher.stop()
-            service.housekeeping.stop()
-            service.xds.studies.archives.stop()
             with suppress(DBAPIError, PoolTimeout, psycopg.Error):  # a database that is gone keeps nobody from ending
                 await asyncio.to_thread(_note, service, APPLICATION_STOP)
-            service.audit.stop()
+            if listening.is_alone:
+                beside.stop(service)
+            service.xds.studies.archives.stop()
             executor.shutdown(wait=True)
             waiting.shutdown(wait=True)
             if service.copy is not None:
