@@ -22,9 +22,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Final
 
 from ihe.errors import IheError, Refused, UnknownTargetAuthority
-from ihe.hl7v2.building import Copied, SegmentBuilder, build_message
+from ihe.hl7v2.building import SegmentBuilder, build_message
 from ihe.hl7v2.er7 import Message, Segment
 from ihe.hl7v2.error_codes import INTERNAL_ERROR, RECORD_LOCKED, Condition, error_code
 from ihe.names import fresh_name
@@ -36,6 +37,9 @@ _LOCATION = re.compile(
     r"(?:-(?P<field>\d+)(?:\[(?P<repetition>\d+)\])?(?:\.(?P<component>\d+)(?:\.(?P<sub>\d+))?)?)?"
 )
 _CONTROL_ID = re.compile(r"[A-Za-z0-9._:-]{1,199}")
+_COPIED: Final = {3: 5, 4: 6, 5: 3, 6: 4, 11: 11, 12: 12}
+"""Fields of an answer's MSH that are the question's, where sender and receiver change places."""
+_COPIED_WHOLE: Final = _COPIED | {17: 17, 18: 18, 19: 19}
 _UNREADABLE = Message.parse("MSH|^~\\&||||||||||\r")
 
 
@@ -108,27 +112,20 @@ def header_segment(question: Message, code: str, event: str, structure: str) -> 
     """
     msh = question.msh
     names_structure = _is_from(question, 2, 3, 1) or bool(question.structure)
-    answer = SegmentBuilder(
-        "MSH",
-        Copied(msh, 5),
-        Copied(msh, 6),
-        Copied(msh, 3),
-        Copied(msh, 4),
-        f"{format_dtm(datetime.now(UTC))}+0000",
-        None,
-        [code, event, structure if names_structure and event else None],
-        fresh_name()[:20],
-        Copied(msh, 11) if msh.text(11) else "P",
-        Copied(msh, 12) if msh.text(12) else "2.5",
-    )
-    for number in range(17, min(19, msh.field_count) + 1):
-        answer.set(number, Copied(msh, number))
+    answer = SegmentBuilder("MSH").copy(msh, _COPIED if msh.field_count < 17 else _COPIED_WHOLE)
+    answer.set(7, f"{format_dtm(datetime.now(UTC))}+0000")
+    answer.set(9, [code, event, structure if names_structure and event else None])
+    answer.set(10, fresh_name()[:20])
+    if not msh.text(11):
+        answer.set(11, "P")
+    if not msh.text(12):
+        answer.set(12, "2.5")
     return answer
 
 
 def msa_segment(question: Message, code: str, text: str = "") -> SegmentBuilder:
     """The MSA of an answer; the text is written only before version 2.5, where ERR has no place for it."""
-    segment = SegmentBuilder("MSA", code, Copied(question.msh, 10))
+    segment = SegmentBuilder("MSA", code).copy(question.msh, {2: 10})
     if text and not _is_from(question, 2, 5):
         segment.set(3, text[:80])
     return segment

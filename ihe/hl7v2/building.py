@@ -9,31 +9,23 @@ at the end are not written.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
 
 from ihe.errors import MalformedRequest
 from ihe.hl7v2.charset import UTF_8, Charset, can_write, encode
 from ihe.hl7v2.delimiters import STANDARD, Delimiters
 from ihe.hl7v2.er7 import Component, Field, Message, Repetition, Segment
 
-
-class Copied(NamedTuple):
-    """A field of a message that was read, written as it stands there wherever that can be."""
-
-    segment: Segment
-    number: int
-
-    def __bool__(self) -> bool:
-        return self.segment.written(self.number) != ""
-
-
 ComponentValue = str | None | Component | Sequence[str | None]
 RepetitionValue = str | None | Component | Repetition | Sequence[ComponentValue]
-FieldValue = RepetitionValue | Field | Copied
+FieldValue = RepetitionValue | Field
 
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class _Repetitions(list[FieldValue]):
+    """A field with any number of repetitions but one."""
 
 
 class SegmentBuilder:
@@ -47,36 +39,62 @@ class SegmentBuilder:
 
     def __init__(self, name: str, *fields: FieldValue) -> None:
         self.name = name
-        self._fields: dict[int, list[FieldValue]] = {}
-        for number, value in enumerate(fields, 3 if name == "MSH" else 1):
-            if value is not None:
-                self._fields[number] = [value]
+        self._fields: dict[int, FieldValue | _Repetitions] = dict(enumerate(fields, 3 if name == "MSH" else 1))
+        self._copied: tuple[Segment, Mapping[int, int]] | None = None
 
     def set(self, number: int, *repetitions: FieldValue) -> SegmentBuilder:
         """Set a field, from 1; without repetitions it becomes empty."""
-        self._fields[number] = list(repetitions)
+        self._fields[number] = repetitions[0] if len(repetitions) == 1 else _Repetitions(repetitions)
         return self
 
     def add(self, number: int, repetition: FieldValue) -> SegmentBuilder:
         """Add a repetition to a field."""
-        self._fields.setdefault(number, []).append(repetition)
+        value = self._fields.get(number)
+        if isinstance(value, _Repetitions):
+            value.append(repetition)
+        else:
+            self._fields[number] = _Repetitions([repetition] if value is None else [value, repetition])
+        return self
+
+    def copy(self, segment: Segment, numbers: Mapping[int, int]) -> SegmentBuilder:
+        """Let fields that are not set be those of a segment that was read, as they stand there wherever that can be.
+
+        Args:
+            numbers: of the field there, by that of the field here.
+        """
+        self._copied = segment, numbers
         return self
 
     def has(self, number: int) -> bool:
         """Whether the field was given."""
-        return any(self._fields.get(number, ()))
+        value = self._fields.get(number)
+        if isinstance(value, _Repetitions):
+            return any(value)
+        if value or self._copied is None:
+            return bool(value)
+        segment, numbers = self._copied
+        return number in numbers and segment.written(numbers[number]) != ""
 
     def render(self, delimiters: Delimiters) -> str:
         """The segment as ER7 writes it, without terminator."""
-        texts = [""] * (max(self._fields, default=0) + 1)
+        last = max(self._fields, default=0)
+        if self._copied is not None:
+            last = max(last, *self._copied[1])
+        texts = [""] * (last + 1)
         texts[0] = self.name
-        for number, repetitions in self._fields.items():
-            if len(repetitions) != 1:
-                texts[number] = delimiters.repetition.join([_repetition(each, delimiters) for each in repetitions])
-                continue
-            value = repetitions[0]
-            if isinstance(value, str) and value.isalnum():  # most values, at once; no delimiter is a letter or digit
-                texts[number] = value
+        if self._copied is not None:
+            segment, numbers = self._copied
+            keeps_spelling = segment.raw.isprintable() and segment.delimiters == delimiters
+            for number, there in numbers.items():
+                texts[number] = (
+                    segment.written(there) if keeps_spelling else _repetition(segment.field(there), delimiters)
+                )
+        for number, value in self._fields.items():
+            if isinstance(value, str):
+                # Most values are letters and digits alone, which no delimiter is.
+                texts[number] = value if value.isalnum() else delimiters.escaped(value)
+            elif isinstance(value, _Repetitions):
+                texts[number] = delimiters.repetition.join([_repetition(each, delimiters) for each in value])
             elif value is not None:
                 texts[number] = _repetition(value, delimiters)
         if self.name == "MSH":
@@ -139,11 +157,6 @@ def _as_read(segment: Segment, delimiters: Delimiters) -> str:
 def _repetition(value: FieldValue, delimiters: Delimiters) -> str:
     if isinstance(value, str):
         return value if value.isalnum() else delimiters.escaped(value)  # no delimiter is a letter or digit
-    if isinstance(value, Copied):
-        raw = value.segment.written(value.number)
-        if raw.isprintable() and value.segment.delimiters == delimiters:
-            return raw
-        value = value.segment.field(value.number)
     if isinstance(value, (Field, Repetition)):
         if _keeps_spelling(value, delimiters):
             return value.raw

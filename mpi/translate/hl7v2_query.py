@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from ihe.errors import IheError, MissingElement
 from ihe.hl7v2.acknowledgement import Diagnostic, diagnose, err_segments, header_segment, msa_segment
-from ihe.hl7v2.building import Copied, SegmentBuilder, build_message
+from ihe.hl7v2.building import SegmentBuilder, build_message
 from ihe.hl7v2.er7 import Field, Message, Segment
 from ihe.hl7v2.error_codes import error_code
 from ihe.values import AssigningAuthority
@@ -67,9 +67,10 @@ def query_answer(
         hits: how many were found, are in this answer, and follow it (QAK-4, 5, 6), or ``None``.
     """
     qpd = question.segment("QPD")
-    qak = SegmentBuilder("QAK", Copied(qpd, 2) if qpd else None, status)
+    qak = SegmentBuilder("QAK").set(2, status)
+    if qpd is not None:
+        qak.copy(qpd, {1: 2} if hits is None else {1: 2, 3: 1})
     if hits is not None:
-        qak.set(3, Copied(qpd, 1) if qpd else None)
         for number, count in enumerate(hits, 4):
             qak.set(number, str(count))
     parts = [
@@ -77,7 +78,7 @@ def query_answer(
         msa_segment(question, acknowledgement, diagnostics[0].text if diagnostics else ""),
         *err_segments(question, diagnostics),
         qak,
-        *((qpd,) if qpd else ()),
+        *((qpd,) if qpd is not None else ()),
         *segments,
     ]
     return build_message(parts, delimiters=question.delimiters, charset=question.answer_charset)
