@@ -9,11 +9,12 @@ begins a transaction when it is asked for more. Its audit event shares a commit 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, LiteralString, cast
+from typing import Any, Generic, LiteralString, TypeVar, cast
 
 import psycopg
 from sqlalchemy import Connection, Engine, text
@@ -23,6 +24,25 @@ from ihe.audit import AuditEvent, AuditTrail
 from ihe.caller import Caller
 from ihe.single_statements import Cursor, Parameters, Rows, SingleStatements
 from ihe.store import audit, outbox
+from ihe.together import Together
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LookUp(Generic[Item, Result]):
+    """One statement that finds the same of several things, for what is asked very often.
+
+    Attributes:
+        statement: with parameters as psycopg has them.
+        parameters: of the statement, for some things.
+        results: what its rows say of each of so many things, in their order.
+    """
+
+    statement: LiteralString
+    parameters: Callable[[Sequence[Item]], Parameters]
+    results: Callable[[Rows, int], Sequence[Result]]
 
 
 class UnitOfWork:
@@ -57,6 +77,11 @@ class UnitOfWork:
         """
         connection = cast(psycopg.Connection, self.connection.connection.driver_connection)
         return connection.execute(statement, parameters, prepare=prepare).fetchall()
+
+    def look_up(self, what: LookUp[Item, Result], item: Item) -> Result:
+        """What a look-up finds of one thing."""
+        (found,) = what.results(self.ask(what.statement, what.parameters([item])), 1)
+        return found
 
     def keep(self, event: AuditEvent) -> None:
         """Write the audit event of the unit, in the same commit."""
@@ -122,6 +147,14 @@ class Question(UnitOfWork):
             return super().ask(statement, parameters, prepare=prepare)
         return self._database.ask(statement, parameters, prepare=prepare, engine=self._engine)
 
+    def look_up(self, what: LookUp[Item, Result], item: Item) -> Result:
+        """What a look-up finds of one thing: with what others look up at the same moment, or in the transaction where
+        one has begun.
+        """
+        if self._connection is not None:
+            return super().look_up(what, item)
+        return self._database.look_up(what, item, self._engine)
+
     def keep(self, event: AuditEvent) -> None:
         """Write the audit event durably, in a commit that it may share.
 
@@ -155,6 +188,7 @@ class Database:
         self.engine = engine
         self.copy = copy
         self._singles: dict[Engine, SingleStatements] = {}
+        self._look_ups: dict[tuple[Engine, LookUp[Any, Any]], Together[Any, Any]] = {}
         self.audit = audit.SharedCommits(self.ask)
 
     @contextmanager
@@ -206,6 +240,22 @@ class Database:
             engine: where; ``None`` for the one that everything is written to.
         """
         return self._single_statements(engine or self.engine).ask(statement, parameters, prepare=prepare)
+
+    def look_up(self, what: LookUp[Item, Result], item: Item, engine: Engine | None = None) -> Result:
+        """What a look-up finds of one thing, in one statement with those that others look up at the same moment.
+
+        Args:
+            engine: where; ``None`` for the one that everything is written to.
+        """
+        where = engine or self.engine
+        together: Together[Item, Result] | None = self._look_ups.get((where, what))
+        if together is None:
+
+            def find(items: Sequence[Item]) -> Sequence[Result]:
+                return what.results(self.ask(what.statement, what.parameters(items), engine=where), len(items))
+
+            together = self._look_ups.setdefault((where, what), Together(find))
+        return together.do(item)
 
     def _single_statements(self, engine: Engine) -> SingleStatements:
         return self._singles.get(engine) or self._singles.setdefault(engine, SingleStatements(engine))

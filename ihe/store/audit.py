@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any, LiteralString
 
 import orjson
 from sqlalchemy import Connection, insert
 
-from ihe import fibers
 from ihe.audit import AuditEvent
 from ihe.single_statements import Parameters
 from ihe.store.tables import audit_event
+from ihe.together import Together
 
 _INSERT = insert(audit_event).inline()
 _INSERT_ALL = """
@@ -60,40 +59,16 @@ def _storable(columns: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-class _Entry:
-    """An event on its way, and the thread or fiber that waits for it.
-
-    Attributes:
-        turn: given when the event is written, or when who waits for it is to write what waits.
-        is_settled: whether it was written, or failed.
-        error: why it could not be written.
-    """
-
-    __slots__ = ("columns", "error", "is_settled", "turn")
-
-    def __init__(self, event: AuditEvent) -> None:
-        self.columns = _columns(event)
-        self.turn = fibers.turn()
-        self.is_settled = False
-        self.error: Exception | None = None
-
-
-class SharedCommit:
+class SharedCommits:
     """Writes events durably; those that come while others are being written share the next commit.
 
-    One thread writes at a time (or one fiber of an event loop): the first that finds nobody writing, afterwards always
-    one of those that wait. So a lonely event costs no hand-over, and many at once cost one statement and one flush to
-    disk together.
-
     Args:
         ask: runs one statement, which is committed by itself.
     """
 
     def __init__(self, ask: Callable[[LiteralString, Parameters], object]) -> None:
         self._ask = ask
-        self._guard = threading.Lock()
-        self._waiting: list[_Entry] = []
-        self._is_writing = False
+        self._together = Together(self._write_all)
 
     def write(self, event: AuditEvent) -> None:
         """Write an event; it is durable when this returns.
@@ -101,62 +76,12 @@ class SharedCommit:
         Raises:
             Exception: what the database says against it.
         """
-        mine = _Entry(event)
-        with self._guard:
-            self._waiting.append(mine)
-            must_wait, self._is_writing = self._is_writing, True
-        if must_wait:
-            mine.turn.wait()
-        if not mine.is_settled:
-            self._write_waiting(mine)
-        if mine.error is not None:
-            raise mine.error
+        self._together.do(event)
 
-    def _write_waiting(self, mine: _Entry) -> None:
-        with self._guard:
-            entries, self._waiting = self._waiting, []
-        self._settle(entries)
-        with self._guard:
-            successor = self._waiting[0] if self._waiting else None
-            self._is_writing = successor is not None
-        if successor is not None:
-            successor.turn.give()
-        for entry in entries:
-            entry.is_settled = True
-            if entry is not mine:
-                entry.turn.give()
-
-    def _settle(self, entries: Sequence[_Entry]) -> None:
-        try:
-            written = orjson.dumps([entry.columns for entry in entries])
-            if _NUL in written:
-                written = orjson.dumps([_storable(entry.columns) for entry in entries])
-            self._ask(_INSERT_ALL, (written.decode(),))
-        except Exception as error:
-            if len(entries) == 1:
-                entries[0].error = error
-                return
-            for entry in entries:  # what is wrong with one event must not refuse the others
-                self._settle([entry])
-
-
-class SharedCommits:
-    """Threads share commits with threads, and what is served in an event loop (:mod:`ihe.fibers`) with what else is
-    served there: neither waits for the other.
-
-    Args:
-        ask: runs one statement, which is committed by itself.
-    """
-
-    def __init__(self, ask: Callable[[LiteralString, Parameters], object]) -> None:
-        self._ask = ask
-        self._by_loop: dict[object, SharedCommit] = {}
-
-    def write(self, event: AuditEvent) -> None:
-        """Write an event; it is durable when this returns.
-
-        Raises:
-            Exception: what the database says against it.
-        """
-        loop = fibers.present_loop()
-        (self._by_loop.get(loop) or self._by_loop.setdefault(loop, SharedCommit(self._ask))).write(event)
+    def _write_all(self, events: Sequence[AuditEvent]) -> Sequence[None]:
+        rows = [_columns(event) for event in events]
+        written = orjson.dumps(rows)
+        if _NUL in written:
+            written = orjson.dumps([_storable(row) for row in rows])
+        self._ask(_INSERT_ALL, (written.decode(),))
+        return [None] * len(events)

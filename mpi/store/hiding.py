@@ -16,9 +16,9 @@ def is_hidden(alias: str) -> str:
     return f"({alias}.opposes_indexing OR ({has_any} AND {attributes}))"
 
 
-def is_shown(alias: str) -> str:
-    """That a record is shown to whom :func:`sight` describes."""
-    return f"(%(sees_hidden)s OR {alias}.domain = %(site)s OR NOT {is_hidden(alias)})"
+def is_shown(alias: str, sees_hidden: str = "%(sees_hidden)s", site: str = "%(site)s") -> str:
+    """That a record is shown to whom :func:`sight` describes, or what is given in its place."""
+    return f"({sees_hidden} OR {alias}.domain = {site} OR NOT {is_hidden(alias)})"
 
 
 def sight(seen: Sight) -> dict[str, Any]:

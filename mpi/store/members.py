@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ihe.confidentiality import Sight
-from ihe.unit_of_work import UnitOfWork
+from ihe.single_statements import Rows, text_array
+from ihe.unit_of_work import LookUp, UnitOfWork
 from mpi.domain.identity import RecordKey
 from mpi.store.hiding import is_hidden, is_shown, sight
 
@@ -38,9 +40,13 @@ COLUMNS = f"""m.id, m.person_id, m.domain, m.local_id, m.grade,
     CASE WHEN m.identity_status = 'QUAL' AND m.ins_oid <> '' THEN nullif(m.ins, '') END,
     CASE WHEN m.identity_status = 'QUAL' AND m.ins <> '' THEN nullif(m.ins_oid, '') END, {is_hidden("m")}"""
 """The parts of a :class:`Member`, of a record ``m``."""
-_OF_KEY = f"""SELECT {COLUMNS} FROM record asked JOIN record m ON m.person_id = asked.person_id
-    WHERE asked.domain = %(domain)s AND asked.local_id = %(local_id)s AND asked.state = 'active'
-    AND {is_shown("asked")} AND m.state = 'active' AND {is_shown("m")}"""
+_ASKED = "asked_for.sees_hidden", "asked_for.site"
+_OF_KEYS = f"""SELECT asked_for.place, {COLUMNS}
+    FROM unnest(%s::text[], %s::text[], %s::boolean[], %s::text[]) WITH ORDINALITY
+        AS asked_for (domain, local_id, sees_hidden, site, place)
+    JOIN record asked ON asked.domain = asked_for.domain AND asked.local_id = asked_for.local_id
+        AND asked.state = 'active' AND {is_shown("asked", *_ASKED)}
+    JOIN record m ON m.person_id = asked.person_id AND m.state = 'active' AND {is_shown("m", *_ASKED)}"""
 _OF_PERSONS = f"""SELECT {COLUMNS} FROM record m
     WHERE m.person_id = ANY(%(persons)s) AND m.state = 'active'
     AND {is_shown("m")} ORDER BY m.id"""
@@ -50,8 +56,26 @@ def of_key(uow: UnitOfWork, key: RecordKey, seen: Sight) -> list[Member]:
     """The records that are shown of the person to whom an active record belongs, itself among them; none when it is
     not active, or not shown. In the order of their ids.
     """
-    asked = {"domain": key.domain, "local_id": key.local_id, **sight(seen)}
-    return list(map(Member._make, sorted(uow.ask(_OF_KEY, asked))))
+    return uow.look_up(_BY_KEY, (key, seen))
+
+
+def _asked_keys(asked: Sequence[tuple[RecordKey, Sight]]) -> tuple[str, str, str, str]:
+    return (
+        text_array([key.domain for key, _ in asked]),
+        text_array([key.local_id for key, _ in asked]),
+        text_array([str(seen.sees_hidden) for _, seen in asked]),
+        text_array([seen.site or "" for _, seen in asked]),
+    )
+
+
+def _members_of_keys(rows: Rows, count: int) -> list[list[Member]]:
+    found: list[list[Member]] = [[] for _ in range(count)]
+    for place, *member in sorted(rows):
+        found[place - 1].append(Member(*member))
+    return found
+
+
+_BY_KEY = LookUp(_OF_KEYS, _asked_keys, _members_of_keys)
 
 
 def of_persons(uow: UnitOfWork, persons: list[int], seen: Sight) -> list[Member]:
