@@ -16,7 +16,7 @@ import asyncio
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from types import NoneType
@@ -42,12 +42,6 @@ _TYPES: Final = {str: 0, NoneType: 0, bool: 16, int: 20}
 _PARAMETER: Final = re.compile(r"%%|%(?:\((\w+)\))?s")
 _PREPARED: Final = 100
 """Most statements kept prepared so on one connection; psycopg keeps as many beside them."""
-
-
-def text_array(values: Iterable[str]) -> str:
-    """Texts as PostgreSQL writes an array of them, for a parameter that is cast to an array (``%s::text[]``)."""
-    quoted = [value.replace("\\", "\\\\").replace('"', '\\"') for value in values]
-    return '{"' + '","'.join(quoted) + '"}' if quoted else "{}"
 
 
 class _Single:

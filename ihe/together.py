@@ -74,9 +74,9 @@ class _Queue(Generic[Item, Result]):
     def do(self, item: Item) -> Result:
         mine: _Wish[Item, Result] = _Wish(item)
         with self._guard:
-            self._waiting.append(mine)
             if self._is_busy:
                 mine.turn = fibers.turn()
+                self._waiting.append(mine)
             self._is_busy = True
         if mine.turn is not None:
             mine.turn.wait()
@@ -88,12 +88,12 @@ class _Queue(Generic[Item, Result]):
 
     def _do_for_all(self, mine: _Wish[Item, Result]) -> None:
         with self._guard:
-            wishes, self._waiting = self._waiting, []
+            wishes, self._waiting = [mine, *self._waiting], []
         try:
             self._settle(wishes)
         finally:
             with self._guard:
-                successor = self._waiting[0] if self._waiting else None
+                successor = self._waiting.pop(0) if self._waiting else None
                 self._is_busy = successor is not None
             if successor is not None and successor.turn is not None:
                 successor.turn.give()

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import orjson
+
 from ihe.confidentiality import Sight
-from ihe.single_statements import Rows, text_array
+from ihe.single_statements import Rows
 from ihe.unit_of_work import LookUp, UnitOfWork
 from mpi.domain.identity import RecordKey
 from mpi.store.hiding import is_hidden, is_shown, sight
@@ -42,8 +44,7 @@ COLUMNS = f"""m.id, m.person_id, m.domain, m.local_id, m.grade,
 """The parts of a :class:`Member`, of a record ``m``."""
 _ASKED = "asked_for.sees_hidden", "asked_for.site"
 _OF_KEYS = f"""SELECT asked_for.place, {COLUMNS}
-    FROM unnest(%s::text[], %s::text[], %s::boolean[], %s::text[]) WITH ORDINALITY
-        AS asked_for (domain, local_id, sees_hidden, site, place)
+    FROM json_to_recordset(%s) AS asked_for (place int, domain text, local_id text, sees_hidden boolean, site text)
     JOIN record asked ON asked.domain = asked_for.domain AND asked.local_id = asked_for.local_id
         AND asked.state = 'active' AND {is_shown("asked", *_ASKED)}
     JOIN record m ON m.person_id = asked.person_id AND m.state = 'active' AND {is_shown("m", *_ASKED)}"""
@@ -59,19 +60,19 @@ def of_key(uow: UnitOfWork, key: RecordKey, seen: Sight) -> list[Member]:
     return uow.look_up(_BY_KEY, (key, seen))
 
 
-def _asked_keys(asked: Sequence[tuple[RecordKey, Sight]]) -> tuple[str, str, str, str]:
-    return (
-        text_array([key.domain for key, _ in asked]),
-        text_array([key.local_id for key, _ in asked]),
-        text_array([str(seen.sees_hidden) for _, seen in asked]),
-        text_array([seen.site or "" for _, seen in asked]),
-    )
+def _asked_keys(asked: Sequence[tuple[RecordKey, Sight]]) -> tuple[str]:
+    """As JSON: of an array, the planner goes by how many it holds, and would plan the statement anew each time."""
+    keys = [
+        {"place": place, "domain": key.domain, "local_id": key.local_id, **sight(seen)}
+        for place, (key, seen) in enumerate(asked)
+    ]
+    return (orjson.dumps(keys).decode(),)
 
 
 def _members_of_keys(rows: Rows, count: int) -> list[list[Member]]:
     found: list[list[Member]] = [[] for _ in range(count)]
     for place, *member in sorted(rows):
-        found[place - 1].append(Member(*member))
+        found[place].append(Member(*member))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +16,8 @@ from sqlalchemy import create_engine, event, text
 
 from ihe.audit import AuditEvent, Outcome
 from ihe.caller import Caller
-from ihe.store.audit import SharedCommit
-from ihe.unit_of_work import Database
+from ihe.store.audit import SharedCommits
+from ihe.unit_of_work import Database, LookUp
 
 CALLER = Caller("node")
 EVENT = AuditEvent(
@@ -104,20 +105,18 @@ def test_events_that_come_together_share_commits_and_each_is_there_before_its_wr
 
 def test_an_event_that_cannot_be_written_refuses_no_other(database):
     entered, leave = threading.Event(), threading.Event()
-    shared = SharedCommit(database.ask)
-    writing = shared._settle
 
-    def slowly(entries):
-        entered.set()
-        leave.wait(10)
-        writing(entries)
+    def ask(statement, parameters):
+        if not entered.is_set():
+            entered.set()
+            leave.wait(10)
+        return database.ask(statement, parameters)
 
-    shared._settle = slowly
+    shared = SharedCommits(ask)
     wrong = replace(EVENT, node="NUL\0")
     with ThreadPoolExecutor(4) as threads:
         first = threads.submit(shared.write, numbered(1))
         entered.wait(10)
-        shared._settle = writing
         others = [threads.submit(shared.write, each) for each in (numbered(2), wrong, numbered(3))]
         leave.set()
         first.result(10)
@@ -127,6 +126,36 @@ def test_an_event_that_cannot_be_written_refuses_no_other(database):
             others[1].result(10)
     assert sorted(row["correlation_id"] for row in stored(database)) == ["1", "2", "3"]
     shared.write(numbered(4))
+
+
+NUMBERS = LookUp(
+    "SELECT place, number * 2 FROM json_to_recordset(%s) AS asked (place int, number int)",
+    lambda numbers: (json.dumps([{"place": place, "number": each} for place, each in enumerate(numbers)]),),
+    lambda rows, count: [doubled for place, doubled in sorted(rows)],
+)
+
+
+def test_what_is_looked_up_together_is_everybodys_own(database):
+    def ask(number):
+        with database.question(CALLER) as question:
+            return question.look_up(NUMBERS, number)
+
+    with ThreadPoolExecutor(12) as threads:
+        assert list(threads.map(ask, range(600))) == [2 * number for number in range(600)]
+
+
+def test_in_a_transaction_it_is_looked_up_there(database):
+    what = LookUp(
+        "SELECT count(*) FROM audit_event WHERE node = %s", lambda nodes: nodes, lambda rows, count: [rows[0][0]]
+    )
+    with database.question(CALLER) as question:
+        question.connection.execute(text("SELECT 1 FROM audit_event"))
+        database.audit.write(EVENT)
+        assert question.look_up(what, "node") == 0
+    with database.question(CALLER) as question:
+        assert question.look_up(what, "node") == 1
+    with database.unit(CALLER) as uow:
+        assert uow.look_up(what, "node") == 1
 
 
 def test_a_lost_connection_is_given_up_and_the_next_question_is_answered(database):
