@@ -154,8 +154,11 @@ class XmlReader:
             _check_charset(charset)
         self._limits = limits
         self._charset = charset
-        self._kept = _KeptBytes()
-        self._scan = _Scan(limits, charset, capture, self._kept)
+        self._capture = capture
+        self._waiting = b""
+        self._tags = 0
+        self._equals = 0
+        self._scan: _Scan | None = None
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes.
@@ -166,10 +169,15 @@ class XmlReader:
         """
         for start in range(0, len(data), _PIECE):
             piece = data[start : start + _PIECE]
-            self._kept.append(piece)
+            if self._scan is None:
+                self._waiting += piece
+                if self._is_harmless(piece):
+                    if len(self._waiting) > self._limits.bytes:
+                        raise _too_many_bytes(self._limits)
+                    continue
+                self._scan = _Scan(self._limits, self._charset, self._capture)
+                piece, self._waiting = self._waiting, b""
             self._scan.feed(piece)
-            if len(self._kept) > self._limits.bytes + self._scan.pending:
-                raise TooLarge(f"the XML document exceeds {self._limits.bytes} bytes")
 
     def close(self) -> Element:
         """End the document and return its root, which belongs to the thread that asks for it.
@@ -178,30 +186,52 @@ class XmlReader:
             MalformedRequest: nothing, or not the whole document, has been fed.
             TooLarge: a limit is exceeded.
         """
-        is_plain = self._scan.has_waited and self._charset in _UTF_8 and _is_plain(self._kept.content())
-        if not is_plain:
-            self._scan.end()
-        parser = etree.XMLParser(
-            encoding=self._charset,
-            resolve_entities=False,
-            no_network=True,
-            huge_tree=False,
-            load_dtd=False,
-            remove_comments=True,
-            remove_pis=True,
+        if self._scan is not None:
+            return _build(self._scan.end(), self._charset)
+        if self._charset in _UTF_8 and _is_plain(self._waiting):
+            return _build(self._waiting, self._charset, is_judged=False)
+        _judge(self._waiting, self._charset)
+        return _build(self._waiting, self._charset)
+
+    def _is_harmless(self, piece: bytes) -> bool:
+        """Whether what has come, this piece last, can exceed no limit by its bytes, and holds nothing to capture."""
+        limits, document = self._limits, self._waiting
+        self._tags += piece.count(b"<")
+        self._equals += piece.count(b"=")
+        return (
+            self._tags <= limits.depth
+            and self._tags <= limits.elements
+            and self._equals <= limits.attributes
+            and len(document) <= limits.text
+            and len(document) <= _PIECE
+            and b"\0" not in document  # in a charset of two bytes a name looks different
+            and not (self._capture and any(_as_written(name) in document for name in self._capture))
         )
-        try:
-            root = etree.fromstring(self._kept.content(), parser)
-            if is_plain and len(parser.error_log):  # names that have no namespace, which lxml lets pass
-                self._scan.end()
-        except etree.XMLSyntaxError as error:
-            if is_plain:
-                self._scan.end()
-            line, column = error.position
-            raise MalformedRequest(f"not well-formed XML (line {line}, column {column})") from None
-        if root.getroottree().docinfo.internalDTD is not None:
-            raise MalformedRequest(_NO_DOCTYPE)
-        return root
+
+
+def _build(document: bytes, charset: str | None, *, is_judged: bool = True) -> Element:
+    """The root of a document; of one that Expat has not judged yet, it does where lxml finds fault."""
+    parser = etree.XMLParser(
+        encoding=charset,
+        resolve_entities=False,
+        no_network=True,
+        huge_tree=False,
+        load_dtd=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        root = etree.fromstring(document, parser)
+        if not is_judged and len(parser.error_log):  # names that have no namespace, which lxml lets pass
+            _judge(document, charset)
+    except etree.XMLSyntaxError as error:
+        if not is_judged:
+            _judge(document, charset)
+        line, column = error.position
+        raise MalformedRequest(f"not well-formed XML (line {line}, column {column})") from None
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise MalformedRequest(_NO_DOCTYPE)
+    return root
 
 
 _UTF_8: Final = frozenset({None, "utf-8", "UTF-8"})
@@ -217,10 +247,11 @@ def _as_written(name: str) -> bytes:
 def _is_plain(document: bytes) -> bool:
     """Whether a document is UTF-8 without ``<!``, and without ``<?`` but in the usual declaration.
 
-    One in UTF-16, which may be UTF-8 as well, holds NULs, which XML does not allow.
+    One in UTF-16 may be UTF-8 as well, but for its NULs, with which no document waits.
     """
-    declared = _USUAL_DECLARATION.match(document)
-    if document.count(b"<?") != (declared is not None) or b"<!" in document or b"\0" in document:
+    if b"<!" in document:
+        return False
+    if b"<?" in document and (document.count(b"<?") > 1 or not _USUAL_DECLARATION.match(document)):
         return False
     try:
         document.decode()
@@ -259,20 +290,46 @@ class _KeptBytes:
         return bytes(self._bytes)
 
 
+def _too_many_bytes(limits: XmlLimits) -> TooLarge:
+    return TooLarge(f"the XML document exceeds {limits.bytes} bytes")
+
+
+def _judge(document: bytes, charset: str | None) -> None:
+    """Refuse a document that is not well-formed or has a document type."""
+    _parse(_new_parser(charset), document, is_last=True)
+
+
+def _new_parser(charset: str | None) -> expat.XMLParserType:
+    parser = expat.ParserCreate(charset, "}")
+    parser.XmlDeclHandler = _declaration
+    parser.StartDoctypeDeclHandler = _doctype
+    return parser
+
+
+def _parse(parser: expat.XMLParserType, piece: bytes, *, is_last: bool = False) -> None:
+    try:
+        parser.Parse(piece, is_last)
+    except expat.ExpatError as error:
+        where = f"line {error.lineno}, column {error.offset + 1}"
+        raise MalformedRequest(f"not well-formed XML: {expat.ErrorString(error.code)} ({where})") from None
+
+
+def _declaration(version: str, encoding: str | None, standalone: int) -> None:
+    if encoding is not None:
+        _check_charset(encoding)
+
+
+def _doctype(*_: Any) -> None:
+    raise MalformedRequest(_NO_DOCTYPE)
+
+
 class _Scan:
-    """Reads a document for what is wrong with it, and cuts captured text out of it.
+    """Reads a document for what is wrong with it, counts what may be in excess, and cuts captured text out of it."""
 
-    Attributes:
-        pending: bytes that may still turn out to be captured text.
-    """
-
-    def __init__(self, limits: XmlLimits, charset: str | None, capture: Capture, kept: _KeptBytes) -> None:
+    def __init__(self, limits: XmlLimits, charset: str | None, capture: Capture) -> None:
         self._limits = limits
         self._capture = {name.removeprefix("{"): open_sink for name, open_sink in capture.items()}
-        self._kept = kept
-        self._charset = charset
-        self._tags = 0
-        self._equals = 0
+        self._kept = _KeptBytes()
         self._depth = 0
         self._elements = 0
         self._declarations = 0
@@ -281,68 +338,7 @@ class _Scan:
         self._sink_depth = 0
         self._text_start: int | None = None
         self._text_end = 0
-        self.pending = 0
-        self._parser: expat.XMLParserType | None = None
-
-    @property
-    def has_waited(self) -> bool:
-        """Nothing has been read yet: what has come can exceed no limit."""
-        return self._parser is None
-
-    def feed(self, piece: bytes) -> None:
-        """Take the next bytes, which are kept already.
-
-        Raises:
-            MalformedRequest: not well-formed, or with a document type.
-            TooLarge: a limit is exceeded.
-        """
-        if self._parser is not None:
-            self._read(self._parser, piece)
-        elif not self._is_harmless(piece):
-            self._parser = self._new_parser()
-            self._count(self._parser)
-            self._read(self._parser, self._kept.content())
-
-    def end(self) -> None:
-        """Read to the end; raises as :meth:`feed` does."""
-        if self._parser is not None:
-            self._read(self._parser, b"", last=True)
-        else:
-            self._read(self._new_parser(), self._kept.content(), last=True)
-
-    def _new_parser(self) -> expat.XMLParserType:
-        parser = expat.ParserCreate(self._charset, "}")
-        parser.XmlDeclHandler = self._declaration
-        parser.StartDoctypeDeclHandler = self._doctype
-        return parser
-
-    def _read(self, parser: expat.XMLParserType, piece: bytes, *, last: bool = False) -> None:
-        try:
-            parser.Parse(piece, last)
-        except expat.ExpatError as error:
-            where = f"line {error.lineno}, column {error.offset + 1}"
-            raise MalformedRequest(f"not well-formed XML: {expat.ErrorString(error.code)} ({where})") from None
-        self._cut_text()
-        self.pending = 0 if self._text_start is None else 2 * _PIECE
-
-    def _is_harmless(self, piece: bytes) -> bool:
-        """Whether what has come can exceed no limit, by its bytes alone, and holds nothing to capture."""
-        limits = self._limits
-        self._tags += piece.count(b"<")
-        self._equals += piece.count(b"=")
-        if not (
-            self._tags <= min(limits.depth, limits.elements)
-            and self._equals <= limits.attributes
-            and len(self._kept) <= min(limits.text, _PIECE)
-        ):
-            return False
-        document = self._kept.content()
-        if b"\0" in document:  # in a charset of two bytes a name looks different
-            return False
-        return not any(_as_written(name) in document for name in self._capture)
-
-    def _count(self, parser: expat.XMLParserType) -> None:
-        """Count what may be in excess."""
+        self._parser = parser = _new_parser(charset)
         parser.StartNamespaceDeclHandler = self._namespace
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
@@ -351,12 +347,22 @@ class _Scan:
             setattr(parser, handler, self._other)
         parser.EndCdataSectionHandler = self._other
 
-    def _declaration(self, version: str, encoding: str | None, standalone: int) -> None:
-        if encoding is not None:
-            _check_charset(encoding)
+    def feed(self, piece: bytes) -> None:
+        """Take the next bytes; raises as :meth:`XmlReader.feed` does."""
+        self._kept.append(piece)
+        self._read(piece)
+        pending = 0 if self._text_start is None else 2 * _PIECE  # what may still turn out to be captured text
+        if len(self._kept) > self._limits.bytes + pending:
+            raise _too_many_bytes(self._limits)
 
-    def _doctype(self, *_: Any) -> None:
-        raise MalformedRequest(_NO_DOCTYPE)
+    def end(self) -> bytes:
+        """Read to the end and return the document without what was captured; raises as :meth:`feed` does."""
+        self._read(b"", is_last=True)
+        return self._kept.content()
+
+    def _read(self, piece: bytes, *, is_last: bool = False) -> None:
+        _parse(self._parser, piece, is_last=is_last)
+        self._cut_text()
 
     def _namespace(self, prefix: str | None, uri: str) -> None:
         self._declarations += 1
@@ -389,7 +395,6 @@ class _Scan:
 
     def _characters(self, text: str) -> None:
         if self._sink is not None and self._depth == self._sink_depth:
-            assert self._parser is not None
             self._text_end = self._parser.CurrentByteIndex
             if self._text_start is None:
                 self._text_start = self._text_end
@@ -408,7 +413,6 @@ class _Scan:
     def _other(self, *_: Any) -> None:
         """Whatever is no text ends it."""
         if self._text_start is not None:
-            assert self._parser is not None
             self._text_end = self._parser.CurrentByteIndex
             self._cut_text()
             self._text_start = None
