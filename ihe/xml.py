@@ -17,6 +17,7 @@ fault with.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -209,9 +210,8 @@ class XmlReader:
         )
 
 
-def _build(document: bytes, charset: str | None, *, is_judged: bool = True) -> Element:
-    """The root of a document; of one that Expat has not judged yet, it does where lxml finds fault."""
-    parser = etree.XMLParser(
+def _builder(charset: str | None = None) -> etree.XMLParser:
+    return etree.XMLParser(
         encoding=charset,
         resolve_entities=False,
         no_network=True,
@@ -220,6 +220,21 @@ def _build(document: bytes, charset: str | None, *, is_judged: bool = True) -> E
         remove_comments=True,
         remove_pis=True,
     )
+
+
+class _OfThread(threading.local):
+    """The parser of a thread for what is plain UTF-8."""
+
+    def __init__(self) -> None:
+        self.builder = _builder()
+
+
+_of_thread: Final = _OfThread()
+
+
+def _build(document: bytes, charset: str | None, *, is_judged: bool = True) -> Element:
+    """The root of a document; of one that Expat has not judged yet, it does where lxml finds fault."""
+    parser = _builder(charset) if is_judged else _of_thread.builder
     try:
         root = etree.fromstring(document, parser)
         if not is_judged and len(parser.error_log):  # names that have no namespace, which lxml lets pass
