@@ -5,7 +5,7 @@ Source: ITI TF-2: 3.45.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ihe.errors import IheError, InvalidElement, MissingElement
 from ihe.serving import Context
@@ -52,8 +52,7 @@ TRANSACTION = Transaction(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PixQuery:
+class PixQuery(NamedTuple):
     """The question.
 
     Attributes:
@@ -67,8 +66,7 @@ class PixQuery:
     targets: tuple[tuple[AssigningAuthority, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PixAnswer:
+class PixAnswer(NamedTuple):
     """The identifiers in other domains, and who asked for them."""
 
     interaction: Interaction
@@ -84,7 +82,7 @@ def decode(request: SoapRequest) -> PixQuery:
     """
     interaction = read_interaction(request.body_element)
     parameters = parameter_list(interaction)
-    sources = list(every(parameters, "patientIdentifier/value"))
+    sources = every(parameters, "patientIdentifier/value")
     if not sources:
         raise MissingElement("the query names no patient", parameter_location(interaction, "patientIdentifier"))
     if len(sources) > 1:

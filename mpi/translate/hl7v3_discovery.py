@@ -113,8 +113,8 @@ def _described(interaction: Interaction, parameters: Element) -> Traits:
     sex = first(parameters, "livingSubjectAdministrativeGender/value")
     born = first(parameters, "livingSubjectBirthTime/value")
     day = (born.get("value") or attribute(born, "center")) if born is not None else None
-    home = home_address(list(every(parameters, "patientAddress/value")))
-    phone, email = contact(list(every(parameters, "patientTelecom/value")))
+    home = home_address(every(parameters, "patientAddress/value"))
+    phone, email = contact(every(parameters, "patientTelecom/value"))
     return replace(
         named,
         sex=read_sex(sex, place("livingSubjectAdministrativeGender")) if sex is not None else None,

@@ -5,7 +5,6 @@ Source: HL7 v3 Data Types XML ITS R1; ITI TF-2: Appendix O, Appendix E.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from ihe.errors import InvalidElement, MissingElement
@@ -25,25 +24,22 @@ def first(parent: Element | None, path: str) -> Element | None:
     if parent is None:
         return None
     name, _, rest = path.partition("/")
-    for element in parent.iterchildren(_PREFIX + name):
-        if element.get("nullFlavor") is None:
+    tag = _PREFIX + name
+    for element in parent:  # they are few: to let lxml look for the tag takes longer
+        if element.tag == tag and element.get("nullFlavor") is None:
             found = first(element, rest) if rest else element
             if found is not None:
                 return found
     return None
 
 
-def every(parent: Element | None, path: str) -> Iterator[Element]:
+def every(parent: Element | None, path: str) -> list[Element]:
     """All elements at a path, in order, without those that are null (``nullFlavor``) or stand in a null one."""
-    if parent is None:
-        return
-    name, _, rest = path.partition("/")
-    for element in parent.iterchildren(_PREFIX + name):
-        if element.get("nullFlavor") is None:
-            if rest:
-                yield from every(element, rest)
-            else:
-                yield element
+    found = [] if parent is None else [parent]
+    for name in path.split("/"):
+        tag = _PREFIX + name
+        found = [each for element in found for each in element if each.tag == tag and each.get("nullFlavor") is None]
+    return found
 
 
 def first_children(parent: Element) -> dict[str, Element]:

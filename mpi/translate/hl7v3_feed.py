@@ -31,9 +31,9 @@ def decode_feed(message: Element) -> Feed:
     """
     place = (local_name(message), "controlActProcess", "subject", "registrationEvent")
     act = control_act(read_interaction(message))
-    event = _one(list(every(act, "subject/registrationEvent")), location(*place))
+    event = _one(every(act, "subject/registrationEvent"), location(*place))
     where = location(*place, "subject1", "patient")
-    patient = _one(list(every(event, "subject1/patient")), where)
+    patient = _one(every(event, "subject1/patient"), where)
     ids = identifiers(patient, where)
     if not ids:
         raise MissingElement("the patient has no identifier with an assigning authority", f"{where}/id")
@@ -56,7 +56,7 @@ def _one(found: list[Element], where: str) -> Element:
 
 
 def _replaced(event: Element, where: str) -> tuple[PatientId, ...]:
-    roles = list(every(event, f"replacementOf/{_PRIOR_ROLE}"))
+    roles = every(event, f"replacementOf/{_PRIOR_ROLE}")
     where = f"{where}/replacementOf/{_PRIOR_ROLE}"
     if len(roles) > 1:
         raise InvalidElement("a message replaces one patient", f"{where}[2]")

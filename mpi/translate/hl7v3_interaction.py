@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from ihe.errors import InvalidElement, MissingElement
 from ihe.xml import Element, local_name
-from mpi.translate.hl7v3_elements import every, first, first_children, hl7, location, stated
+from mpi.translate.hl7v3_elements import first, first_children, hl7, location, stated
 
 QUERY: Final = "controlActProcess/queryByParameter"
 """Where a query stands."""
@@ -27,6 +27,7 @@ _PROCESSING: Final = hl7("processingCode")
 _SENDER: Final = hl7("sender")
 _RECEIVER: Final = hl7("receiver")
 _AGENT: Final = hl7("asAgent")
+_CONTROL_ACT: Final = hl7("controlActProcess")
 
 Parts = Mapping[str, Element]
 """The first child of each qualified name."""
@@ -72,8 +73,14 @@ class Interaction(NamedTuple):
 
 def read_interaction(message: Element) -> Interaction:
     """Read a message, complete or not."""
-    parts = first_children(message)
-    acts = list(every(message, "controlActProcess"))
+    parts: dict[str, Element] = {}
+    acts: list[Element] = []
+    for part in message:
+        if part.get("nullFlavor") is None:
+            if (tag := part.tag) == _CONTROL_ACT:
+                acts.append(part)
+            elif tag not in parts:
+                parts[tag] = part
     query = first(acts[0], "queryByParameter") if acts else None
     return Interaction(
         local_name(message),

@@ -241,16 +241,16 @@ def _warning(sentence: str) -> str:
 
 def _repeated_query(asked: Element, parts: Parts) -> str:
     """The query in the order of the schemas, with what clients like to leave out and the schemas demand."""
-    codes = "".join(repeated(parts[name]) for name in _CODES if name in parts)
+    codes = "".join([repeated(parts[name]) for name in _CODES if name in parts])
     criteria = _repeated_match_criteria(asked) if _CRITERIA in parts else ""
     parameters = [
-        (*_PARAMETERS[each.tag], each)
+        (*_PARAMETERS[tag], each)
         for parameters in every(asked, "parameterList")
         for each in parameters
-        if each.tag in _PARAMETERS and each.get("nullFlavor") is None
+        if (tag := each.tag) in _PARAMETERS and each.get("nullFlavor") is None
     ]
     parameters.sort(key=itemgetter(0))
-    repetition = "".join(_repeated_parameter(name, parameter) for _, name, parameter in parameters)
+    repetition = "".join([_repeated_parameter(name, parameter) for _, name, parameter in parameters])
     return (
         f'<queryByParameter>{repeated_id(parts.get(QUERY_ID), "queryId")}<statusCode code="new"/>'
         f"{codes}{criteria}{element('parameterList', repetition)}</queryByParameter>"

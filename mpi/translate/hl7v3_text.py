@@ -20,7 +20,7 @@ NAMESPACES: Final = f'xmlns="{NS.HL7V3}" xmlns:xsi="{NS.XSI}"'
 
 _XSI_TYPE: Final = qname(NS.XSI, "type")
 _UID: Final = re.compile(
-    r"[0-2](\.(0|[1-9][0-9]*))*"
+    r"[0-2](?:\.(?:0|[1-9][0-9]*))*"
     r"|[0-9a-zA-Z]{8}-[0-9a-zA-Z]{4}-[0-9a-zA-Z]{4}-[0-9a-zA-Z]{4}-[0-9a-zA-Z]{12}"
     r"|[A-Za-z][A-Za-z0-9\-]*"
 )
@@ -64,10 +64,10 @@ def id_text(identifier: PatientId, name: str = "id") -> str:
 
 def repeated_id(source: Element | None, name: str = "id") -> str:
     """An II of a question as its answer has it; one that is absent or not valid becomes null."""
-    root = (source.get("root") or "").strip() if source is not None else ""
+    root = source.get("root", "").strip() if source is not None else ""
     if source is None or len(root) > 128 or not _UID.fullmatch(root):
         return f'<{name} nullFlavor="UNK"/>'
-    extension = (source.get("extension") or "").strip()
+    extension = source.get("extension", "").strip()
     return f'<{name} root="{root}" extension={quoted(extension)}/>' if extension else f'<{name} root="{root}"/>'
 
 
@@ -79,18 +79,19 @@ def repeated(source: Element) -> str:
     question was not.
     """
     name = local_name(source)
-    start = name
+    attributes = inside = ""
     for key, value in source.items():
         allowed = _ATTRIBUTES.get(str(key))
         if allowed is not None and allowed.fullmatch(str(value)):
-            start += f" {key!s}={quoted(str(value))}"
+            attributes += f" {key!s}={quoted(str(value))}"
         elif key == _XSI_TYPE:
-            start += _type(source, str(value))
-    inside = escaped(source.text) if source.text and name in _TEXTS else ""
+            attributes += _type(source, str(value))
+    if name in _TEXTS and (text := source.text):
+        inside = escaped(text)
     for child in source:
         if child.tag in _REPEATED:
             inside += repeated(child)
-    return element(start, inside)
+    return f"<{name}{attributes}>{inside}</{name}>" if inside else f"<{name}{attributes}/>"
 
 
 def _type(source: Element, value: str) -> str:
