@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 
 class Outcome(IntEnum):
@@ -58,8 +59,7 @@ class AuditTrail:
         self.objects.append({"kind": "query", "id": identifier, **details})
 
 
-@dataclass(frozen=True, slots=True)
-class Audited:
+class Audited(NamedTuple):
     """What an audit event says of a request, as profiles ask for it.
 
     Attributes:
@@ -68,7 +68,7 @@ class Audited:
     """
 
     query: Callable[[], str] | None = None
-    details: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)

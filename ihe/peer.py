@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(NamedTuple):
     """The other end of a connection.
 
     Attributes:
@@ -22,7 +21,7 @@ class Peer:
     host: str
     port: int = 0
     certificate: bytes | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 def peer_of(scope: Mapping[str, Any]) -> Peer:
@@ -33,6 +32,6 @@ def peer_of(scope: Mapping[str, Any]) -> Peer:
     """
     host, port = scope.get("client") or ("unknown", 0)
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    chain = (scope.get("extensions") or {}).get("tls", {}).get("client_cert_chain") or ()
-    certificate = next((ssl.PEM_cert_to_DER_cert(each) for each in chain), None)
+    chain = (scope.get("extensions") or {}).get("tls", {}).get("client_cert_chain")
+    certificate = ssl.PEM_cert_to_DER_cert(chain[0]) if chain else None
     return Peer(host, port, certificate, headers)

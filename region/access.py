@@ -127,7 +127,7 @@ class TrustedProxies:
         if peer.certificate is not None or not forwarded or not self._is_proxy(peer.host):
             return peer
         try:
-            return replace(peer, certificate=ssl.PEM_cert_to_DER_cert(unquote(forwarded)))
+            return peer._replace(certificate=ssl.PEM_cert_to_DER_cert(unquote(forwarded)))
         except ValueError as error:
             raise NotAuthenticated("what was forwarded is no certificate") from error
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 from lxml import etree
@@ -38,8 +38,7 @@ UNDERSTOOD: Final = frozenset({*_ADDRESSING, qname(NS.WSSE, "Security")})
 """Header blocks that may be mandatory. Authentication judges ``wsse:Security``; here it passes untouched."""
 
 
-@dataclass(frozen=True, slots=True)
-class SoapRequest:
+class SoapRequest(NamedTuple):
     """A SOAP message as it was received.
 
     Attributes:
@@ -65,7 +64,7 @@ class SoapRequest:
     fault_to: str | None = None
     relates_to: str | None = None
     headers: tuple[Element, ...] = ()
-    attachments: Mapping[str, Attachment] = field(default_factory=dict)
+    attachments: Mapping[str, Attachment] = MappingProxyType({})
     path: str = ""
     url: str = ""
 
@@ -102,8 +101,7 @@ class SoapRequest:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class SoapReply:
+class SoapReply(NamedTuple):
     """What a handler answers.
 
     Attributes:
@@ -136,7 +134,7 @@ def read_envelope(
     """Read a parsed envelope.
 
     Args:
-        root: document element.
+        root: document element, without comments and processing instructions, as it is read here.
         content_action: ``action`` parameter of the content type, or ``None``; an empty one counts as none.
         attachments: documents that came with it, by content id.
         path: path of the endpoint.
@@ -148,15 +146,14 @@ def read_envelope(
         MalformedRequest: no envelope, or not one body element.
     """
     header, body = _parts_of(root)
-    blocks = () if header is None else tuple(header.iterchildren("*"))
+    blocks = () if header is None else tuple(header)
     _refuse_unknown_mandatory(blocks, understood)
     addressing = _addressing(blocks)
-    children = list(body.iterchildren("*"))
-    if len(children) != 1:
+    if len(body) != 1:
         raise MalformedRequest("the SOAP body must hold exactly one element", "/Envelope/Body")
     return SoapRequest(
         action=_action(addressing.get("Action"), content_action),
-        body_element=children[0],
+        body_element=body[0],
         message_id=addressing.get("MessageID"),
         to=addressing.get("To"),
         reply_to=addressing.get("ReplyTo"),
@@ -171,9 +168,11 @@ def read_envelope(
 
 def message_id_of(root: Element) -> str | None:
     """The ``wsa:MessageID`` of an envelope that may be wrong in other ways, for the fault that answers it."""
-    for header in root.iterchildren(_HEADER):
-        for block in header.iterchildren(_MESSAGE_ID):
-            return (block.text or "").strip() or None
+    for header in root:
+        if header.tag == _HEADER:
+            for block in header:
+                if block.tag == _MESSAGE_ID:
+                    return (block.text or "").strip() or None
     return None
 
 
@@ -277,7 +276,7 @@ def _parts_of(root: Element) -> tuple[Element | None, Element]:
         if local_name(root) == "Envelope":
             raise version_mismatch()
         raise MalformedRequest("the document is no SOAP envelope", f"/{local_name(root)}")
-    children = list(root.iterchildren("*"))
+    children = list(root)
     header = children.pop(0) if children and children[0].tag == _HEADER else None
     if len(children) != 1 or children[0].tag != _BODY:
         raise MalformedRequest("a SOAP envelope holds an optional Header and one Body", "/Envelope")

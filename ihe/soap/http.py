@@ -12,9 +12,8 @@ import asyncio
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from starlette.types import Receive, Scope, Send
 
@@ -163,8 +162,7 @@ def _batches(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(held)
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(NamedTuple):
     """One HTTP answer."""
 
     status: int

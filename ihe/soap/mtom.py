@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from lxml import etree
@@ -62,8 +62,7 @@ class MessageLimits:
 DEFAULT_MESSAGE_LIMITS: Final = MessageLimits()
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedMessage:
+class ReceivedMessage(NamedTuple):
     """A message as it came over the wire.
 
     Attributes:
@@ -320,8 +319,7 @@ def xop_include(content_id: str) -> Element:
     return include
 
 
-@dataclass(frozen=True, slots=True)
-class OutgoingMessage:
+class OutgoingMessage(NamedTuple):
     """A message to send.
 
     Attributes:

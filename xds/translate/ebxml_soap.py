@@ -6,7 +6,6 @@ ITI TF-3: Table 4.2.4.1-2; only what concerns the message itself or its sender i
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from lxml import etree
@@ -88,7 +87,7 @@ def retrieval_reply(found: Retrieval) -> SoapReply:
         OutgoingPart(answer.content_id, document.mime_type, document.blocks, document.size)
         for answer, document in zip(answers, found.documents, strict=True)
     )
-    return replace(soap_reply(retrieve_response(answers, found.findings)), attachments=parts)
+    return soap_reply(retrieve_response(answers, found.findings))._replace(attachments=parts)
 
 
 def refused_retrieval(error: IheError) -> SoapReply:
