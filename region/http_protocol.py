@@ -11,7 +11,7 @@ import os
 import socket
 import ssl
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -42,6 +42,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._is_refused = False
         self._certificates = _certificates(transport)
         super().connection_made(transport)
+        self.transport = cast(asyncio.Transport, HeadWaits(transport, self.loop))
         self._expect_within_time()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -84,7 +85,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._certificates:
             extensions["tls"] = {"client_cert_chain": self._certificates}
         if self.transport.get_extra_info("ssl_object") is None:
-            extensions[LENT_SOCKET] = ClientSocket(self.transport, self.flow)
+            extensions[LENT_SOCKET] = ClientSocket(cast(HeadWaits, self.transport), self.flow)
         if extensions:
             self.scope["extensions"] = extensions
         self._is_in_head = True
@@ -128,10 +129,50 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
+class HeadWaits:
+    """A transport that sends the head of an answer with what follows at once, so that it leaves in one piece.
+
+    All else is the transport's own.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def is_closing(self) -> bool:
+        """Whether nothing more can be sent."""
+        return self._transport.is_closing()
+
+    def write(self, data: bytes) -> None:
+        """Send it, or let it wait for the end of what the loop does now."""
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(b"HTTP/1."):
+            self._head = data
+            self._loop.call_soon(self.send_head)
+            return
+        self._transport.write(data)
+
+    def send_head(self) -> None:
+        """Send what waits."""
+        head, self._head = self._head, b""
+        if head and not self._transport.is_closing():
+            self._transport.write(head)
+
+    def close(self) -> None:
+        """Send what waits, then close."""
+        self.send_head()
+        self._transport.close()
+
+
 class ClientSocket:
     """A client's socket without TLS, lent for one body (see :class:`region.streaming.LentSocket`)."""
 
-    def __init__(self, transport: asyncio.Transport, flow: FlowControl) -> None:
+    def __init__(self, transport: HeadWaits, flow: FlowControl) -> None:
         self._transport = transport
         self._flow = flow
         self._socket: socket.socket | None = None
@@ -147,6 +188,7 @@ class ClientSocket:
 
     async def drained(self) -> None:
         """Wait until all that the transport held back has left."""
+        self._transport.send_head()
         await self._flow.drain()
 
     def send_now(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
