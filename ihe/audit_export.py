@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 _BATCH = 500
 _SEALED_AT_ONCE = 200
-"""Few: while a batch is sealed, database and interpreter have less for requests, and the slowest are slower."""
+"""Few: while a batch is sealed, the database has less for requests, and the slowest are slower."""
 _BREATH_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 60.0
 

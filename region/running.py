@@ -53,6 +53,8 @@ from xds.store.content import BlobStore, DiskContent
 _DATABASE = "traitdunion"
 _DEMO_PEOPLE = Path(__file__).resolve().parent.parent / "fixtures" / "people.toml"
 _MOST_WORKERS = 64
+_NICE = 5
+"""How far what nobody waits for stands back where processors are short."""
 
 
 class StartFault(Exception):
@@ -353,6 +355,7 @@ def _work(settings: Settings, url: str, shared: SharedListeners, number: int) ->
 def _work_beside(settings: Settings, url: str) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # it waits until it is asked for
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started this process, and tells it to end
+    os.nice(_NICE)
     set_up_logging(settings.log_level, settings.log_format)
     end_with_parent()
     with service_over(settings, url) as built:

@@ -133,6 +133,13 @@ class ServiceProcess:
             assert str(hl7.parse(mllp.send_message(message).decode()).segment("MSA")[1]) == "AA"
 
 
+def started_by(pid: int) -> list[int]:
+    """The processes of the service that one of it has started, whatever thread of it did."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    children = [int(each) for task in tasks for each in (task / "children").read_text().split()]
+    return [each for each in children if "spawn_main" in Path(f"/proc/{each}/cmdline").read_text()]
+
+
 def _is_taken(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

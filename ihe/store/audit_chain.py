@@ -9,7 +9,6 @@ that was rewritten as a whole.
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -102,8 +101,6 @@ def seal(connection: Connection, now: datetime, limit: int = _BATCH) -> int:
     sealed: list[str] = []
     digests: list[bytes] = []
     for event_id, *content, objects, reason in driver.execute(_WAITING, (limit,), prepare=True):
-        if len(sealed) % _DIGESTS_AT_ONCE == 0:
-            time.sleep(0)  # requests wait for the interpreter meanwhile
         digest = _digest(digest, [event_id, *content, orjson.loads(objects), reason])
         sealed.append(str(event_id))
         digests.append(digest)
@@ -111,9 +108,6 @@ def seal(connection: Connection, now: datetime, limit: int = _BATCH) -> int:
         ids = f"{{{','.join(sealed)}}}"
         driver.execute(_SEAL, (head.position, b"".join(digests), ids, len(sealed), digest), prepare=True)
     return len(sealed)
-
-
-_DIGESTS_AT_ONCE = 20
 
 
 _WAITING = """SELECT id, at, transaction, event_code, event_action, outcome, node, site, user_id, purpose,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -39,7 +40,21 @@ def shares(service, port):
     return [each for each in held if each]
 
 
+def wait_for_both(service):
+    """It is ready as soon as one of its processes is."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with ExitStack() as opened:
+            for _ in range(4):
+                opened.enter_context(httpx.Client(base_url=service.address)).get("/health/ready")
+            if len(shares(service, service.ports[0])) == 2:
+                return
+        time.sleep(0.2)
+    raise AssertionError("only one process serves")
+
+
 def test_connections_are_shared_out_on_both_wires_and_all_are_served(service):
+    wait_for_both(service)
     with ExitStack() as opened:
         clients = [opened.enter_context(httpx.Client(base_url=service.address)) for _ in range(CONNECTIONS)]
         for _ in range(2):

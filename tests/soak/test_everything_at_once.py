@@ -36,6 +36,7 @@ from region.region_table import load_region
 from tests.e2e.test_repository_process import SITE, Served, _entry
 from tests.mllp_consumer import Consumer, wait_for
 from tests.ports import free_port
+from tests.service_process import started_by
 from tests.soak.test_kill_during_feed import consumer_order, own, patient_messages
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -219,10 +220,10 @@ class Region:
         return found
 
     def workers(self) -> list[int]:
+        """Two that listen, and one beside them."""
         assert self.service.process is not None
         pid = self.service.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [int(each) for each in children if "spawn_main" in Path(f"/proc/{each}/cmdline").read_text()]
+        return started_by(pid)
 
     def resident_bytes(self) -> int:
         """Of all workers together."""
@@ -342,7 +343,7 @@ def test_killed_workers_and_a_killed_database_are_replaced(tmp_path: Path, data:
             found.goes_on(load)
             os.kill(random.choice(found.workers()), signal.SIGKILL)
             found.goes_on(load)
-            wait_for(lambda: len(found.workers()) == 2, 30)
+            wait_for(lambda: len(found.workers()) == 3, 30)
             os.kill(found.postmaster(), signal.SIGKILL)
             found.goes_on(load)
             found.service.end(signal.SIGKILL)
