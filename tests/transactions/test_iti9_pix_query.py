@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
+from ihe import fibers
 from ihe.caller import Caller
 from ihe.confidentiality import SEES_HIDDEN
+from ihe.errors import UnknownPatient
 from ihe.hl7v2.er7 import Message
 from ihe.values import PatientId
 from mpi.services.cross_reference import cross_reference
@@ -118,6 +124,47 @@ def test_a_hidden_identity_is_told_to_nobody_without_the_role(desk: Desk):
         source = PatientId("R1", desk.service.table.by_code("ROANNE").authority)
         found = cross_reference(uow, desk.service.mpi, source).identifiers
     assert "I9" in {identifier.value for identifier in found}
+
+
+def test_many_who_ask_at_once_are_each_told_of_their_own_patient(desk):
+    for number in range(30):
+        person = f"EXEMPLE^P{number}^P{number}^^^^L||{1920 + number}0101|F"
+        other = person + "|" * 24 + "PROV~CACH" if number % 10 == 3 else person
+        desk.feed(
+            desk.adt("A28", "CHUSE", f"C{number}", person),
+            desk.adt("A28", "ROANNE", f"R{number}", other),
+            desk.adt("A24", "ROANNE", f"R{number}", other, extra=[f"PID|2||{desk.cx('CHUSE', f'C{number}')}"]),
+        )
+    table, service = desk.table, desk.service
+    callers = [
+        Caller("viewer"),
+        Caller("steward", roles=frozenset({SEES_HIDDEN})),
+        Caller("roanne", site="ROANNE"),
+    ]
+
+    def found(each):
+        caller, number = callers[each % 3], str(each % 33)  # the last three are nobody's
+        source = PatientId(f"C{number}", table.by_code("CHUSE").authority)
+        with service.database.question(caller) as question:
+            try:
+                answer = cross_reference(question, service.mpi, source, ["ROANNE"])
+            except UnknownPatient:
+                return None
+            return [identifier.value for identifier in answer.identifiers]
+
+    alone = [found(each) for each in range(99)]
+    assert [alone[each] for each in (0, 1, 2, 30)] == [["R0"], ["R1"], ["R2"], None]
+    hidden = [each for each in range(99) if each % 33 in (3, 13, 23)]
+    assert [alone[each] == [] for each in hidden] == [each % 3 == 0 for each in hidden]
+    asked = list(range(99)) * 6
+    random.Random(1).shuffle(asked)
+    with ThreadPoolExecutor(12) as threads:
+        assert list(threads.map(found, asked)) == [alone[each] for each in asked]
+
+    async def in_a_loop():
+        return await asyncio.gather(*(fibers.serve(None, fibers.brief_or_in_thread, found, each) for each in asked))
+
+    assert asyncio.run(in_a_loop()) == [alone[each] for each in asked]
 
 
 def test_versions_that_are_not_offered(fed):
