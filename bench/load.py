@@ -224,8 +224,8 @@ def median(turns: Sequence[Measured]) -> Measured:
     return Measured(
         requests=sum(each.requests for each in turns),
         failures=sum(each.failures for each in turns),
-        per_second=statistics.median(each.per_second for each in turns),
-        p50_ms=statistics.median(each.p50_ms for each in turns),
-        p95_ms=statistics.median(each.p95_ms for each in turns),
-        p99_ms=statistics.median(each.p99_ms for each in turns),
+        per_second=round(statistics.median(each.per_second for each in turns), 1),
+        p50_ms=round(statistics.median(each.p50_ms for each in turns), 2),
+        p95_ms=round(statistics.median(each.p95_ms for each in turns), 2),
+        p99_ms=round(statistics.median(each.p99_ms for each in turns), 2),
     )

@@ -376,12 +376,12 @@ def table(results: dict[str, Any]) -> str:
         floors = found["floors"]
         lines.append(", ".join(f"{name} {value:,}" for name, value in floors.items() if isinstance(value, float)))
         heads = f"{'per s':>9}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}{'/bare':>8}{'/floor':>8}{'/threads':>9}"
-        lines.append(f"{'':42}{heads}{'bad':>5}")
+        lines.append(f"{'':48}{heads}{'bad':>5}")
         measured = {name: value for name, value in floors.items() if isinstance(value, dict)}
         for name, load in (measured | found["loads"]).items():
             ratio = found["ratios"].get(name, {})
             lines.append(
-                f"{name:42}{load['per_second']:>9,}{load['p50_ms']:>9}{load['p95_ms']:>9}{load['p99_ms']:>9}"
+                f"{name:48}{load['per_second']:>9,}{load['p50_ms']:>9}{load['p95_ms']:>9}{load['p99_ms']:>9}"
                 f"{ratio.get('to bare endpoint', ''):>8}{ratio.get('to floor', ''):>8}"
                 f"{ratio.get('to floor in threads', ''):>9}{load['failures']:>5}"
             )
