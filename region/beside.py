@@ -6,6 +6,7 @@ at once, on one machine or on several: locks in the database see to it that each
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from region.bootstrap import Service
+
+log = logging.getLogger(__name__)
 
 _LOOK_SECONDS: Final = 0.5
 _END_SECONDS: Final = 30.0
@@ -50,6 +53,7 @@ def kept_running(work: Callable[[], None]) -> Iterator[None]:
         nonlocal process
         while not is_over.wait(_LOOK_SECONDS):
             if not process.is_alive():
+                log.error("what nobody waits for has stopped, and is started again")
                 process = context.Process(target=work, name="beside")
                 process.start()
 
