@@ -54,8 +54,12 @@ def kept_running(work: Callable[[], None]) -> Iterator[None]:
         while not is_over.wait(_LOOK_SECONDS):
             if not process.is_alive():
                 log.error("what nobody waits for has stopped, and is started again")
-                process = context.Process(target=work, name="beside")
-                process.start()
+                another = context.Process(target=work, name="beside")
+                try:
+                    another.start()
+                except OSError:
+                    continue  # no room for a process now; the next look tries again
+                process = another
 
     watching = threading.Thread(target=watch, name="beside watch", daemon=True)
     watching.start()
