@@ -121,13 +121,17 @@ class Question(UnitOfWork):
     ) -> None:
         super().__init__(None, caller, now, trail)
         self._database = database
-        self._transaction = ExitStack()
+        self._transaction: ExitStack | None = None
         self._engine = engine
 
     def __enter__(self) -> Question:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if error is None and self._events:
+            self._begin()  # they stand in a transaction, also where nothing was read in one
+        if self._transaction is None:
+            return
         if error is not None:
             self._transaction.__exit__(kind, error, at)
             return
@@ -137,7 +141,11 @@ class Question(UnitOfWork):
     @property
     def connection(self) -> Connection:
         """SQLAlchemy connection in a transaction of its own (``REPEATABLE READ``), begun when first asked for."""
+        return self._begin() if self._connection is None else self._connection
+
+    def _begin(self) -> Connection:
         if self._connection is None:
+            self._transaction = ExitStack()
             self._connection = self._transaction.enter_context(_transaction(self._engine, "REPEATABLE READ"))
         return self._connection
 
@@ -169,9 +177,9 @@ class Question(UnitOfWork):
 
     def release(self) -> None:
         """End the transaction, unless something is to be announced in it; what is asked later may see a later state."""
-        if not self._events:
-            self._connection = None
-            self._transaction.close()
+        if self._transaction is not None and not self._events:
+            ending, self._transaction, self._connection = self._transaction, None, None
+            ending.close()
 
 
 class Database:
