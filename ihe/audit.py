@@ -71,8 +71,7 @@ class Audited(NamedTuple):
     details: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class AuditEvent:
+class AuditEvent(NamedTuple):
     """One audit event, complete.
 
     Attributes:

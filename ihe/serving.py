@@ -14,7 +14,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -302,7 +302,7 @@ class _Exchange(Generic[Request, Reply]):
         yield main
         details = self.wire.audited(self.request).details if self.trail.apart else {}
         for action, each in self.trail.apart:
-            yield replace(main, event_action=action, objects=({**each, **details},))
+            yield main._replace(event_action=action, objects=({**each, **details},))
 
     def _objects(self) -> list[Mapping[str, Any]]:
         """What the transaction noted, with what the wire says of the request."""

@@ -6,7 +6,6 @@ import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import psycopg
@@ -249,7 +248,7 @@ def test_a_transaction_is_not_for_the_loop(run, database):
 def test_events_share_commits_and_each_is_there_before_its_fiber_goes_on(run, database):
     def write(number):
         for each in range(10):
-            database.audit.write(replace(EVENT, correlation_id=f"{number}.{each}"))
+            database.audit.write(EVENT._replace(correlation_id=f"{number}.{each}"))
             query = "SELECT count(*) FROM audit_event WHERE correlation_id = %s"
             assert database.ask(query, (f"{number}.{each}",)) == [(1,)]
         return number
@@ -264,8 +263,8 @@ def test_events_share_commits_and_each_is_there_before_its_fiber_goes_on(run, da
 
 
 def test_an_event_that_cannot_be_written_refuses_no_other(run, database):
-    events = [replace(EVENT, correlation_id=str(number)) for number in range(9)]
-    events[4] = replace(EVENT, node="NUL\0")
+    events = [EVENT._replace(correlation_id=str(number)) for number in range(9)]
+    events[4] = EVENT._replace(node="NUL\0")
     found = run(*[lambda each=each: database.audit.write(each) for each in events])
     assert [isinstance(each, psycopg.DataError) for each in found] == [number == 4 for number in range(9)]
 

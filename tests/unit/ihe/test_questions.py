@@ -7,7 +7,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import psycopg
@@ -43,7 +42,7 @@ def database(database_url):
 
 
 def numbered(number):
-    return replace(EVENT, correlation_id=str(number))
+    return EVENT._replace(correlation_id=str(number))
 
 
 def stored(database):
@@ -113,7 +112,7 @@ def test_an_event_that_cannot_be_written_refuses_no_other(database):
         return database.ask(statement, parameters)
 
     shared = SharedCommits(ask)
-    wrong = replace(EVENT, node="NUL\0")
+    wrong = EVENT._replace(node="NUL\0")
     with ThreadPoolExecutor(4) as threads:
         first = threads.submit(shared.write, numbered(1))
         entered.wait(10)
