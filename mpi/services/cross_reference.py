@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ihe.confidentiality import Sight, sight_of
 from ihe.unit_of_work import UnitOfWork
 from ihe.values import PatientId
 from mpi.application import MpiApplication
 from mpi.domain.identity import RecordKey
-from mpi.domain.record import regional_id
 from mpi.services.identifiers import (
     domain_of,
     find_one_person,
@@ -22,26 +21,20 @@ from mpi.store import members
 from mpi.store.members import Member
 
 
-@dataclass(frozen=True, slots=True)
-class CrossReference:
+class CrossReference(NamedTuple):
     """A patient in the index, as seen from one of its identifiers.
 
     Attributes:
-        person_id: founder of the person.
+        regional_id: the person's regional identifier.
         identifiers: the corresponding identifiers, without the one asked with, ordered by domain and value;
             only active records, only links of the grades the asking domain is answered with, and no hidden identity
             but to callers with the role.
         record_ids: active records behind those identifiers.
     """
 
-    person_id: int
+    regional_id: PatientId
     identifiers: tuple[PatientId, ...]
     record_ids: tuple[int, ...]
-
-    @property
-    def regional_id(self) -> str:
-        """The person's regional identifier."""
-        return regional_id(self.person_id)
 
 
 def cross_reference(
@@ -65,18 +58,22 @@ def cross_reference(
     source_code = domain_of(app, source.authority, location).code
     seen = sight or sight_of(uow.caller)
     asked, found = _members(uow, app, source, RecordKey(source_code, source.value), location, seen)
-    shown = [m for m in found if m.record_id == asked.record_id or app.answers(source_code, asked.grade, m.grade)]
+    shown = [m for m in found if m is asked or app.answers(source_code, asked.grade, m.grade)]
     wanted = set(target_domains) or None
-    others = [m for m in shown if (m.domain, m.local_id) != (source_code, source.value)]
-    answered = [m for m in others if wanted is None or m.domain in wanted]
+    answered = [
+        m
+        for m in shown
+        if (wanted is None or m.domain in wanted) and (m.domain, m.local_id) != (source_code, source.value)
+    ]
     named = sorted([(m.domain, m.local_id) for m in answered])
     identifiers = [local_patient_id(app, domain, local_id) for domain, local_id in named]
+    regional = regional_patient_id(app, asked.person_id)
     if source_code != app.regional_domain and (wanted is None or app.regional_domain in wanted):
-        identifiers.append(regional_patient_id(app, asked.person_id))
+        identifiers.append(regional)
     for code, ins in qualified_ins_ids(app, [(m.ins, m.ins_oid) for m in shown if m.ins is not None]):
         if ins.value[:13] != source.value[:13] and (wanted is None or code in wanted):
             identifiers.append(ins)
-    return CrossReference(asked.person_id, tuple(identifiers), tuple([m.record_id for m in answered]))
+    return CrossReference(regional, tuple(identifiers), tuple([m.record_id for m in answered]))
 
 
 def _members(

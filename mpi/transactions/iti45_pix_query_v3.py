@@ -15,7 +15,7 @@ from ihe.values import AssigningAuthority, PatientId
 from ihe.xml import Element
 from mpi.application import MpiApplication
 from mpi.services.cross_reference import cross_reference
-from mpi.services.identifiers import regional_patient_id, target_domains
+from mpi.services.identifiers import target_domains
 from mpi.translate.hl7v3_elements import authority_of, every, required_patient_id
 from mpi.translate.hl7v3_interaction import Interaction, parameter_list, parameter_location, read_interaction
 from mpi.translate.hl7v3_message import (
@@ -115,7 +115,7 @@ def serve(query: PixQuery, context: Context[MpiApplication]) -> PixAnswer:
     place = "/PRPA_IN201309UV02/controlActProcess/queryByParameter/parameterList/patientIdentifier[1]/value"
     answer = cross_reference(context.uow, app, query.source, targets, place)
     context.trail.query(TRANSACTION.name)
-    context.trail.patient(regional_patient_id(app, answer.person_id).xds_cx)
+    context.trail.patient(answer.regional_id.xds_cx)
     return PixAnswer(query.interaction, answer.identifiers)
 
 

@@ -17,7 +17,7 @@ from ihe.transaction import HttpBinding, Transaction
 from ihe.values import AssigningAuthority, PatientId
 from mpi.application import MpiApplication
 from mpi.services.cross_reference import CrossReference, cross_reference
-from mpi.services.identifiers import regional_patient_id, target_domains
+from mpi.services.identifiers import target_domains
 from mpi.translate.fhir_patient import identifier, parse_system, parse_token, record_resource_id
 
 TRANSACTION = Transaction(
@@ -131,7 +131,7 @@ def serve(query: PixmQuery, context: Context[MpiApplication]) -> PixmAnswer:
     except UnknownPatient:
         raise UnknownPatient("sourceIdentifier Patient Identifier not found", _SOURCE) from None
     context.trail.query(TRANSACTION.name)
-    context.trail.patient(regional_patient_id(app, answer.person_id).xds_cx)
+    context.trail.patient(answer.regional_id.xds_cx)
     return PixmAnswer(answer, tuple(map(record_resource_id, answer.record_ids)))
 
 

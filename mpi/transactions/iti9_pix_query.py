@@ -14,7 +14,7 @@ from ihe.transaction import Hl7v2Binding, Transaction
 from ihe.values import AssigningAuthority, PatientId
 from mpi.application import MpiApplication
 from mpi.services.cross_reference import cross_reference
-from mpi.services.identifiers import domain_of, regional_patient_id, target_domains
+from mpi.services.identifiers import domain_of, target_domains
 from mpi.translate.hl7v2_patient import patient_ids, pid_segment
 from mpi.translate.hl7v2_query import asked_authorities, query_answer, query_refusal, required_qpd
 
@@ -71,7 +71,7 @@ def serve(query: PixQuery, context: Context[MpiApplication]) -> tuple[PatientId,
     domain_of(app, query.source.authority, "QPD-3[1].4")
     answer = cross_reference(context.uow, app, query.source, targets, "QPD-3[1].1")
     context.trail.query(TRANSACTION.name)
-    context.trail.patient(regional_patient_id(app, answer.person_id).xds_cx)
+    context.trail.patient(answer.regional_id.xds_cx)
     return answer.identifiers
 
 
