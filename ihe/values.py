@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import calendar
 import re
+import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache
 
 _OID = re.compile(r"^[0-2](\.(0|[1-9][0-9]*))+$")
 
@@ -280,3 +282,13 @@ def format_dtm(moment: datetime) -> str:
     """Write an instant as ``YYYYMMDDhhmmss`` in UTC."""
     at = moment.astimezone(UTC)
     return f"{at.year}{at.month:02d}{at.day:02d}{at.hour:02d}{at.minute:02d}{at.second:02d}"
+
+
+def present_dtm() -> str:
+    """The present second as DTM with its zone, ``YYYYMMDDhhmmss+0000``."""
+    return _second_as_dtm(int(time.time()))
+
+
+@lru_cache(maxsize=1)
+def _second_as_dtm(second: int) -> str:
+    return f"{format_dtm(datetime.fromtimestamp(second, UTC))}+0000"

@@ -18,18 +18,18 @@ Source: HL7 v2.5: 2.9.2, 2.9.3, 2.15.5, 2.15.8; HL7 v2.3.1: 2.24.7; ITI TF-2: C.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from ihe.errors import IheError, Refused, UnknownTargetAuthority
 from ihe.hl7v2.building import SegmentBuilder, build_message
+from ihe.hl7v2.delimiters import Delimiters
 from ihe.hl7v2.er7 import Message, Segment
 from ihe.hl7v2.error_codes import INTERNAL_ERROR, RECORD_LOCKED, Condition, error_code
 from ihe.names import fresh_name
-from ihe.values import format_dtm
+from ihe.values import present_dtm
 
 _TEXT_LENGTH = 250
 _LOCATION = re.compile(
@@ -37,9 +37,12 @@ _LOCATION = re.compile(
     r"(?:-(?P<field>\d+)(?:\[(?P<repetition>\d+)\])?(?:\.(?P<component>\d+)(?:\.(?P<sub>\d+))?)?)?"
 )
 _CONTROL_ID = re.compile(r"[A-Za-z0-9._:-]{1,199}")
-_COPIED: Final = {3: 5, 4: 6, 5: 3, 6: 4, 11: 11, 12: 12}
+_COPIED: Final = {3: 5, 4: 6, 5: 3, 6: 4, 11: 11, 12: 12, 17: 17, 18: 18, 19: 19}
 """Fields of an answer's MSH that are the question's, where sender and receiver change places."""
-_COPIED_WHOLE: Final = _COPIED | {17: 17, 18: 18, 19: 19}
+_ALIKE: Final = (2, 3, 4, 5, 6, 9, 11, 12, 17, 18, 19)
+"""Fields of a question's MSH by which answers differ, but for their time and control id."""
+_LONGEST_KEPT: Final = 1000
+"""Characters of a question's MSH up to which what is written for its sender is kept."""
 _UNREADABLE = Message.parse("MSH|^~\\&||||||||||\r")
 
 
@@ -110,23 +113,68 @@ def header_segment(question: Message, code: str, event: str, structure: str) -> 
     Args:
         code: MSH-9.1; event: MSH-9.2; structure: MSH-9.3, written when the version knows it.
     """
-    msh = question.msh
-    names_structure = _is_from(question, 2, 3, 1) or bool(question.structure)
-    answer = SegmentBuilder("MSH").copy(msh, _COPIED if msh.field_count < 17 else _COPIED_WHOLE)
-    answer.set(7, f"{format_dtm(datetime.now(UTC))}+0000")
+    return _AnswerHeader(question, (code, event, structure))
+
+
+class _AnswerHeader(SegmentBuilder):
+    """The MSH of an answer. But for its time and its control id it is alike in all answers of a kind to one sender, and
+    written once for them.
+    """
+
+    def __init__(self, question: Message, names: tuple[str, str, str]) -> None:
+        super().__init__("MSH")
+        self.copy(question.msh, _COPIED)
+        self._question = question
+        self._names = names
+
+    def render(self, delimiters: Delimiters) -> str:
+        question, said = self._question, self._question.msh.written_fields
+        alike = (*said[2:7], *said[9:10], *said[11:13], *said[17:20])
+        asked = alike, question.delimiters, question.charset.codec, self._names, delimiters
+        is_usual = not self._fields and len(question.msh.raw) <= _LONGEST_KEPT
+        before, between, after = _kept_frame(*asked) if is_usual else _frame(*asked, self._fields.items())
+        return f"{before}{present_dtm()}{between}{fresh_name()[:20]}{after}"
+
+
+def _frame(
+    said: Sequence[str],
+    read_with: Delimiters,
+    codec: str,
+    names: tuple[str, str, str],
+    delimiters: Delimiters,
+    further: Iterable[tuple[int, Any]] = (),
+) -> tuple[str, str, str]:
+    """An answer's MSH up to its time, from there to its control id, and from there on.
+
+    Args:
+        said: what the question says in the fields of :data:`_ALIKE`, as written; those at the end may be missing.
+        further: fields set in place of what they are otherwise.
+    """
+    written = dict(zip(_ALIKE, said, strict=False))
+    fields = [written.get(number, "") for number in range(2, _ALIKE[-1] + 1)]
+    msh = Segment(read_with.field.join(["MSH", *fields]), read_with, codec)
+    code, event, structure = names
+    names_structure = _is_from(msh.text(12), 2, 3, 1) or bool(msh.text(9, 3))
+    mark = fresh_name()
+    answer = SegmentBuilder("MSH").copy(msh, _COPIED).set(7, mark).set(10, mark)
     answer.set(9, [code, event, structure if names_structure and event else None])
-    answer.set(10, fresh_name()[:20])
     if not msh.text(11):
         answer.set(11, "P")
     if not msh.text(12):
         answer.set(12, "2.5")
-    return answer
+    for number, value in further:
+        answer.set(number, value)
+    before, between, after = answer.render(delimiters).split(mark)
+    return before, between, after
+
+
+_kept_frame: Final = lru_cache(maxsize=1024)(_frame)
 
 
 def msa_segment(question: Message, code: str, text: str = "") -> SegmentBuilder:
     """The MSA of an answer; the text is written only before version 2.5, where ERR has no place for it."""
     segment = SegmentBuilder("MSA", code).copy(question.msh, {2: 10})
-    if text and not _is_from(question, 2, 5):
+    if text and not _is_from(question.version, 2, 5):
         segment.set(3, text[:80])
     return segment
 
@@ -135,7 +183,7 @@ def err_segments(question: Message, diagnostics: Sequence[Diagnostic]) -> list[S
     """The ERR segments of an answer, in the form of the question's version."""
     if not diagnostics:
         return []
-    if _is_from(question, 2, 5):
+    if _is_from(question.version, 2, 5):
         return [_err(each) for each in diagnostics]
     segment = SegmentBuilder("ERR")
     for each in diagnostics:
@@ -229,9 +277,9 @@ def _place(location: str) -> list[str]:
     return place
 
 
-def _is_from(question: Message, *version: int) -> bool:
-    """Whether the message is of this version of HL7 or later; an unreadable version counts as the latest."""
-    numbers = _version_numbers(question.version)
+def _is_from(text: str, *version: int) -> bool:
+    """Whether MSH-12 says this version of HL7 or a later one; an unreadable one counts as the latest."""
+    numbers = _version_numbers(text)
     return not numbers or numbers >= version
 
 

@@ -77,18 +77,19 @@ class SegmentBuilder:
 
     def render(self, delimiters: Delimiters) -> str:
         """The segment as ER7 writes it, without terminator."""
-        last = max(self._fields, default=0)
-        if self._copied is not None:
-            last = max(last, *self._copied[1])
-        texts = [""] * (last + 1)
+        numbers = [*self._fields, *self._copied[1]] if self._copied is not None else self._fields
+        texts = [""] * (max(numbers, default=0) + 1)
         texts[0] = self.name
         if self._copied is not None:
-            segment, numbers = self._copied
-            keeps_spelling = segment.raw.isprintable() and segment.delimiters == delimiters
-            for number, there in numbers.items():
-                texts[number] = (
-                    segment.written(there) if keeps_spelling else _repetition(segment.field(there), delimiters)
-                )
+            segment, copied = self._copied
+            if segment.raw.isprintable() and segment.delimiters == delimiters:
+                written = segment.written_fields
+                for number, there in copied.items():
+                    if there < len(written):
+                        texts[number] = written[there]
+            else:
+                for number, there in copied.items():
+                    texts[number] = _repetition(segment.field(there), delimiters)
         for number, value in self._fields.items():
             if isinstance(value, str):
                 # Most values are letters and digits alone, which no delimiter is.

@@ -18,7 +18,7 @@ Source: HL7 v2.5: 2.5, 2.6.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -199,6 +199,11 @@ class Segment:
         if number <= 2 and self.name == "MSH":
             delimiters = _literal(delimiters.field)
         return Field(raw, delimiters, self._codec)
+
+    @property
+    def written_fields(self) -> Sequence[str]:
+        """The name, then all fields as they are written."""
+        return self._parts
 
     def written(self, field: int) -> str:
         """A field as it is written, ``""`` when absent."""

@@ -16,7 +16,7 @@ from typing import Final
 from ihe.errors import InvalidElement, MissingElement
 from ihe.hl7v2.building import SegmentBuilder
 from ihe.hl7v2.delimiters import STANDARD
-from ihe.hl7v2.er7 import NULL, Component, Field, Message, Repetition, Segment
+from ihe.hl7v2.er7 import NULL, Field, Message, Repetition, Segment
 from ihe.values import AssigningAuthority, Oid, PartialDate, PatientId, parse_dtm
 from mpi.domain.identity import IdentityStatus, Sex, Traits
 from mpi.domain.search import fold
@@ -30,6 +30,8 @@ _LONGEST_IDENTIFIER: Final = 255
 _BIRTH_NAME_TYPES: Final = ("B", "M")
 _SEXES: Final = {"M": Sex.MALE, "F": Sex.FEMALE, "U": Sex.UNKNOWN, "O": Sex.OTHER, "I": Sex.OTHER, "A": Sex.OTHER}
 _STATUSES: Final = frozenset(IdentityStatus)
+_NO_NAME: Final = Field(" ~^^^^^^S", STANDARD, "utf-8")
+"""ITI-9 demands PID-5 and has nothing to say in it: a blank name, then one of type S."""
 
 
 def patient_ids(field: Field, location: str) -> list[PatientId]:
@@ -256,17 +258,22 @@ def _email(field: Field) -> str | None:
     return next((mail for r in field.repetitions if (mail := _text(r, 4)) and "@" in mail), None)
 
 
-def cx(patient_id: PatientId) -> list[str | Component]:
-    """An identifier as the components of a CX."""
-    return [patient_id.value, "", "", _hd(patient_id.authority), patient_id.type_code or ""]
+def cx(patient_id: PatientId) -> Field:
+    """An identifier as a CX."""
+    return Field(
+        f"{STANDARD.escaped(patient_id.value)}{_assigned_by(patient_id.authority, patient_id.type_code)}",
+        STANDARD,
+        "utf-8",
+    )
 
 
 @lru_cache(maxsize=256)
-def _hd(authority: AssigningAuthority) -> Component:
-    """An authority as HD, written once: there are few, and every answer names them."""
+def _assigned_by(authority: AssigningAuthority, type_code: str | None) -> str:
+    """What follows the value in a CX, written once: authorities are few, and every answer names them."""
     parts = (authority.namespace, authority.oid, "ISO" if authority.oid else None)
-    written = STANDARD.subcomponent.join(STANDARD.escaped(part or "") for part in parts)
-    return Component(written.rstrip(STANDARD.subcomponent), STANDARD, "utf-8")
+    hd = STANDARD.subcomponent.join(STANDARD.escaped(part or "") for part in parts).rstrip(STANDARD.subcomponent)
+    components = ("", "", "", hd, STANDARD.escaped(type_code or ""))
+    return STANDARD.component.join(components).rstrip(STANDARD.component)
 
 
 def is_french(message: Message) -> bool:
@@ -290,8 +297,7 @@ def pid_segment(
         pid.set(1, str(set_id))
     pid.set(3, *map(cx, identifiers))
     if shown is None:
-        # ITI-9 demands PID-5 and has nothing to say in it: a blank name, then one of type S.
-        return pid.set(5, " ", ["", "", "", "", "", "", "S"])
+        return pid.set(5, _NO_NAME)
     pid.set(5, *(_french_names(shown) if french else _plain_names(shown)))
     if shown.mother_family_name:
         pid.set(6, [shown.mother_family_name, "", "", "", "", "", "M"])

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Final
 
@@ -19,7 +18,7 @@ from ihe.hl7v3_codes import ACKNOWLEDGEMENT_DETAILS, Hl7v3Code, error_code
 from ihe.names import fresh_uuid
 from ihe.soap.envelope import SoapReply
 from ihe.soap.error_codes import fault_for
-from ihe.values import format_dtm
+from ihe.values import present_dtm
 from ihe.xml import NS, Element, escaped, quoted
 from mpi.translate.hl7v3_elements import attribute, content, every, first, hl7, location
 from mpi.translate.hl7v3_interaction import QUERY, QUERY_ID, Device, Interaction, Parts, read_interaction
@@ -176,7 +175,7 @@ def _wrapper(asked: Interaction, name: str, error: IheError | None, unreached: S
     """An answer from its beginning to its acknowledgement; its end tag is still to come."""
     return (
         f'<{name} {NAMESPACES} ITSVersion="XML_1.0"><id root="{fresh_uuid()}"/>'
-        f'<creationTime value="{format_dtm(datetime.now(UTC))}+0000"/>'
+        f'<creationTime value="{present_dtm()}"/>'
         f'<interactionId root="{INTERACTIONS}" extension="{name}"/>'
         f'<processingCode code="{asked.processing if asked.processing in ("D", "P", "T") else "P"}"/>'
         '<processingModeCode code="T"/><acceptAckCode code="NE"/>'
