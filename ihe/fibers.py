@@ -51,13 +51,17 @@ class _Fiber(greenlet):  # type: ignore[misc]
         self.switch()
 
     def _live(self) -> None:
-        resting = _resting.fibers
+        here = _here
         while True:
-            self._run()
+            here.at_work += 1
+            try:
+                self._run()
+            finally:
+                here.at_work -= 1
             self._run = _nothing
-            if len(resting) == _MOST_RESTING:
+            if len(here.resting) == _MOST_RESTING:
                 return
-            resting.append(self)
+            here.resting.append(self)
             self.sleep()
 
     def sleep(self) -> None:
@@ -65,14 +69,20 @@ class _Fiber(greenlet):  # type: ignore[misc]
         self.parent.switch()
 
 
-class _Resting(threading.local):
-    """The fibers of a thread that are done."""
+class _Here(threading.local):
+    """The fibers of a thread.
+
+    Attributes:
+        resting: that are done.
+        at_work: how many are not.
+    """
 
     def __init__(self) -> None:
-        self.fibers: list[_Fiber] = []
+        self.resting: list[_Fiber] = []
+        self.at_work = 0
 
 
-_resting: Final = _Resting()
+_here: Final = _Here()
 _MOST_RESTING: Final = 64
 
 
@@ -112,7 +122,7 @@ def serve(executor: Executor | None, function: Callable[..., Result], *arguments
             if not future.cancelled():
                 future.set_result(result)
 
-    resting = _resting.fibers
+    resting = _here.resting
     (resting.pop() if resting else _Fiber()).begin(run, loop, executor)
     return future
 
@@ -130,6 +140,19 @@ def in_thread(function: Callable[..., Result], *arguments: Any) -> Result:
     future.add_done_callback(lambda _: fiber.switch())
     fiber.sleep()
     return future.result()
+
+
+def is_alone() -> bool:
+    """Whether no other fiber is at work in this loop; asked by one."""
+    return _here.at_work == 1
+
+
+def let_loop_go_round() -> None:
+    """Let the loop do what it has ready, once; called by a fiber."""
+    fiber = _present()
+    assert fiber is not None, "a fiber's loop goes round"
+    fiber.loop.call_soon(fiber.switch)
+    fiber.sleep()
 
 
 def keep_out() -> None:
