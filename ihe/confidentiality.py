@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from ihe.caller import Caller
 from ihe.errors import AccessDenied
@@ -33,8 +33,7 @@ EMERGENCIES: Final = frozenset({BREAK_GLASS, EMERGENCY_CENTRE})
 _VISIBILITY: Final = "1.2.250.1.213.1.1.4.13"
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(NamedTuple):
     """Whose identities a caller is shown.
 
     Attributes:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -241,7 +241,9 @@ class Pipeline:
                 emergencies.note(uow)
             if key is not None:
                 messages.remember(uow.connection, key, wire.reply_to_bytes(reply), uow.now)
-            for event in exchange.events(uow.now):
+            main = exchange.event(uow.now, Outcome.SUCCESS, None)
+            uow.keep(main)
+            for event in exchange.events_apart(main):
                 uow.keep(event)
         return "success", reply
 
@@ -296,13 +298,12 @@ class _Exchange(Generic[Request, Reply]):
             reason=reason,
         )
 
-    def events(self, at: datetime) -> Iterator[AuditEvent]:
-        """The audit events of a success: one, and one for each thing done apart."""
-        main = self.event(at, Outcome.SUCCESS, None)
-        yield main
-        details = self.wire.audited(self.request).details if self.trail.apart else {}
-        for action, each in self.trail.apart:
-            yield main._replace(event_action=action, objects=({**each, **details},))
+    def events_apart(self, main: AuditEvent) -> Sequence[AuditEvent]:
+        """The audit events of a success beside its main one: one for each thing done apart."""
+        if not self.trail.apart:
+            return ()
+        details = self.wire.audited(self.request).details
+        return [main._replace(event_action=action, objects=({**each, **details},)) for action, each in self.trail.apart]
 
     def _objects(self) -> list[Mapping[str, Any]]:
         """What the transaction noted, with what the wire says of the request."""
@@ -310,7 +311,7 @@ class _Exchange(Generic[Request, Reply]):
         asked: dict[str, str] = {}
         if said.query is not None:
             asked["text"] = said.query()[:_LONGEST_QUERY]
-            if self.endpoint.transaction.event_code == _QUERY and all(each["kind"] != "query" for each in noted):
+            if self.endpoint.transaction.event_code == _QUERY and "query" not in [each["kind"] for each in noted]:
                 noted = [{"kind": "query", "id": self.endpoint.transaction.name}, *noted]
         found: list[Mapping[str, Any]] = []
         for each in noted:

@@ -60,6 +60,8 @@ def declared_charset(msh_18: str) -> Charset | None:
 
     Spellings seen in the field (``UTF-8``, ``ISO-8859-1``) are understood beside those of table 0211.
     """
+    if not msh_18:
+        return None
     return _BY_NAME.get(msh_18) or _BY_NAME.get(_NOISE.sub("", msh_18.upper()))
 
 

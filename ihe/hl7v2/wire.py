@@ -6,16 +6,23 @@ Source: ITI TF-2: 3.8 to 3.31; HL7 v2.5: 2.9.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from ihe.audit import Audited
 from ihe.caller import Caller
 from ihe.errors import IheError, MalformedRequest, UnsupportedRequest
 from ihe.hl7v2.acknowledgement import answers, refuse
+from ihe.hl7v2.delimiters import Delimiters
 from ihe.hl7v2.er7 import Message
 from ihe.peer import Peer
 from ihe.serving import Pipeline
 from ihe.store.messages import MessageKey
 from ihe.transaction import Endpoint, Hl7v2Binding
+
+_MOST_KINDS: Final = 1000
+"""Kinds of messages of which is kept what transaction they are for."""
+_LONGEST_KEPT: Final = 1000
+"""Characters of an MSH up to which that is kept."""
 
 
 class Hl7v2Wire:
@@ -63,6 +70,7 @@ class Hl7v2Router:
         self._authenticate = authenticate
         self._wire = Hl7v2Wire()
         self._bound: dict[tuple[str, str], list[tuple[str, Endpoint]]] = {}
+        self._found: dict[tuple[str, str, Delimiters], Endpoint] = {}
         self._codes: set[str] = set()
         for endpoint in endpoints:
             for binding in endpoint.transaction.bindings:
@@ -80,7 +88,7 @@ class Hl7v2Router:
         except IheError as error:
             return [bytes(refuse(frame, error))]
         try:
-            endpoint = self._find(message)
+            endpoint = self._found.get(_kind(message)) or self._find(message)
         except IheError as error:
             answer = refuse(message, error)
         else:
@@ -97,5 +105,13 @@ class Hl7v2Router:
         version = message.version
         for prefix, endpoint in versions:
             if version.startswith(prefix):
+                if len(self._found) < _MOST_KINDS and len(message.msh.raw) <= _LONGEST_KEPT:
+                    self._found[_kind(message)] = endpoint
                 return endpoint
         raise UnsupportedRequest("this version is not offered for this event", "MSH-12.1")
+
+
+def _kind(message: Message) -> tuple[str, str, Delimiters]:
+    """What decides which transaction a message is for, as it is written: there are few kinds."""
+    written = message.msh.written
+    return written(9), written(12), message.delimiters

@@ -28,7 +28,7 @@ def domain_of(app: MpiApplication, authority: AssigningAuthority, location: str 
     return domain
 
 
-def target_domains(app: MpiApplication, targets: Iterable[tuple[AssigningAuthority, str]]) -> tuple[str, ...]:
+def target_domains(app: MpiApplication, targets: Sequence[tuple[AssigningAuthority, str]]) -> tuple[str, ...]:
     """Codes of the domains asked for in an answer.
 
     Args:
@@ -37,6 +37,8 @@ def target_domains(app: MpiApplication, targets: Iterable[tuple[AssigningAuthori
     Raises:
         UnknownTargetAuthority: some are no domain of the region; their locations are all named.
     """
+    if not targets:
+        return ()
     found = [(app.domains.by_authority(authority), location) for authority, location in targets]
     unknown = [location for domain, location in found if domain is None]
     if unknown:

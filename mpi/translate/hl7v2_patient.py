@@ -258,13 +258,10 @@ def _email(field: Field) -> str | None:
     return next((mail for r in field.repetitions if (mail := _text(r, 4)) and "@" in mail), None)
 
 
-def cx(patient_id: PatientId) -> Field:
-    """An identifier as a CX."""
-    return Field(
-        f"{STANDARD.escaped(patient_id.value)}{_assigned_by(patient_id.authority, patient_id.type_code)}",
-        STANDARD,
-        "utf-8",
-    )
+def cx(*identifiers: PatientId) -> Field:
+    """Identifiers as CX, one repetition each."""
+    written = [f"{STANDARD.escaped(each.value)}{_assigned_by(each.authority, each.type_code)}" for each in identifiers]
+    return Field(STANDARD.repetition.join(written), STANDARD, "utf-8")
 
 
 @lru_cache(maxsize=256)
@@ -295,7 +292,7 @@ def pid_segment(
     pid = SegmentBuilder("PID")
     if set_id is not None:
         pid.set(1, str(set_id))
-    pid.set(3, *map(cx, identifiers))
+    pid.set(3, cx(*identifiers))
     if shown is None:
         return pid.set(5, _NO_NAME)
     pid.set(5, *(_french_names(shown) if french else _plain_names(shown)))

@@ -215,7 +215,7 @@ def test_a_schema_that_is_broken_once_is_seen(played):
     rng = etree.RelaxNG(etree.parse(RNG))
     (_, event), *_ = events_of(played, "ITI-9")
     source = played.running.service.mpi.audit_source
-    assert not rng.validate(etree.fromstring(audit_message(replace(event, event_action="X"), source)))
+    assert not rng.validate(etree.fromstring(audit_message(event._replace(event_action="X"), source)))
     message = etree.fromstring(audit_message(event, source))
     message.remove(message.find("AuditSourceIdentification"))
     assert not rng.validate(message)

@@ -81,17 +81,17 @@ _said = st.sampled_from(["", "A", "B^C", "a\\T\\b", "2.5", "P", "2.2", "8859/1",
 @given(st.lists(st.tuples(st.integers(9, 20), st.lists(_said, min_size=20, max_size=20)), min_size=2, max_size=6))
 def test_of_many_questions_each_answer_has_the_header_of_its_own(said: list[tuple[int, list[str]]]) -> None:
     for count, fields in said:
-        fields = ["MSH", "^~\\&", *fields[2:8], "QBP^Q23", *fields[9:]][:count]
-        question = Message.parse("|".join(fields) + "\r")
+        header = ["MSH", "^~\\&", *fields[2:8], "QBP^Q23", *fields[9:]][:count]
+        question = Message.parse("|".join(header) + "\r")
         answer = acknowledge(question)
-        asked, header = question.msh, answer.msh
-        assert [header.written(n) for n in (3, 4, 5, 6)] == [asked.written(n) for n in (5, 6, 3, 4)]
-        assert [header.written(n) for n in (17, 18, 19)] == [asked.written(n) for n in (17, 18, 19)]
+        asked, told = question.msh, answer.msh
+        assert [told.written(n) for n in (3, 4, 5, 6)] == [asked.written(n) for n in (5, 6, 3, 4)]
+        assert [told.written(n) for n in (17, 18, 19)] == [asked.written(n) for n in (17, 18, 19)]
         assert (answer.processing_id, answer.version) == (question.processing_id or "P", question.version or "2.5")
         assert answer.structure == ("" if question.version == "2.2" else "ACK")
         assert answer.segment("MSA").text(2) == question.control_id  # type: ignore[union-attr]
         assert len(answer.control_id) == 20
-        assert len(header.written(7)) == len("20260302101500+0000")
+        assert len(told.written(7)) == len("20260302101500+0000")
 
 
 def test_an_answer_uses_the_delimiters_and_the_charset_of_the_question() -> None:
